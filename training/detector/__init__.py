@@ -1,0 +1,1 @@
+"""The face detector: model, data, training, evaluation and export."""

@@ -1,0 +1,252 @@
+"""Write the detector in the bundle's formats, ONNX and ncnn, and check them against PyTorch.
+
+    python -m training.detector.export --checkpoint runs/detector/best.pt --models DIR
+    python -m training.detector.export --yunet yunet_n_dynamic.onnx --models DIR    # the warm start itself
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import ncnn
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from .model import ExportedDetector, FaceDetector, load_checkpoint, load_yunet, output_names
+
+_LOGGER = logging.getLogger(__name__)
+
+OPSET = 17
+# Height and width of the pictures the exports are compared on: two, because the sizes are dynamic.
+_CHECK_SIZES = ((320, 320), (192, 416))
+# float32 against float32; ncnn's Winograd convolutions and onnxruntime's sigmoid differ in the last digits.
+_TOLERANCE = 2e-3
+
+YUNET_VERSION = "0.1.0-yunet"
+YUNET_LICENCE = "Apache-2.0"
+YUNET_ORIGIN = (
+    "YuNet-n of libfacedetection.train (Shiqi Yu and others), weights unchanged,"
+    " outputs regrouped and input turned to RGB"
+)
+DEFAULT_THRESHOLD = 0.6
+
+
+def to_onnx(detector: FaceDetector, path: Path) -> None:
+    """Write `detector` as ONNX, opset 17, one file, height and width dynamic (multiples of 32)."""
+    names = output_names()
+    axes = {"image": {2: "height", 3: "width"}}
+    for name in names:
+        stride = name.split("_")[1]
+        axes[name] = {2: f"height_{stride}", 3: f"width_{stride}"}
+    with warnings.catch_warnings():
+        # The TorchScript exporter is deprecated, not gone; it writes the plain opset 17 graph needed here.
+        warnings.simplefilter("ignore", category=DeprecationWarning)
+        torch.onnx.export(
+            ExportedDetector(detector).eval(),
+            (torch.zeros(1, 3, 320, 320),),
+            str(path),
+            input_names=["image"],
+            output_names=names,
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def to_ncnn(detector: FaceDetector, param: Path, weights: Path) -> None:
+    """Write `detector` as ncnn files through pnnx, float32, with the ONNX file's blob names.
+
+    Raises:
+        RuntimeError: pnnx failed; its output is in the message.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        traced = Path(folder) / "detector.pt"
+        module = ExportedDetector(detector).eval()
+        torch.jit.trace(module, torch.zeros(1, 3, 320, 320), check_trace=False).save(str(traced))
+        pnnx = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or "pnnx"
+        # A second shape tells pnnx that height and width vary.
+        shapes = ["inputshape=[1,3,320,320]", "inputshape2=[1,3,192,416]"]
+        done = subprocess.run(  # noqa: S603 - arguments are ours
+            [pnnx, traced.name, *shapes, "fp16=0"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        made = (Path(folder) / "detector.ncnn.param", Path(folder) / "detector.ncnn.bin")
+        if done.returncode or not all(file.is_file() for file in made):
+            message = f"pnnx failed ({done.returncode}): {done.stdout[-2000:]}{done.stderr[-2000:]}"
+            raise RuntimeError(message)
+        param.write_text(_rename_blobs(made[0].read_text()))
+        shutil.copyfile(made[1], weights)
+
+
+def _rename_blobs(text: str) -> str:
+    """Give pnnx's `in0`, `out0`, `out1`... the names of the ONNX file."""
+    names = {"in0": "image"} | {f"out{index}": name for index, name in enumerate(output_names())}
+    lines = text.splitlines()
+    for index, line in enumerate(lines[2:], start=2):
+        lines[index] = " ".join(names.get(word, word) for word in line.split())
+    return "\n".join(lines) + "\n"
+
+
+def run_onnx(path: Path, image: np.ndarray) -> list[np.ndarray]:
+    """Run the ONNX file on float32 [1,3,H,W]; return the nine maps without the batch axis."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        str(path), options, providers=["CPUExecutionProvider"]
+    )
+    return [output[0] for output in session.run(output_names(), {"image": image})]
+
+
+def run_ncnn(param: Path, weights: Path, image: np.ndarray) -> list[np.ndarray]:
+    """Run the ncnn files on float32 [1,3,H,W]; return the nine maps without the batch axis."""
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    net.opt.use_vulkan_compute = False
+    if net.load_param(str(param)) or net.load_model(str(weights)):
+        message = f"ncnn cannot load {param}"
+        raise RuntimeError(message)
+    with net.create_extractor() as extractor:
+        # Mat(array) borrows the array's memory and crashes when it is freed: clone.
+        extractor.input("image", ncnn.Mat(np.ascontiguousarray(image[0])).clone())
+        outputs = []
+        for name in output_names():
+            code, mat = extractor.extract(name)
+            if code:
+                message = f"ncnn has no output {name}"
+                raise RuntimeError(message)
+            outputs.append(np.array(mat))
+    return outputs
+
+
+def check_parity(detector: FaceDetector, onnx_path: Path, param: Path, weights: Path) -> float:
+    """Compare PyTorch, ONNX and ncnn on noise pictures of two sizes; return the largest difference.
+
+    Raises:
+        ValueError: an output differs by more than 2e-3 or in shape.
+    """
+    generator = np.random.default_rng(7)
+    worst = 0.0
+    for height, width in _CHECK_SIZES:
+        # Smoothed noise: a plain white one hardly excites the deeper layers.
+        coarse = generator.uniform(0, 255, (1, 3, height // 16, width // 16)).astype(np.float32)
+        image = torch.nn.functional.interpolate(
+            torch.from_numpy(coarse), size=(height, width), mode="bilinear"
+        )
+        with torch.no_grad():
+            wanted = [output[0].numpy() for output in ExportedDetector(detector).eval()(image)]
+        for made in (run_onnx(onnx_path, image.numpy()), run_ncnn(param, weights, image.numpy())):
+            for name, one, other in zip(output_names(), wanted, made, strict=True):
+                if one.shape != other.shape:
+                    message = f"{name}: shape {other.shape}, expected {one.shape}"
+                    raise ValueError(message)
+                worst = max(worst, float(np.abs(one - other).max()))
+    if not worst <= _TOLERANCE:
+        message = f"exports differ from PyTorch by {worst:.2e} (allowed {_TOLERANCE:.0e})"
+        raise ValueError(message)
+    return worst
+
+
+def export_detector(
+    detector: FaceDetector,
+    out_dir: Path,
+    *,
+    version: str,
+    licence: str,
+    origin: str,
+    score_threshold: float,
+) -> dict[str, Any]:
+    """Write detector.onnx, .param and .bin into `out_dir`; return the entry for models.json."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    detector = detector.eval()
+    files = {suffix: out_dir / f"detector.{suffix}" for suffix in ("onnx", "param", "bin")}
+    to_onnx(detector, files["onnx"])
+    to_ncnn(detector, files["param"], files["bin"])
+    worst = check_parity(detector, files["onnx"], files["param"], files["bin"])
+    _LOGGER.info("detector exported, largest difference from PyTorch %.1e", worst)
+    entries = {
+        suffix: {"name": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        for suffix, file in files.items()
+    }
+    return {
+        "version": version,
+        "files": {
+            "onnx": entries["onnx"],
+            "ncnn": {"param": entries["param"], "bin": entries["bin"]},
+        },
+        "input": {
+            "name": "image",
+            "layout": "NCHW",
+            "channels": "RGB",
+            "range": [0, 255],
+            "multiple_of": 32,
+        },
+        "score_threshold": score_threshold,
+        "licence": licence,
+        "origin": origin,
+    }
+
+
+def export(checkpoint: Path | str, out_dir: Path | str) -> dict[str, Any]:
+    """Export a checkpoint of `training.detector.train`; return the entry for models.json.
+
+    Version, licence, origin and `score_threshold` (set by `evaluate` on the validation split) come from the
+    checkpoint's `card`. A file ending in `.onnx` is taken as YuNet's and exported with unchanged weights.
+    """
+    checkpoint = Path(checkpoint)
+    if checkpoint.suffix == ".onnx":
+        detector = FaceDetector()
+        load_yunet(detector, checkpoint)
+        card = {
+            "version": YUNET_VERSION,
+            "licence": YUNET_LICENCE,
+            "origin": YUNET_ORIGIN,
+            "score_threshold": DEFAULT_THRESHOLD,
+        }
+    else:
+        detector = load_checkpoint(checkpoint)
+        card = torch.load(str(checkpoint), map_location="cpu", weights_only=True)["card"]
+    return export_detector(detector, Path(out_dir), **card)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Export one checkpoint and put its entry into the bundle's models.json."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--checkpoint", type=Path, help="checkpoint written by training")
+    source.add_argument("--yunet", type=Path, help="yunet_n_dynamic.onnx, exported as it is")
+    parser.add_argument("--models", type=Path, required=True, help="folder of the bundle")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    entry = export(options.checkpoint or options.yunet, options.models)
+    _write_entry(options.models, entry)
+    print(json.dumps(entry, indent=1))
+
+
+def _write_entry(models: Path, entry: dict[str, Any]) -> None:
+    """Put `entry` into models.json as the detector's, keeping everything else."""
+    path = models / "models.json"
+    bundle = {"format": 1, "version": "0.1.0", "models": {}}
+    if path.is_file():
+        bundle = json.loads(path.read_text())
+    bundle["models"]["detector"] = entry
+    path.write_text(json.dumps(bundle, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
