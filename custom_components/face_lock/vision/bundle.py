@@ -1,0 +1,158 @@
+"""The model bundle: networks, their hashes, and the figures that were measured on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from .detector import Detector
+from .quality import QualityLimits
+from .runtime import ModelFiles, choose
+from .thresholds import OperatingPoint, Thresholds
+from .verifier import Verifier
+
+BUNDLED: Final = Path(__file__).resolve().parent.parent / "models"
+FORMAT: Final = 1
+
+
+class BundleError(RuntimeError):
+    """The bundle cannot be used; nothing of it was loaded."""
+
+
+class BundleFormatError(BundleError):
+    """``models.json`` is missing, malformed, or of a version this code does not know."""
+
+
+class BundleIntegrityError(BundleError):
+    """A model file is missing or is not the one that was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInfo:
+    """What to tell the owner about the bundle."""
+
+    version: str
+    runtime: str
+    runtime_version: str
+    verifier: str
+    detector: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Everything needed to recognise faces."""
+
+    detector: Detector
+    verifier: Verifier
+    thresholds: Thresholds
+    quality: QualityLimits
+    info: BundleInfo
+
+
+def load_bundle(
+    path: Path | str | None = None, *, runtime: str | None = None, threads: int = 1
+) -> Bundle:
+    """Check and load the bundle in folder ``path`` (None: the bundled models).
+
+    ``runtime`` is ``"ncnn"`` or ``"onnxruntime"`` (None: the fastest installed).
+
+    Raises:
+        BundleFormatError: the description is missing, malformed or of an unknown version.
+        BundleIntegrityError: a file is missing or its SHA-256 is not the described one.
+        RuntimeUnavailableError: no inference runtime can be had.
+
+    """
+    folder = BUNDLED if path is None else Path(path)
+    description = _read(folder)
+    try:
+        detector = description["models"]["detector"]
+        verifier = description["models"]["verifier"]
+        thresholds = _thresholds(verifier)
+        quality = QualityLimits(**{key: float(v) for key, v in verifier["quality"].items()})
+        files = {
+            role: _files(folder, model)
+            for role, model in (("detector", detector), ("verifier", verifier))
+        }
+        engine = choose(runtime)
+        return Bundle(
+            detector=Detector(
+                engine.load(files["detector"], threads),
+                score_threshold=float(detector["score_threshold"]),
+            ),
+            verifier=Verifier(
+                engine.load(files["verifier"], threads),
+                # The weights' own hash binds templates to them, whatever a version says.
+                model=str(verifier["files"]["onnx"]["sha256"])[:16],
+                embedding_size=int(verifier["embedding_size"]),
+            ),
+            thresholds=thresholds,
+            quality=quality,
+            info=BundleInfo(
+                version=str(description["version"]),
+                runtime=engine.name,
+                runtime_version=engine.version,
+                verifier=str(verifier["version"]),
+                detector=str(detector["version"]),
+            ),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleFormatError(f"models.json: {error!r}") from error
+
+
+def load_thresholds(path: Path | str | None = None) -> Thresholds:
+    """Read the threshold table alone, without any inference runtime.
+
+    Raises:
+        BundleFormatError: the description is missing, malformed or of an unknown version.
+
+    """
+    description = _read(BUNDLED if path is None else Path(path))
+    try:
+        return _thresholds(description["models"]["verifier"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleFormatError(f"models.json: {error!r}") from error
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        description = json.loads((folder / "models.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleFormatError(f"models.json: {error}") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise BundleFormatError(f"models.json is not of format {FORMAT}")
+    return description
+
+
+def _thresholds(verifier: dict[str, Any]) -> Thresholds:
+    return Thresholds(
+        [OperatingPoint(**row) for row in verifier["thresholds"]],
+        slope=float(verifier["confidence"]["slope"]),
+        offset=float(verifier["confidence"]["offset"]),
+    )
+
+
+def _files(folder: Path, model: dict[str, Any]) -> ModelFiles:
+    """Check every file of a model, whichever runtime will load it."""
+    files = model["files"]
+    return ModelFiles(
+        onnx=_checked(folder, files["onnx"]),
+        ncnn_param=_checked(folder, files["ncnn"]["param"]),
+        ncnn_bin=_checked(folder, files["ncnn"]["bin"]),
+    )
+
+
+def _checked(folder: Path, entry: dict[str, str]) -> Path:
+    name = entry["name"]
+    if Path(name).name != name:
+        raise BundleFormatError(f"{name!r} is not a plain file name")
+    path = folder / name
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BundleIntegrityError(f"{name}: {error}") from error
+    if digest != entry["sha256"]:
+        raise BundleIntegrityError(f"{name} is not the file that was measured")
+    return path

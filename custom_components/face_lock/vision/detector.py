@@ -1,0 +1,122 @@
+"""Faces and their landmarks in a picture, by the bundle's small anchor-free network.
+
+The network sees each picture at three strides; every cell of a map says how sure it is that a
+face's centre lies in it, and where the box and the five landmarks are (the layout of YuNet, Wu et
+al. 2023, "YuNet: A tiny millisecond-level face detector").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .runtime import Session
+from .types import Face, FloatArray, RgbImage
+
+STRIDES: Final = (8, 16, 32)
+OUTPUTS: Final = tuple(f"{kind}_{s}" for s in STRIDES for kind in ("score", "box", "kps"))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Cells that claim a face: ``boxes`` [K, 4], ``landmarks`` [K, 5, 2], ``scores`` [K]."""
+
+    boxes: FloatArray
+    landmarks: FloatArray
+    scores: FloatArray
+
+
+class Detector:
+    """Finds faces."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        score_threshold: float,
+        overlap: float = 0.3,
+        max_side: int = 640,
+    ) -> None:
+        """Use ``session`` on pictures shrunk to ``max_side`` pixels.
+
+        ``score_threshold`` (0..1) comes from the bundle; boxes whose intersection over union
+        exceeds ``overlap`` are one face.
+        """
+        self._session = session
+        self._score_threshold = score_threshold
+        self._overlap = overlap
+        self._max_side = max_side
+
+    def detect(self, rgb: RgbImage) -> list[Face]:
+        """Return the faces of uint8[H, W, 3], surest first, in that picture's pixels."""
+        shrunk, scale = self._shrink(rgb)
+        height, width = shrunk.shape[:2]
+        # Black below and to the right up to the stride, so that no coordinate moves.
+        padded = np.zeros((1, 3, -(-height // 32) * 32, -(-width // 32) * 32), dtype=np.float32)
+        padded[0, :, :height, :width] = shrunk.transpose(2, 0, 1)
+        found = decode(self._session.run(padded, OUTPUTS), self._score_threshold)
+        return [
+            Face(
+                box=tuple(float(value / scale) for value in found.boxes[index]),  # type: ignore[arg-type]
+                landmarks=found.landmarks[index] / np.float32(scale),
+                score=float(found.scores[index]),
+            )
+            for index in suppress(found.boxes, found.scores, self._overlap)
+        ]
+
+    def _shrink(self, rgb: RgbImage) -> tuple[RgbImage, float]:
+        height, width = rgb.shape[:2]
+        scale = min(1.0, self._max_side / max(height, width))
+        if scale == 1.0:
+            return rgb, 1.0
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+        return np.asarray(image, dtype=np.uint8), scale
+
+
+def decode(maps: Mapping[str, FloatArray], score_threshold: float) -> Candidates:
+    """Turn the network's maps (``score_s`` [1,1,h,w], ``box_s`` [1,4,h,w], ``kps_s`` [1,10,h,w]
+    for each stride s) into candidates, in pixels of the network's input.
+    """  # noqa: D205 - the signature of the maps belongs to the first sentence
+    boxes: list[FloatArray] = []
+    landmarks: list[FloatArray] = []
+    scores: list[FloatArray] = []
+    for stride in STRIDES:
+        score = maps[f"score_{stride}"][0, 0]
+        rows, columns = np.nonzero(score >= score_threshold)
+        cell = np.stack([columns, rows], axis=1).astype(np.float32)
+        box = maps[f"box_{stride}"][0][:, rows, columns].T
+        centre = (cell + box[:, :2]) * stride
+        # A diverging exponent is a broken cell, not a face of astronomical size.
+        half = np.exp(np.clip(box[:, 2:], -10.0, 10.0)) * (stride / 2)
+        boxes.append(np.hstack([centre - half, centre + half]))
+        kps = maps[f"kps_{stride}"][0][:, rows, columns].T.reshape(-1, 5, 2)
+        landmarks.append((cell[:, None] + kps) * stride)
+        scores.append(score[rows, columns])
+    candidates = Candidates(
+        np.concatenate(boxes), np.concatenate(landmarks), np.concatenate(scores)
+    )
+    finite = np.isfinite(candidates.boxes).all(1) & np.isfinite(candidates.landmarks).all((1, 2))
+    return Candidates(
+        candidates.boxes[finite], candidates.landmarks[finite], candidates.scores[finite]
+    )
+
+
+def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> list[int]:
+    """Greedy non-maximum suppression: indices of the boxes [K, 4] to keep, surest first."""
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    order: NDArray[np.intp] = np.argsort(-scores, kind="stable")
+    keep: list[int] = []
+    while order.size:
+        best, rest = order[0], order[1:]
+        keep.append(int(best))
+        corner = np.minimum(boxes[best, 2:], boxes[rest, 2:])
+        sides = corner - np.maximum(boxes[best, :2], boxes[rest, :2])
+        common = np.prod(np.maximum(sides, 0.0), axis=1)
+        order = rest[common <= overlap * (area[best] + area[rest] - common)]
+    return keep

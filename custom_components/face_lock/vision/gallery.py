@@ -1,0 +1,44 @@
+"""An embedding against everybody enrolled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .types import FloatArray, Gallery, Match
+
+
+class Matcher:
+    """Compares embeddings with a gallery, made once per change of the gallery.
+
+    A face's similarity to a person is the mean of its cosines with all of that person's templates.
+    Over one impostor's pictures the mean varies less than a single cosine does, so that a threshold
+    calibrated on single pairs keeps its false positive rate; taking the best of several templates
+    would multiply it.
+    """
+
+    def __init__(self, gallery: Gallery, *, model: str) -> None:
+        """Use the templates that ``model`` made; those of another model cannot be compared."""
+        self._people: list[str] = []
+        centres: list[FloatArray] = []
+        for person, templates in gallery.items():
+            usable = [t.embedding for t in templates if t.model == model]
+            if usable:
+                self._people.append(person)
+                centres.append(np.mean(usable, axis=0, dtype=np.float32))
+        self._centres = np.stack(centres) if centres else None
+
+    def __len__(self) -> int:
+        """Count the people who can be recognised."""
+        return len(self._people)
+
+    def match(self, embedding: FloatArray) -> Match | None:
+        """Find whom float32[D] resembles most; None with nobody enrolled."""
+        if self._centres is None:
+            return None
+        similarities = self._centres @ embedding
+        order = np.argsort(-similarities, kind="stable")
+        return Match(
+            person=self._people[order[0]],
+            similarity=float(similarities[order[0]]),
+            runner_up=float(similarities[order[1]]) if len(order) > 1 else -1.0,
+        )

@@ -1,0 +1,51 @@
+"""One frame -> faces -> embeddings -> evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .align import CROP_SIZE, align
+from .bundle import Bundle
+from .gallery import Matcher
+from .quality import measure
+from .types import Evidence, Face, FloatArray, Frame, Gallery, Problem, RgbImage, Sighting
+
+MAX_FACES = 8
+"""Faces looked at in one frame, surest first: a poster full of faces must not stall the door."""
+
+
+def recognise(bundle: Bundle, matcher: Matcher, frame: Frame) -> Sighting:
+    """Find the faces of ``frame``, embed those of sufficient quality, and match them."""
+    faces = bundle.detector.detect(frame.rgb)[:MAX_FACES]
+    looked_at = [_look(bundle, frame.rgb, face) for face in faces]
+    crops = [crop for crop, evidence in looked_at if evidence.problem is None]
+    # One batch for all faces; an empty batch is answered without running the network.
+    batch = np.stack(crops) if crops else np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    embeddings = iter(list(bundle.verifier.embed(batch)))
+    evidence = tuple(
+        item if item.problem is not None else _compare(matcher, item, next(embeddings))
+        for _, item in looked_at
+    )
+    return Sighting(digest=frame.digest, taken_at=frame.taken_at, evidence=evidence)
+
+
+def gallery_matcher(bundle: Bundle, gallery: Gallery) -> Matcher:
+    """Prepare ``gallery`` for ``recognise``; templates of other models are left out."""
+    return Matcher(gallery, model=bundle.verifier.model)
+
+
+def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence]:
+    try:
+        crop = align(rgb, face.landmarks)
+    except ValueError:
+        # Landmarks on one point: whatever that is, no face can be read from it.
+        crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+        return crop, Evidence(face=face, quality=measure(face, crop), problem=Problem.NO_FACE)
+    quality = measure(face, crop)
+    return crop, Evidence(face=face, quality=quality, problem=bundle.quality.problem(quality))
+
+
+def _compare(matcher: Matcher, evidence: Evidence, embedding: FloatArray) -> Evidence:
+    return replace(evidence, embedding=embedding, match=matcher.match(embedding))

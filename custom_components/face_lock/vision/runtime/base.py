@@ -1,0 +1,46 @@
+"""What every inference runtime offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..types import FloatArray
+
+
+class RuntimeUnavailableError(RuntimeError):
+    """No inference runtime can be had on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """One network in the formats of all runtimes; every path was checked against its hash."""
+
+    onnx: Path
+    ncnn_param: Path
+    ncnn_bin: Path
+
+
+class Session(Protocol):
+    """A loaded network."""
+
+    def run(self, image: FloatArray, outputs: Sequence[str]) -> Mapping[str, FloatArray]:
+        """Run float32[N, 3, H, W] (RGB, 0..255); return the named outputs, batch axis first."""
+
+
+class Runtime(Protocol):
+    """A way to run networks."""
+
+    name: str
+
+    def __init__(self) -> None:
+        """Import the runtime's package; raises ImportError or OSError where it cannot load."""
+
+    @property
+    def version(self) -> str:
+        """Version of the runtime's package."""
+
+    def load(self, files: ModelFiles, threads: int) -> Session:
+        """Load a network for ``threads`` CPU threads."""

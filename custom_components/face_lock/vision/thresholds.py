@@ -1,0 +1,68 @@
+"""The owner asks for a false positive rate; the bundle's table says which similarity that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """One row of the table, calibrated one picture against one person, in the worst condition.
+
+    ``fpr_low`` and ``fpr_high`` bound the measured rate at ``threshold`` with 95 % confidence, and
+    ``fpr_high`` is at most ``fpr``. ``measured`` is False where a fitted tail stands in for counts.
+    ``tar`` is the share of genuine clean pairs accepted.
+    """
+
+    fpr: float
+    threshold: float
+    fpr_low: float
+    fpr_high: float
+    measured: bool
+    tar: float
+
+
+class Thresholds:
+    """Translates a false positive rate to a similarity threshold, and back to a confidence."""
+
+    def __init__(self, rows: Sequence[OperatingPoint], *, slope: float, offset: float) -> None:
+        """Take the table and the logistic calibration of similarity to probability.
+
+        Raises:
+            ValueError: an empty table, or one whose threshold does not rise as the rate falls.
+
+        """
+        self.rows = tuple(sorted(rows, key=lambda row: -row.fpr))
+        if not self.rows:
+            raise ValueError("the threshold table is empty")
+        for looser, stricter in zip(self.rows, self.rows[1:], strict=False):
+            if stricter.fpr >= looser.fpr or stricter.threshold <= looser.threshold:
+                raise ValueError("thresholds must rise strictly as the false positive rate falls")
+        if any(not 0 < row.fpr < 1 or row.fpr_high > row.fpr for row in self.rows):
+            raise ValueError("a row promises less than its upper bound")
+        self._slope = slope
+        self._offset = offset
+
+    def operating_point(self, fpr: float, people: int = 1) -> OperatingPoint:
+        """Choose the row for a false positive rate against a whole gallery of ``people``.
+
+        A stranger has as many chances as people are enrolled, so each person gets ``fpr / people``
+        (the union bound, valid however alike the enrolled are). Between two rows the stricter one
+        is taken; nothing is interpolated.
+
+        Raises:
+            ValueError: no row is that strict.
+
+        """
+        wanted = fpr / max(1, people) * (1 + 1e-9)
+        for row in self.rows:
+            if row.fpr <= wanted:
+                return row
+        raise ValueError(f"no threshold is known for a false positive rate of {wanted:g}")
+
+    def confidence(self, similarity: float) -> float:
+        """Probability, 0..1, that a face of this similarity is the person's, at even odds."""
+        logit = self._slope * similarity + self._offset
+        return 1.0 / (1.0 + exp(-max(-40.0, min(40.0, logit))))

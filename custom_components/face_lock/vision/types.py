@@ -1,0 +1,193 @@
+"""The values that travel from a camera's frame to a decision, one frozen type for each step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+RgbImage = NDArray[np.uint8]
+"""uint8[H, W, 3], red first, 0..255."""
+GreyImage = NDArray[np.uint8]
+"""uint8[H, W], 0..255."""
+FloatArray = NDArray[np.float32]
+
+
+class Problem(StrEnum):
+    """Why a picture, a face, or a whole visit did not count. The values are translation keys."""
+
+    # A picture that cannot be used at all.
+    PICTURE_EMPTY = "picture_empty"
+    PICTURE_TOO_LARGE = "picture_too_large"
+    PICTURE_UNSUPPORTED = "picture_unsupported"
+    PICTURE_CORRUPT = "picture_corrupt"
+    # A face that cannot be used.
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    FACE_TOO_SMALL = "face_too_small"
+    TOO_DARK = "too_dark"
+    BLURRED = "blurred"
+    # A face that can be used and does not open the door.
+    OTHER_PERSON = "other_person"
+    UNKNOWN_FACE = "unknown_face"
+    STATIC_PICTURE = "static_picture"
+    TOO_FEW_FRAMES = "too_few_frames"
+    STALE_FRAMES = "stale_frames"
+    CAMERA_LOST = "camera_lost"
+    STOPPED = "stopped"
+    LOCK_FAILED = "lock_failed"
+
+
+class PictureError(ValueError):
+    """A picture from outside that is refused; ``problem`` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of the door.
+
+    ``taken_at`` is on a monotonic clock, in seconds, no later than the moment the picture was
+    asked for: an old frame can never look fresh because the camera answered late.
+    """
+
+    rgb: RgbImage
+    taken_at: float
+    digest: bytes = field(init=False)
+    """Hash of the pixels: the same pixels are the same frame, however often they are served."""
+
+    def __post_init__(self) -> None:
+        pixels = hashlib.blake2b(np.ascontiguousarray(self.rgb), digest_size=16)
+        pixels.update(repr(self.rgb.shape).encode())
+        object.__setattr__(self, "digest", pixels.digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What the gate says of one frame: ``level`` is the changed share of the picture, 0..1."""
+
+    level: float
+    open: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A detected face, in the pixels of the picture it was found in.
+
+    ``box`` is (x1, y1, x2, y2); ``landmarks`` float32[5, 2] are the viewer's left eye, right eye,
+    nose, left and right mouth corner; ``score`` is 0..1.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: FloatArray
+    score: float
+
+    @property
+    def width(self) -> float:
+        """Width of the box in pixels."""
+        return self.box[2] - self.box[0]
+
+    @property
+    def height(self) -> float:
+        """Height of the box in pixels."""
+        return self.box[3] - self.box[1]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """How usable a face is: see ``quality.py`` for the measures and their units."""
+
+    face_px: float
+    brightness: float
+    sharpness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The enrolled person who resembles a face most; similarities are cosines, -1..1."""
+
+    person: str
+    similarity: float
+    runner_up: float = -1.0
+    """Similarity of the second-best person, -1 in a gallery of one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What one face in one frame says.
+
+    ``embedding`` float32[D] is of unit length, ``None`` where a ``problem`` of the face kept it
+    from being embedded. ``match`` is ``None`` for such a face, or with nobody enrolled.
+    """
+
+    face: Face
+    quality: FaceQuality
+    problem: Problem | None = None
+    embedding: FloatArray | None = None
+    match: Match | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """All that was seen in one frame."""
+
+    digest: bytes
+    taken_at: float
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessAttempt:
+    """How one visit ended. There is exactly one for every visit, and nothing else opens a lock.
+
+    ``person`` is who was let in, or whom a refused face resembled above the threshold;
+    ``problem`` is ``None`` exactly when access was granted. ``confidence`` is the calibrated
+    probability, 0..1, that the face is ``person``'s (the weakest frame of the quorum, or the best
+    frame of a refusal). Times are monotonic seconds; ``first_usable_at`` is the first frame in
+    which a face passed the quality limits.
+    """
+
+    granted: bool
+    person: str | None
+    problem: Problem | None
+    confidence: float
+    started_at: float
+    decided_at: float
+    first_usable_at: float | None
+    frames: int
+    """Frames with a face in them."""
+    agreeing: int
+    """Distinct fresh frames of one face that agreed on ``person``."""
+
+    def __post_init__(self) -> None:
+        if self.granted != (self.problem is None) or (self.granted and self.person is None):
+            raise ValueError("a grant names a person and no problem; a refusal names a problem")
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame with a face to the decision."""
+        return self.decided_at - self.started_at
+
+    @property
+    def response_time(self) -> float | None:
+        """Seconds from the first usable frame to the decision."""
+        return None if self.first_usable_at is None else self.decided_at - self.first_usable_at
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """One enrolled picture of a person: a unit embedding float32[D], and the model that made it."""
+
+    embedding: FloatArray
+    model: str
+
+
+Gallery = Mapping[str, tuple[Template, ...]]
+"""Person id -> that person's templates."""
