@@ -1,0 +1,103 @@
+"""A bundle is loaded whole and unchanged, or not at all."""
+
+import json
+import shutil
+
+import pytest
+
+from vision import BundleFormatError, BundleIntegrityError, RuntimeUnavailableError, load_bundle
+from vision.bundle import BUNDLED
+from vision.runtime import RUNTIMES, available, choose
+
+
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(BUNDLED, tmp_path / "models")
+    return tmp_path / "models"
+
+
+def edit(folder, change):
+    path = folder / "models.json"
+    description = json.loads(path.read_text())
+    change(description)
+    path.write_text(json.dumps(description))
+
+
+def test_says_what_runs(bundle):
+    assert bundle.info.runtime in available()
+    assert bundle.info.runtime_version[0].isdigit()
+    assert bundle.info.version
+    assert len(bundle.verifier.model) == 16
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["verifier.onnx", "verifier.param", "verifier.bin",
+     "detector.onnx", "detector.param", "detector.bin"],
+)  # fmt: skip
+def test_one_changed_bit_or_a_missing_file_of_any_runtime_is_refused(copy, name):
+    path = copy / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(BundleIntegrityError, match=name):
+        load_bundle(copy)
+    path.unlink()
+    with pytest.raises(BundleIntegrityError, match=name):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.update(format=2),
+        lambda d: d.pop("format"),
+        lambda d: d["models"].pop("verifier"),
+        lambda d: d["models"]["verifier"].update(thresholds=[]),
+        lambda d: d["models"]["verifier"].update(thresholds=None),
+        lambda d: d["models"]["verifier"]["thresholds"][0].pop("threshold"),
+        lambda d: d["models"]["verifier"].pop("quality"),
+        lambda d: d["models"]["detector"].update(score_threshold="high"),
+        lambda d: d["models"]["detector"]["files"]["onnx"].update(name="../verifier.onnx"),
+    ],
+)
+def test_a_malformed_description_is_refused(copy, change):
+    edit(copy, change)
+    with pytest.raises(BundleFormatError):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "\x00"])
+def test_what_is_no_description_is_refused(copy, text):
+    (copy / "models.json").write_text(text)
+    with pytest.raises(BundleFormatError):
+        load_bundle(copy)
+
+
+def test_a_folder_without_a_bundle_is_refused(tmp_path):
+    with pytest.raises(BundleFormatError):
+        load_bundle(tmp_path)
+
+
+def test_an_unknown_runtime_is_refused():
+    with pytest.raises(RuntimeUnavailableError, match="abacus"):
+        load_bundle(runtime="abacus")
+
+
+def test_no_runtime_at_all_is_said(monkeypatch):
+    monkeypatch.setattr("vision.runtime.available", list)
+    with pytest.raises(RuntimeUnavailableError, match="neither"):
+        choose()
+
+
+def test_a_runtime_that_does_not_load_gives_way_to_the_next(monkeypatch):
+    def broken(self):
+        raise OSError("illegal instruction")
+
+    names = available()
+    monkeypatch.setattr(RUNTIMES[names[0]], "__init__", broken)
+    if len(names) > 1:
+        assert choose().name == names[1]
+    else:
+        with pytest.raises(RuntimeUnavailableError, match="illegal instruction"):
+            choose()

@@ -1,0 +1,99 @@
+"""Bytes from outside: decoded within limits, or refused with the reason."""
+
+import contextlib
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from vision import PictureError, Problem, decode_grey, decode_rgb, encode_jpeg, encode_png
+from vision import decode as decode_module
+
+
+def encoded(size=(64, 48), fmt="JPEG", mode="RGB", **options) -> bytes:
+    gradient = np.linspace(0, 255, size[0] * size[1]).reshape(size[1], size[0]).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(gradient).convert(mode).save(buffer, fmt, **options)
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", len(header))
+        + chunk
+        + struct.pack(">I", zlib.crc32(chunk))
+        + struct.pack(">I", 0)
+        + b"IDAT"
+        + struct.pack(">I", zlib.crc32(b"IDAT"))
+    )
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_decodes_every_allowed_format_to_rgb(fmt, mode):
+    assert decode_rgb(encoded(fmt=fmt, mode=mode)).shape == (48, 64, 3)
+
+
+def test_rotates_as_the_camera_was_held():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise
+    assert decode_rgb(encoded(exif=exif)).shape == (64, 48, 3)
+
+
+def test_a_large_picture_is_shrunk_to_the_wanted_side():
+    assert max(decode_rgb(encoded((3000, 1000))).shape) == decode_module.MAX_SIDE
+    assert decode_rgb(encoded((3000, 1000)), max_side=600).shape == (200, 600, 3)
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
+def test_grey_view_keeps_the_aspect_ratio(fmt):
+    grey = decode_grey(encoded((1920, 1080), fmt), height=96)
+    assert grey.shape == (96, 171)
+    assert grey[0].mean() < 10
+    assert grey[-1].mean() > 245
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", Problem.PICTURE_EMPTY),
+        (b"not a picture", Problem.PICTURE_UNSUPPORTED),
+        (encoded(fmt="GIF"), Problem.PICTURE_UNSUPPORTED),
+        (encoded(fmt="TIFF"), Problem.PICTURE_UNSUPPORTED),
+        (encoded((640, 480))[:900], Problem.PICTURE_CORRUPT),
+        (png_header(40_000, 40_000), Problem.PICTURE_TOO_LARGE),
+        (png_header(8_000, 8_000), Problem.PICTURE_TOO_LARGE),
+        (b"\xff\xd8" + bytes(decode_module.MAX_BYTES), Problem.PICTURE_TOO_LARGE),
+    ],
+)
+@pytest.mark.parametrize("decode", [decode_rgb, decode_grey])
+def test_refuses_with_the_reason(decode, data, problem):
+    with pytest.raises(PictureError) as refused:
+        decode(data)
+    assert refused.value.problem is problem
+
+
+@given(st.binary(max_size=400), st.sampled_from(["JPEG", "PNG", "WEBP"]), st.integers(0, 2000))
+def test_damaged_bytes_never_raise_anything_else(garbage, fmt, position):
+    whole = encoded((40, 30), fmt)
+    position %= len(whole)
+    damaged = whole[:position] + garbage + whole[position + len(garbage) :]
+    for decode in (decode_rgb, decode_grey):
+        # Any other exception than the documented one fails the test.
+        with contextlib.suppress(PictureError):
+            assert decode(damaged).dtype == np.uint8
+
+
+def test_png_keeps_every_pixel_and_jpeg_nearly(rng):
+    pixels = rng.integers(0, 256, (112, 112, 3), dtype=np.uint8)
+    assert np.array_equal(decode_rgb(encode_png(pixels)), pixels)
+    smooth = np.full((112, 112, 3), 90, dtype=np.uint8)
+    assert np.abs(decode_rgb(encode_jpeg(smooth)).astype(int) - 90).max() <= 2
