@@ -1,0 +1,1 @@
+"""Training pipeline for the models that Face Lock bundles."""

@@ -1,0 +1,17 @@
+"""Embedding networks, by name. Each takes float32 [N, 3, 112, 112] RGB in -1..1."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from training.backbones.mobilefacenet import MobileFaceNet
+
+BACKBONES: dict[str, Callable[..., nn.Module]] = {"mobilefacenet": MobileFaceNet}
+
+
+def build_backbone(name: str, **options: Any) -> nn.Module:
+    """Return a randomly initialised backbone; KeyError lists the names known."""
+    if name not in BACKBONES:
+        raise KeyError(f"unknown backbone {name!r}; known: {sorted(BACKBONES)}")
+    return BACKBONES[name](**options)

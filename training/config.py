@@ -1,0 +1,197 @@
+"""A run's settings: one YAML file, optionally on top of a `base`, checked against these types."""
+
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+
+@dataclass
+class ModelSettings:
+    """Which network, and where its weights start."""
+
+    backbone: str = "mobilefacenet"
+    options: dict[str, Any] = field(default_factory=dict)
+    # ONNX checkpoint relative to `teachers`; empty: random weights.
+    warm_start: str = ""
+
+
+@dataclass
+class PrepareSettings:
+    """Which pictures, and the teacher whose embeddings they get."""
+
+    # Parquet packs (`image`, `identity`, ...) and folders (one sub-folder a person), in `data`.
+    packs: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    # ONNX checkpoint relative to `teachers`; empty: no distillation, only a margin loss.
+    teacher: str = ""
+    # Two people of different sources with centroids closer than this are held to be one.
+    duplicate_cosine: float = 0.7
+
+
+@dataclass
+class TrainSettings:
+    """Optimisation. Rates are per step, after `warmup_steps`, on a cosine to zero."""
+
+    seed: int = 1
+    batch_size: int = 64
+    # Stops at whichever comes first; 0 switches a limit off.
+    steps: int = 2000
+    minutes: float = 0.0
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    warmup_steps: int = 100
+    ema_decay: float = 0.998
+    # Share of pictures shown with no degradation at all; the rest follow `night` below.
+    clean_share: float = 0.5
+    distillation_weight: float = 1.0
+    # ArcFace over the training people with `min_pictures` or more; 0 switches it off.
+    margin_weight: float = 0.0
+    margin: float = 0.3
+    margin_scale: float = 32.0
+    min_pictures: int = 5
+    # Only pictures of `train` people and unlabelled ones; sources to leave out altogether.
+    skip_sources: list[str] = field(default_factory=list)
+    validate_every: int = 500
+    # People of the validation side looked at while training (0: all of them).
+    validate_people: int = 400
+    bfloat16: bool = True
+    threads: int = 1
+
+
+@dataclass
+class EvaluateSettings:
+    """Measurement on people never trained on."""
+
+    side: str = "validation"
+    conditions: list[str] = field(default_factory=lambda: ["clean", "dim", "dark", "infrared"])
+    # Pictures of one person beyond this are left out: a few people must not be the measure.
+    pictures_per_person: int = 20
+    bootstrap: int = 200
+    seed: int = 7
+    # Pack of real lamps (`identity`, `file` with azimuth and elevation), in `data`; empty: none.
+    lighting_pack: str = ""
+    threads: int = 1
+
+
+@dataclass
+class CalibrateSettings:
+    """The threshold table and the limits of evidence."""
+
+    rates: list[float] = field(
+        default_factory=lambda: [
+            m * 10.0**e for e in range(-3, -9, -1) for m in ((10, 5, 2) if e == -3 else (5, 2))
+        ]
+    )
+    # Pairs of different people that must lie above a threshold for a row to count as measured.
+    min_people_pairs: int = 10
+    # Share of the highest impostor scores to which the generalised Pareto tail is fitted.
+    tail_share: float = 0.002
+    min_face_px: float = 40.0
+    min_brightness: float = 35.0
+    min_sharpness: float = 15.0
+
+
+@dataclass
+class ExportSettings:
+    """Where the bundle is, and what models.json says of the verifier."""
+
+    models: str = "custom_components/face_lock/models"
+    version: str = "0"
+    licence: str = ""
+    origin: str = ""
+    half: bool = True
+    # Detector checkpoint (see training/detector); empty: the bundle's detector stays.
+    detector_checkpoint: str = ""
+
+
+@dataclass
+class Config:
+    """All settings of one run; the sections are those of the YAML file."""
+
+    name: str
+    data: str = "."
+    teachers: str = "."
+    prepared: str = "runs/prepared"
+    runs: str = "runs"
+    model: ModelSettings = field(default_factory=ModelSettings)
+    prepare: PrepareSettings = field(default_factory=PrepareSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    calibrate: CalibrateSettings = field(default_factory=CalibrateSettings)
+    export: ExportSettings = field(default_factory=ExportSettings)
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of this run, under `runs`."""
+        return Path(self.runs) / self.name
+
+    @property
+    def prepared_dir(self) -> Path:
+        """Folder that `prepare` writes and the other steps read."""
+        return Path(self.prepared)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for YAML or JSON."""
+        return asdict(self)
+
+
+def load(path: Path, overrides: list[str] | None = None) -> Config:
+    """Read a YAML config, its `base` (relative to it) first, then `section.key=value` overrides.
+
+    Raises ValueError for a key that does not exist or a value of the wrong type.
+    """
+    values = _read(Path(path))
+    for override in overrides or []:
+        key, separator, text = override.partition("=")
+        if not separator:
+            raise ValueError(f"{override!r} is not section.key=value")
+        section = values
+        *parents, last = key.split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[last] = yaml.safe_load(text)
+    values.setdefault("name", Path(path).stem)
+    return _build(Config, values, "")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    base = values.pop("base", None)
+    return _merge(_read(path.parent / base), values) if base else values
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _build(kind: type, values: dict[str, Any], where: str) -> Any:
+    hints = get_type_hints(kind)
+    known = {entry.name: entry for entry in fields(kind)}
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise ValueError(f"unknown setting {where}{key}; known here: {sorted(known)}")
+        hint = hints[key]
+        if is_dataclass(hint):
+            arguments[key] = _build(hint, value or {}, f"{where}{key}.")
+            continue
+        wanted = getattr(hint, "__origin__", hint)
+        if wanted is float and isinstance(value, int | str):
+            value = float(value)  # noqa: PLW2901 - YAML reads 1e-4 as text
+        if not isinstance(value, wanted):
+            raise ValueError(f"{where}{key} must be {hint}, not {value!r}")
+        arguments[key] = value
+    missing = [
+        name
+        for name, entry in known.items()
+        if name not in arguments and entry.default is MISSING and entry.default_factory is MISSING
+    ]
+    if missing:
+        raise ValueError(f"settings missing: {[where + name for name in missing]}")
+    return kind(**arguments)

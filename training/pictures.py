@@ -1,0 +1,37 @@
+"""Aligned crops as the pipeline stores and reads them: 128x128, an 8 px border around 112x112."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+CROP = 112
+BORDER = 8
+STORED = CROP + 2 * BORDER
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decode a stored crop to uint8 [128, 128, 3]; ValueError for any other size."""
+    with Image.open(io.BytesIO(data)) as picture:
+        rgb = np.asarray(picture.convert("RGB"))
+    if rgb.shape != (STORED, STORED, 3):
+        raise ValueError(f"a stored crop is {STORED}x{STORED}, not {rgb.shape}")
+    return rgb
+
+
+def encode(rgb: np.ndarray) -> bytes:
+    """Encode uint8 [H, W, 3] without loss."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "WEBP", lossless=True)
+    return buffer.getvalue()
+
+
+def centre(stored: np.ndarray) -> np.ndarray:
+    """Return what a recogniser gets: uint8 [..., 112, 112, 3] of uint8 [..., 128, 128, 3]."""
+    return stored[..., BORDER : BORDER + CROP, BORDER : BORDER + CROP, :]
+
+
+def decode_centres(data: Sequence[bytes]) -> np.ndarray:
+    """Decode stored crops and return uint8 [N, 112, 112, 3]."""
+    return np.stack([centre(decode(item)) for item in data])
