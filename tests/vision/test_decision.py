@@ -95,6 +95,21 @@ def test_a_visit_is_decided_once_however_long_it_lasts(door):
     assert not door.decider.in_visit
 
 
+def test_who_stands_behind_gets_a_decision_of_their_own(door):
+    for _ in range(3):
+        door.see(evidence("anna", x=0.0), evidence("ben", problem=Problem.BLURRED, x=500.0))
+    # Anna goes in; Ben steps into the light at once, so that there is never nobody in view.
+    for _ in range(12):
+        door.see(evidence("ben", x=500.0))
+    assert [(a.granted, a.person) for a in door.attempts] == [(True, "anna"), (True, "ben")]
+
+
+def test_who_was_let_in_and_stays_does_not_open_again(door):
+    for _ in range(100):
+        door.see(evidence("anna", x=0.0), evidence("eve", 0.1, x=500.0))
+    assert [a.person for a in door.attempts] == ["anna"]
+
+
 def test_the_threshold_itself_counts_and_a_hair_less_does_not(door):
     for _ in range(3):
         door.see(evidence(similarity=POINT.threshold))

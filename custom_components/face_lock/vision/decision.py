@@ -64,7 +64,8 @@ class _Visit:
         self.votes: list[_Vote] = []
         self.problems: Counter[Problem] = Counter()
         self.best: tuple[float, str | None] = (-1.0, None)
-        self.decided = False
+        self.admitted: int | None = None
+        """Track of the face that opened the door; the visit is decided once it is known."""
 
 
 class Decider:
@@ -101,15 +102,24 @@ class Decider:
         ended = self.tick(now)
         if not sighting.evidence:
             return ended
+        repeated = self._known(sighting.digest)
+        tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
         visit = self._visit
         if visit is None:
             visit = self._visit = _Visit(now)
-        visit.last_face_at = now
-        visit.frames += 1
-        if visit.decided:
+        # Once somebody was let in the visit is theirs, and lasts only as long as they are in view:
+        # whoever stands behind them gets a visit, and a decision, of their own.
+        if visit.admitted is None or visit.admitted in tracks:
+            visit.last_face_at = now
+        if visit.admitted is not None:
             return ended
-        self._weigh(visit, sighting, now)
-        # A visit that this very call ended cannot also be granted by it: its evidence was let go.
+        visit.frames += 1
+        fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
+        for track, evidence in zip(tracks, sighting.evidence, strict=True):
+            problem = self._vote(visit, sighting, track, evidence, repeated=repeated, fresh=fresh)
+            if problem is not None:
+                visit.problems[problem] += 1
+        # A visit that began in this very call has one frame, so it cannot be granted by it.
         return ended or self._grant(visit, now)
 
     def tick(self, now: float) -> AccessAttempt | None:
@@ -118,27 +128,18 @@ class Decider:
         if visit is None:
             return None
         gone = now - visit.last_face_at >= self._policy.absence
-        overdue = not visit.decided and now - visit.started_at >= self._policy.max_duration
+        overdue = visit.admitted is None and now - visit.started_at >= self._policy.max_duration
         if not gone and not overdue:
             return None
         self._visit = None
-        return None if visit.decided else self._refuse(visit, now)
+        return self._refuse(visit, now) if visit.admitted is None else None
 
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come; all evidence is dropped."""
         visit, self._visit = self._visit, None
-        if visit is None or visit.decided:
+        if visit is None or visit.admitted is not None:
             return None
         return self._refuse(visit, now, problem)
-
-    def _weigh(self, visit: _Visit, sighting: Sighting, now: float) -> None:
-        repeated = self._known(sighting.digest)
-        fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
-        tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
-        for track, evidence in zip(tracks, sighting.evidence, strict=True):
-            problem = self._vote(visit, sighting, track, evidence, repeated=repeated, fresh=fresh)
-            if problem is not None:
-                visit.problems[problem] += 1
 
     def _vote(
         self,
@@ -192,12 +193,12 @@ class Decider:
         by_track: dict[int, list[_Vote]] = {}
         for vote in recent:
             by_track.setdefault(vote.track, []).append(vote)
-        for votes in by_track.values():
+        for track, votes in by_track.items():
             people = {vote.person for vote in votes}
             # One face that looks like two enrolled people is not known to be either.
             if len(votes) < self._policy.quorum or len(people) != 1:
                 continue
-            visit.decided = True
+            visit.admitted = track
             weakest = min(vote.similarity for vote in votes)
             return AccessAttempt(
                 granted=True,
