@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import exp
 
@@ -44,6 +44,10 @@ class Thresholds:
             raise ValueError("a row promises less than its upper bound")
         self._slope = slope
         self._offset = offset
+
+    def __iter__(self) -> Iterator[OperatingPoint]:
+        """Iterate over the rows, loosest first."""
+        return iter(self.rows)
 
     def operating_point(self, fpr: float, people: int = 1) -> OperatingPoint:
         """Choose the row for a false positive rate against a whole gallery of ``people``.
