@@ -1,0 +1,60 @@
+"""The door's camera: an HTTP server on 127.0.0.1 that shows one frame after the other."""
+
+import time
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from . import visit
+from .visit import Frame
+
+
+class PictureServer:
+    """Serves `/still.jpg`: the frame whose time it is, the empty door when nothing plays."""
+
+    def __init__(self) -> None:
+        """Render the empty door; start() opens the port."""
+        self._idle = visit.render(None, seed=0, timeline=visit.Timeline(2, 0, 0, 0, 0))
+        self._frames: Sequence[Frame] = ()
+        self._start = 0.0
+        self._served: dict[int, float] = {}
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listen on a free port of 127.0.0.1; `url` is then the address of the picture."""
+        app = web.Application()
+        app.router.add_get("/still.jpg", self._still)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}/still.jpg"
+
+    async def stop(self) -> None:
+        """Close the port."""
+        if self._runner:
+            await self._runner.cleanup()
+
+    def play(self, frames: Sequence[Frame]) -> float:
+        """Show `frames` from now on, FRAME_PERIOD apart; returns how many seconds that takes."""
+        self._frames, self._start, self._served = frames, time.monotonic(), {}
+        return len(frames) * visit.FRAME_PERIOD
+
+    def first_served(self, min_face_px: float) -> float | None:
+        """When (monotonic seconds) the first frame of this play with so wide a face was fetched."""
+        times = [
+            at for index, at in self._served.items() if self._frames[index].face_px >= min_face_px
+        ]
+        return min(times, default=None)
+
+    async def _still(self, _request: web.Request) -> web.Response:
+        now = time.monotonic()
+        index = int((now - self._start) / visit.FRAME_PERIOD)
+        if index < len(self._frames):
+            self._served.setdefault(index, now)
+            frame = self._frames[index]
+        else:
+            frame = self._idle[index % len(self._idle)]
+        headers = {"Cache-Control": "no-store"}
+        return web.Response(body=frame.jpeg, content_type="image/jpeg", headers=headers)
