@@ -17,7 +17,6 @@ class PictureServer:
         self._idle = visit.render(None, seed=0, timeline=visit.Timeline(2, 0, 0, 0, 0))
         self._frames: Sequence[Frame] = ()
         self._start = 0.0
-        self._served: dict[int, float] = {}
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -38,23 +37,19 @@ class PictureServer:
 
     def play(self, frames: Sequence[Frame]) -> float:
         """Show `frames` from now on, FRAME_PERIOD apart; returns how many seconds that takes."""
-        self._frames, self._start, self._served = frames, time.monotonic(), {}
+        self._frames, self._start = frames, time.monotonic()
         return len(frames) * visit.FRAME_PERIOD
 
-    def first_served(self, min_face_px: float) -> float | None:
-        """When (monotonic seconds) the first frame of this play with so wide a face was fetched."""
-        times = [
-            at for index, at in self._served.items() if self._frames[index].face_px >= min_face_px
-        ]
-        return min(times, default=None)
+    def first_shown(self, min_face_px: float) -> float | None:
+        """When (monotonic seconds) this play first shows so wide a face, fetched or not."""
+        for index, frame in enumerate(self._frames):
+            if frame.face_px >= min_face_px:
+                return self._start + index * visit.FRAME_PERIOD
+        return None
 
     async def _still(self, _request: web.Request) -> web.Response:
-        now = time.monotonic()
-        index = int((now - self._start) / visit.FRAME_PERIOD)
-        if index < len(self._frames):
-            self._served.setdefault(index, now)
-            frame = self._frames[index]
-        else:
-            frame = self._idle[index % len(self._idle)]
+        index = int((time.monotonic() - self._start) / visit.FRAME_PERIOD)
+        playing = index < len(self._frames)
+        frame = self._frames[index] if playing else self._idle[index % len(self._idle)]
         headers = {"Cache-Control": "no-store"}
         return web.Response(body=frame.jpeg, content_type="image/jpeg", headers=headers)
