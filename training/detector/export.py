@@ -1,13 +1,12 @@
 """Write the detector in the bundle's formats, ONNX and ncnn, and check them against PyTorch.
 
-    python -m training.detector.export --checkpoint runs/detector/best.pt --models DIR
-    python -m training.detector.export --yunet yunet_n_dynamic.onnx --models DIR    # the warm start itself
+``python -m training.detector.export --checkpoint FILE --models DIR`` exports a checkpoint of ours,
+or, where FILE is ``yunet_n_dynamic.onnx``, YuNet with unchanged weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 import shutil
@@ -24,14 +23,21 @@ import onnx
 import onnxruntime
 import torch
 
-from .model import ExportedDetector, FaceDetector, load_checkpoint, load_yunet, output_names
+from training.bundle import file_entry, write_entry
+from training.detector.model import (
+    ExportedDetector,
+    FaceDetector,
+    load_checkpoint,
+    load_yunet,
+    output_names,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
 OPSET = 17
 # Height and width of the pictures the exports are compared on: two, because the sizes are dynamic.
 _CHECK_SIZES = ((320, 320), (192, 416))
-# float32 against float32; ncnn's Winograd convolutions and onnxruntime's sigmoid differ in the last digits.
+# float32 against float32; ncnn's Winograd and onnxruntime's sigmoid differ in the last digits.
 _TOLERANCE = 2e-3
 
 YUNET_VERSION = "0.1.0-yunet"
@@ -51,7 +57,7 @@ def to_onnx(detector: FaceDetector, path: Path) -> None:
         stride = name.split("_")[1]
         axes[name] = {2: f"height_{stride}", 3: f"width_{stride}"}
     with warnings.catch_warnings():
-        # The TorchScript exporter is deprecated, not gone; it writes the plain opset 17 graph needed here.
+        # The TorchScript exporter is deprecated, not gone; it writes the plain graph needed here.
         warnings.simplefilter("ignore", category=DeprecationWarning)
         torch.onnx.export(
             ExportedDetector(detector).eval(),
@@ -71,6 +77,7 @@ def to_ncnn(detector: FaceDetector, param: Path, weights: Path) -> None:
 
     Raises:
         RuntimeError: pnnx failed; its output is in the message.
+
     """
     with tempfile.TemporaryDirectory() as folder:
         traced = Path(folder) / "detector.pt"
@@ -107,9 +114,7 @@ def run_onnx(path: Path, image: np.ndarray) -> list[np.ndarray]:
     """Run the ONNX file on float32 [1,3,H,W]; return the nine maps without the batch axis."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return [output[0] for output in session.run(output_names(), {"image": image})]
 
 
@@ -139,6 +144,7 @@ def check_parity(detector: FaceDetector, onnx_path: Path, param: Path, weights: 
 
     Raises:
         ValueError: an output differs by more than 2e-3 or in shape.
+
     """
     generator = np.random.default_rng(7)
     worst = 0.0
@@ -179,10 +185,7 @@ def export_detector(
     to_ncnn(detector, files["param"], files["bin"])
     worst = check_parity(detector, files["onnx"], files["param"], files["bin"])
     _LOGGER.info("detector exported, largest difference from PyTorch %.1e", worst)
-    entries = {
-        suffix: {"name": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-        for suffix, file in files.items()
-    }
+    entries = {suffix: file_entry(file) for suffix, file in files.items()}
     return {
         "version": version,
         "files": {
@@ -205,8 +208,9 @@ def export_detector(
 def export(checkpoint: Path | str, out_dir: Path | str) -> dict[str, Any]:
     """Export a checkpoint of `training.detector.train`; return the entry for models.json.
 
-    Version, licence, origin and `score_threshold` (set by `evaluate` on the validation split) come from the
-    checkpoint's `card`. A file ending in `.onnx` is taken as YuNet's and exported with unchanged weights.
+    Version, licence, origin and `score_threshold` (which `evaluate` sets on the validation split)
+    come from the checkpoint's `card`. A file ending in `.onnx` is taken as YuNet's and exported
+    with unchanged weights.
     """
     checkpoint = Path(checkpoint)
     if checkpoint.suffix == ".onnx":
@@ -226,26 +230,14 @@ def export(checkpoint: Path | str, out_dir: Path | str) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Export one checkpoint and put its entry into the bundle's models.json."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--checkpoint", type=Path, help="checkpoint written by training")
-    source.add_argument("--yunet", type=Path, help="yunet_n_dynamic.onnx, exported as it is")
+    parser = argparse.ArgumentParser(description="Write the detector into the bundle.")
+    parser.add_argument("--checkpoint", type=Path, required=True, help=".pt, or YuNet's .onnx")
     parser.add_argument("--models", type=Path, required=True, help="folder of the bundle")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    entry = export(options.checkpoint or options.yunet, options.models)
-    _write_entry(options.models, entry)
+    entry = export(options.checkpoint, options.models)
+    write_entry(options.models, "detector", entry)
     print(json.dumps(entry, indent=1))
-
-
-def _write_entry(models: Path, entry: dict[str, Any]) -> None:
-    """Put `entry` into models.json as the detector's, keeping everything else."""
-    path = models / "models.json"
-    bundle = {"format": 1, "version": "0.1.0", "models": {}}
-    if path.is_file():
-        bundle = json.loads(path.read_text())
-    bundle["models"]["detector"] = entry
-    path.write_text(json.dumps(bundle, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """A YuNet-class face detector in PyTorch.
 
-Depthwise-separable backbone, a three-level feature pyramid and one small head per stride, about 75,000
-parameters. The layout follows YuNet-n (Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector",
-Machine Intelligence Research 2023; libfacedetection.train, Apache-2.0) with batch normalisation folded into
-the convolutions, so that the published weights load one to one.
+Depthwise-separable backbone, a three-level feature pyramid and one small head per stride, about
+74,000 parameters. The layout follows YuNet-n (Wu, Peng and Yu 2023, "YuNet: A Tiny
+Millisecond-level Face Detector"; libfacedetection.train, Apache-2.0) with batch normalisation
+folded into the convolutions, so that the published weights load one to one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ LANDMARKS = 5
 
 _STEM = 16
 _WIDTH = 64
-# Channels of the five stages after the stem; a stage halves its input first where the flag is set.
+# Input and output channels of the stages after the stem, and whether one halves its input first.
 _STAGES = ((16, 64, True), (64, 64, False), (64, 64, True), (64, 64, True), (64, 64, True))
 
 
 class Maps(NamedTuple):
     """Raw outputs of one stride: `cls`, `obj` logits [N,1,h,w], `box` [N,4,h,w], `kps` [N,10,h,w].
 
-    `box` is (dx, dy, log w, log h) and `kps` five (dx, dy), in cells of the stride, relative to the cell's
-    integer column and row.
+    `box` is (dx, dy, log w, log h) and `kps` five (dx, dy), in cells of the stride, relative to the
+    cell's integer column and row.
     """
 
     cls: Tensor
@@ -73,7 +73,7 @@ class Head(nn.Module):
 
 
 class FaceDetector(nn.Module):
-    """RGB pictures, float [N,3,H,W] in 0..255 with H and W multiples of 32, to raw maps per stride."""
+    """RGB float [N,3,H,W] in 0..255, H and W multiples of 32, to the raw maps of each stride."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,13 +92,13 @@ class FaceDetector(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
-        # The picture arrives as 0..255: centre it and bring it to unit scale in the first convolution,
-        # where it costs nothing. Zero padding then stands for mid grey only approximately.
+        # The picture arrives as 0..255: centre it and bring it to unit scale in the first
+        # convolution, where that costs nothing.
         with torch.no_grad():
             self.stem.weight.div_(64.0)
             self.stem.bias.copy_(-127.5 * self.stem.weight.sum(dim=(1, 2, 3)))
         for head in self.heads:
-            # Faces are rare among cells: start near sqrt(cls * obj) = 0.01 (Lin et al. 2017, section 3.3).
+            # Faces are rare among cells: start at a score of 0.01 (Lin et al. 2017, section 3.3).
             nn.init.constant_(head.cls.depthwise.bias, -4.6)
             nn.init.constant_(head.obj.depthwise.bias, -4.6)
             for unit in (head.cls, head.obj, head.box, head.kps):
@@ -117,9 +117,11 @@ class FaceDetector(nn.Module):
         merged: list[Tensor] = []
         above: Tensor | None = None
         for level, lateral in zip(reversed(pyramid[2:]), reversed(self.laterals), strict=True):
-            if above is not None:
-                level = level + functional.interpolate(above, scale_factor=2.0, mode="nearest")
-            above = lateral(level)
+            if above is None:
+                above = lateral(level)
+            else:
+                wider = functional.interpolate(above, scale_factor=2.0, mode="nearest")
+                above = lateral(level + wider)
             merged.insert(0, above)
         return [head(level) for head, level in zip(self.heads, merged, strict=True)]
 
@@ -132,7 +134,7 @@ class ExportedDetector(nn.Module):
         self.detector = detector
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return nine maps, stride by stride: score [N,1,h,w] in 0..1, box [N,4,h,w], kps [N,10,h,w]."""
+        """Return score [N,1,h,w] in 0..1, box [N,4,h,w] and kps [N,10,h,w], stride by stride."""
         outputs: list[Tensor] = []
         for maps in self.detector(image):
             score = torch.sqrt(torch.sigmoid(maps.cls) * torch.sigmoid(maps.obj))
@@ -148,11 +150,12 @@ def output_names() -> list[str]:
 def load_yunet(detector: FaceDetector, path: Path | str) -> None:
     """Copy the weights of `yunet_n_dynamic.onnx` (Apache-2.0) into `detector`, in place.
 
-    The convolutions are taken in the order in which the graph runs them. YuNet takes BGR, the detector RGB:
-    the first convolution's input channels are reversed.
+    The convolutions are taken in the order in which the graph runs them. YuNet takes BGR, the
+    detector RGB: the first convolution's input channels are reversed.
 
     Raises:
         ValueError: the file's convolutions are not those of YuNet-n.
+
     """
     import onnx  # noqa: PLC0415 - only warm starts need it
     from onnx import numpy_helper  # noqa: PLC0415

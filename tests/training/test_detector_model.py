@@ -1,0 +1,74 @@
+"""The network, and loading YuNet's weights into it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import helper, numpy_helper
+
+from training.detector.model import STRIDES, FaceDetector, load_yunet
+from training.detector.model import _graph_order as graph_order
+
+
+def yunet_like(path: Path, seed: int = 0) -> list[np.ndarray]:
+    """Write a graph with YuNet-n's convolutions and random weights; return the weights."""
+    generator = np.random.default_rng(seed)
+    nodes, tensors, weights = [], [], []
+    for index, layer in enumerate(graph_order(FaceDetector())):
+        weight = generator.normal(size=tuple(layer.weight.shape)).astype(np.float32)
+        bias = generator.normal(size=tuple(layer.bias.shape)).astype(np.float32)
+        weights += [weight, bias]
+        names = [f"w{index}", f"b{index}"]
+        # Initialisers stand in another order than the nodes, as in the published file.
+        tensors.insert(0, numpy_helper.from_array(weight, names[0]))
+        tensors.append(numpy_helper.from_array(bias, names[1]))
+        nodes.append(helper.make_node("Conv", [f"x{index}", *names], [f"x{index + 1}"]))
+    graph = helper.make_graph(nodes, "yunet", [], [], tensors)
+    onnx.save(helper.make_model(graph), str(path))
+    return weights
+
+
+def test_outputs_have_one_cell_per_stride_and_about_75000_parameters() -> None:
+    model = FaceDetector().eval()
+    assert 70_000 < sum(value.numel() for value in model.parameters()) < 80_000
+    with torch.no_grad():
+        outputs = model(torch.zeros(2, 3, 64, 96))
+    for stride, maps in zip(STRIDES, outputs, strict=True):
+        grid = (64 // stride, 96 // stride)
+        assert [tuple(one.shape) for one in maps] == [(2, c, *grid) for c in (1, 1, 4, 10)]
+
+
+def test_gradients_reach_every_parameter() -> None:
+    model = FaceDetector()
+    sum(
+        one.square().sum() for maps in model(torch.rand(1, 3, 64, 64) * 255) for one in maps
+    ).backward()
+    dead = [
+        name
+        for name, value in model.named_parameters()
+        if value.grad is None or not value.grad.abs().sum() > 0
+    ]
+    assert not dead
+
+
+def test_warm_start_takes_the_graph_order_and_turns_bgr_to_rgb(tmp_path: Path) -> None:
+    weights = yunet_like(tmp_path / "yunet.onnx")
+    model = FaceDetector()
+    load_yunet(model, tmp_path / "yunet.onnx")
+    layers = graph_order(model)
+    np.testing.assert_array_equal(layers[0].weight.detach(), weights[0][:, ::-1])
+    for layer, weight, bias in zip(layers[1:], weights[2::2], weights[3::2], strict=True):
+        np.testing.assert_array_equal(layer.weight.detach(), weight)
+        np.testing.assert_array_equal(layer.bias.detach(), bias)
+
+
+def test_warm_start_refuses_another_network(tmp_path: Path) -> None:
+    path = tmp_path / "yunet.onnx"
+    yunet_like(path)
+    graph = onnx.load(str(path))
+    del graph.graph.node[-1]
+    onnx.save(graph, str(path))
+    with pytest.raises(ValueError, match="convolutions"):
+        load_yunet(FaceDetector(), path)

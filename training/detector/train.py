@@ -1,0 +1,224 @@
+"""Train the face detector: ``python -m training.detector.train --config FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from training.detector.data import Batch, CanvasMaker, batches, read_scenes
+from training.detector.losses import LossWeights, detection_loss, to_cells
+from training.detector.model import FaceDetector, load_yunet
+
+_LOGGER = logging.getLogger(__name__)
+
+WARM_ORIGIN = (
+    "YuNet-n of libfacedetection.train (Apache-2.0) as the starting point, then trained by this"
+    " project on research-only pictures (CelebA, VGGFace2) labelled by YuNet, half of them darkened"
+)
+COLD_ORIGIN = (
+    "trained by this project from random weights on research-only pictures (CelebA, VGGFace2)"
+    " labelled by YuNet"
+)
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """All that decides a training run; paths are relative to the working folder.
+
+    `warm_start` is `yunet_n_dynamic.onnx`, or None for random weights (then without a teacher).
+    `night_share` of the canvases are darkened; rates are for AdamW; `seed` fixes everything random.
+    """
+
+    scenes: str
+    output: str = "runs/detector"
+    warm_start: str | None = None
+    version: str = "0.1.0"
+    licence: str = "Apache-2.0; trained on research-only pictures, see training/detector/README.md"
+    canvas: int = 256
+    batch: int = 16
+    steps: int = 2600
+    learning_rate: float = 1e-3
+    warm_up: int = 100
+    weight_decay: float = 1e-4
+    ema: float = 0.999
+    night_share: float = 0.5
+    validation_canvases: int = 128
+    log_every: int = 100
+    threads: int = 1
+    seed: int = 1
+    loss: LossWeights = field(default_factory=LossWeights)
+
+    @staticmethod
+    def from_mapping(values: dict[str, Any]) -> DetectorConfig:
+        """Build a config from parsed YAML; `role` is allowed and skipped.
+
+        Raises:
+            ValueError: a key is unknown or the canvas is no multiple of 128.
+
+        """
+        values = {key: value for key, value in values.items() if key != "role"}
+        unknown = values.keys() - {item.name for item in fields(DetectorConfig)}
+        if unknown:
+            message = f"unknown settings: {', '.join(sorted(unknown))}"
+            raise ValueError(message)
+        if "loss" in values:
+            values["loss"] = LossWeights(**values["loss"])
+        config = DetectorConfig(**values)
+        if config.canvas % 128:
+            message = "canvas must be a multiple of 128: grids of 4 cells, strides up to 32"
+            raise ValueError(message)
+        return config
+
+
+def read_config(path: Path | str) -> DetectorConfig:
+    """Read a YAML file of `DetectorConfig`'s fields."""
+    return DetectorConfig.from_mapping(yaml.safe_load(Path(path).read_text()))
+
+
+class Average:
+    """Exponential moving average of a model's weights (Tarvainen and Valpola 2017)."""
+
+    def __init__(self, model: FaceDetector, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval()
+        self._decay = decay
+        self._updates = 0
+
+    @torch.no_grad()
+    def update(self, model: FaceDetector) -> None:
+        """Move the average towards `model`, faster at first."""
+        self._updates += 1
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        for mean, value in zip(self.model.parameters(), model.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+
+
+def batch_loss(
+    model: FaceDetector, teacher: FaceDetector | None, batch: Batch, weights: LossWeights
+) -> dict[str, Tensor]:
+    """Return the weighted parts of the loss of `model` on a batch."""
+    taught = None
+    if teacher is not None:
+        with torch.no_grad():
+            taught = to_cells(teacher(batch.clean))
+    return detection_loss(to_cells(model(batch.seen)), batch.labels, taught, weights)
+
+
+def rate_at(step: int, config: DetectorConfig) -> float:
+    """Share of the learning rate at `step`: linear warm-up, then half a cosine down to 2 %."""
+    if step < config.warm_up:
+        return (step + 1) / config.warm_up
+    progress = (step - config.warm_up) / max(1, config.steps - config.warm_up)
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def train(
+    config: DetectorConfig | dict[str, Any], report: Callable[[str], None] = _LOGGER.info
+) -> Path:
+    """Train as `config` says; write log.csv and the averaged weights; return the checkpoint."""
+    if isinstance(config, dict):
+        config = DetectorConfig.from_mapping(config)
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+
+    model = FaceDetector()
+    model = model.to(memory_format=torch.channels_last)
+    teacher = None
+    if config.warm_start:
+        load_yunet(model, config.warm_start)
+        teacher = copy.deepcopy(model).eval().requires_grad_(False)
+    held_out = CanvasMaker(
+        read_scenes(config.scenes, "validation"), config.canvas, config.night_share
+    )
+    number = -(-config.validation_canvases // config.batch)
+    validation = list(islice(batches(held_out, config.batch, seed=0), number))
+    del held_out
+    maker = CanvasMaker(read_scenes(config.scenes, "train"), config.canvas, config.night_share)
+
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, config))
+    average = Average(model, config.ema)
+    checkpoint = output / "last.pt"
+    started = time.monotonic()
+    with (output / "log.csv").open("w", newline="") as file:
+        log = csv.writer(file)
+        log.writerow(["step", "seconds", "train", "validation", "obj", "cls", "box", "kps"])
+
+        def note(step: int, loss: float) -> None:
+            parts = _mean_loss(average.model, teacher, validation, config.loss)
+            total = sum(parts.values())
+            seconds = time.monotonic() - started
+            values = [loss, total, *(parts[key] for key in ("obj", "cls", "box", "kps"))]
+            log.writerow([step, round(seconds), *(f"{value:.4f}" for value in values)])
+            file.flush()
+            _save(checkpoint, average.model, config)
+            report(f"step {step:5d}  {seconds:5.0f} s  train {loss:.4f}  validation {total:.4f}")
+
+        note(0, math.nan)
+        recent = 0.0
+        stream = batches(maker, config.batch, seed=config.seed)
+        for step, batch in enumerate(islice(stream, config.steps), start=1):
+            loss = torch.stack(list(batch_loss(model, teacher, batch, config.loss).values())).sum()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+            optimiser.step()
+            schedule.step()
+            average.update(model)
+            recent += loss.item()
+            if step % config.log_every == 0 or step == config.steps:
+                note(step, recent / ((step - 1) % config.log_every + 1))
+                recent = 0.0
+    return checkpoint
+
+
+@torch.no_grad()
+def _mean_loss(
+    model: FaceDetector,
+    teacher: FaceDetector | None,
+    held_out: list[Batch],
+    weights: LossWeights,
+) -> dict[str, float]:
+    """Average the parts of the loss over fixed batches."""
+    every = [batch_loss(model, teacher, batch, weights) for batch in held_out]
+    return {key: sum(float(parts[key]) for parts in every) / len(every) for key in every[0]}
+
+
+def _save(path: Path, model: FaceDetector, config: DetectorConfig) -> None:
+    """Write the weights with the card that `export` needs."""
+    card = {
+        "version": config.version,
+        "licence": config.licence,
+        "origin": WARM_ORIGIN if config.warm_start else COLD_ORIGIN,
+        "score_threshold": 0.6,
+    }
+    torch.save({"model": model.state_dict(), "card": card}, path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train from a YAML file."""
+    parser = argparse.ArgumentParser(description="Train the face detector.")
+    parser.add_argument("--config", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    print(train(read_config(options.config)))
+
+
+if __name__ == "__main__":
+    main()
