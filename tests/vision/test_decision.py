@@ -244,6 +244,30 @@ def test_evidence_of_a_refused_visit_does_not_help_the_next(door):
     assert door.see(evidence()).granted
 
 
+def test_the_frame_that_shows_nobody_any_more_delivers_the_refusal(door):
+    door.see(evidence(similarity=0.1))
+    assert door.decider.in_visit is True
+    assert door.see(after=POLICY.absence).problem is Problem.UNKNOWN_FACE
+    assert door.decider.in_visit is False
+
+
+def test_the_frame_that_begins_the_next_visit_delivers_the_refusal_of_the_last(door):
+    door.see(evidence(similarity=0.1))
+    assert door.see(evidence(), after=POLICY.absence).problem is Problem.UNKNOWN_FACE
+    door.see(evidence())
+    assert door.see(evidence()).granted
+
+
+@pytest.mark.parametrize("age", [0.0, POLICY.max_age])
+def test_the_limits_of_freshness_count_as_fresh(age):
+    # Powers of two, so that the ages are exact.
+    door = Door()
+    door.now = 1024.0
+    for _ in range(3):
+        door.see(evidence(), after=0.25, age=age)
+    assert door.attempts[0].granted
+
+
 def test_stopping_ends_a_visit_once_and_nothing_where_there_is_none(door):
     assert door.decider.stop(Problem.STOPPED, door.now) is None
     for _ in range(3):
