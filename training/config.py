@@ -46,6 +46,9 @@ class TrainSettings:
     # Share of pictures shown with no degradation at all; the rest follow `night` below.
     clean_share: float = 0.5
     distillation_weight: float = 1.0
+    # How far the target moves from the picture's own teacher embedding towards the mean of its
+    # person's (training people only): poses and lamps of one person are pulled together.
+    centroid_pull: float = 0.0
     # ArcFace over the training people with `min_pictures` or more; 0 switches it off.
     margin_weight: float = 0.0
     margin: float = 0.3
@@ -185,7 +188,7 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
         if wanted is float and isinstance(value, int | str):
             value = float(value)  # noqa: PLW2901 - YAML reads 1e-4 as text
         if not isinstance(value, wanted):
-            raise ValueError(f"{where}{key} must be {hint}, not {value!r}")
+            raise ValueError(f"{where}{key} must be {hint}, not {value!r}")  # noqa: TRY004 - bad input
         arguments[key] = value
     missing = [
         name

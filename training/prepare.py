@@ -21,6 +21,7 @@ from training.split import TEST, TRAIN, VALIDATION, person_of, side_of
 
 TABLE = "faces.parquet"
 TEACHER = "teacher.npy"
+TEACHER_KEY = "teacher.sha256"
 SUMMARY = "prepare.json"
 UNLABELLED = "unlabelled"
 EXCLUDED = "excluded"
@@ -105,6 +106,19 @@ def teacher_embeddings(images: list[bytes], path: Path, threads: int = 1) -> np.
     return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
 
+def cached_embeddings(out: Path, images: list[bytes], path: Path) -> np.ndarray:
+    """Return the teacher's embeddings, computed once for these pictures and this teacher."""
+    digest = hashlib.sha256(path.read_bytes())
+    for image in images:
+        digest.update(hashlib.sha256(image).digest())
+    key, stored = out / TEACHER_KEY, out / TEACHER
+    if not (key.is_file() and stored.is_file() and key.read_text() == digest.hexdigest()):
+        key.unlink(missing_ok=True)
+        np.save(stored, teacher_embeddings(images, path).astype(np.float16))
+        key.write_text(digest.hexdigest())
+    return np.load(stored).astype(np.float32)
+
+
 def find_duplicates(
     people: list[str | None], embeddings: np.ndarray, limit: float
 ) -> list[tuple[str, str, float]]:
@@ -130,13 +144,23 @@ def find_duplicates(
 def _sides(
     people: list[str | None], duplicates: list[tuple[str, str, float]], pictures: int
 ) -> list[str]:
-    """Side of every row. Of a celebrity found twice, only one name is kept: on the side that is
-    measured, if there is one, so that nobody measured was trained on."""
+    """Return the side of every row.
+
+    Of a celebrity found twice, only one name is kept: on the side that is measured, if there is
+    one, so that nobody measured was trained on.
+    """
     order = {TRAIN: 0, VALIDATION: 1, TEST: 2}
     side = {person: side_of(person, pictures) for person in set(people) if person}
-    excluded = set()
+    # Chains count: two names that both look like a third are one person too.
+    group = {person: {person} for person in side}
     for one, other, _ in duplicates:
-        excluded.add(min((one, other), key=lambda name: (order[side[name]], name)))
+        merged = group[one] | group[other]
+        group |= dict.fromkeys(merged, merged)
+    excluded = {
+        person
+        for person, names in group.items()
+        if person != max(names, key=lambda name: (order[side[name]], name))
+    }
     return [
         UNLABELLED if person is None else EXCLUDED if person in excluded else side[person]
         for person in people
@@ -183,9 +207,8 @@ def prepare(config: Config) -> dict[str, object]:
     duplicates: list[tuple[str, str, float]] = []
     out.mkdir(parents=True, exist_ok=True)
     if teacher:
-        embeddings = teacher_embeddings([row.image for row in rows], teacher)
+        embeddings = cached_embeddings(out, [row.image for row in rows], teacher)
         duplicates = find_duplicates(people, embeddings, settings.duplicate_cosine)
-        np.save(out / TEACHER, embeddings.astype(np.float16))
     sides = _sides(people, duplicates, len(rows))
     table = pa.table(
         [

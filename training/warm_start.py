@@ -12,34 +12,12 @@ from torch import nn
 def load_onnx_weights(backbone: nn.Module, path: Path) -> None:
     """Copy convolutions and PReLU slopes of an ONNX graph into `backbone`, in graph order.
 
-    The graph may write PReLU out as relu(x) + c * (x - |x|), as MobileFaceNet_TF's TFLite file
-    does; the slope is then 2 c. Raises ValueError where the number or the shape of the layers
-    differs, or where a BatchNorm stands in the backbone (the checkpoint's are folded).
+    Raises ValueError where the number or the shape of the layers differs, or where a BatchNorm
+    stands in the backbone (the checkpoint's are folded).
     """
-    graph = onnx.load(str(path)).graph
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    differences = {node.output[0] for node in graph.node if node.op_type == "Sub"}
-    source: list[tuple[str, list[np.ndarray]]] = []
-    for node in graph.node:
-        if node.op_type == "Conv":
-            source.append(("conv", [constants[name] for name in node.input[1:]]))
-        elif node.op_type == "PRelu":
-            source.append(("prelu", [constants[node.input[1]].reshape(-1)]))
-        elif node.op_type == "Mul" and differences.intersection(node.input):
-            (slope,) = [constants[name] for name in node.input if name in constants]
-            source.append(("prelu", [2.0 * slope.reshape(-1)]))
-
-    target: list[tuple[str, list[nn.Parameter]]] = []
-    for module in backbone.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            raise ValueError("warm start needs batch_norm: false (the checkpoint's is folded)")
-        if isinstance(module, nn.Conv2d):
-            target.append(("conv", [p for p in (module.weight, module.bias) if p is not None]))
-        elif isinstance(module, nn.PReLU):
-            target.append(("prelu", [module.weight]))
-
+    source, target = _checkpoint_layers(path), _backbone_layers(backbone)
     shapes = [
-        [(kind, [tuple(a.shape) for a in values]) for kind, values in side]
+        [(kind, [tuple(value.shape) for value in values]) for kind, values in side]
         for side in (source, target)
     ]
     if shapes[0] != shapes[1]:
@@ -52,3 +30,39 @@ def load_onnx_weights(backbone: nn.Module, path: Path) -> None:
         for (_, arrays), (_, parameters) in zip(source, target, strict=True):
             for array, parameter in zip(arrays, parameters, strict=True):
                 parameter.copy_(torch.from_numpy(np.array(array, np.float32)))
+
+
+def _checkpoint_layers(path: Path) -> list[tuple[str, list[np.ndarray]]]:
+    """Return the graph's convolutions and PReLUs with their weights.
+
+    The graph may write PReLU out as relu(x) + c * (x - |x|), as MobileFaceNet_TF's TFLite file
+    does; the slope is then 2 c.
+    """
+    graph = onnx.load(str(path)).graph
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    differences = {node.output[0] for node in graph.node if node.op_type == "Sub"}
+    layers: list[tuple[str, list[np.ndarray]]] = []
+    for node in graph.node:
+        if node.op_type == "Conv":
+            layers.append(("conv", [constants[name] for name in node.input[1:]]))
+        elif node.op_type == "PRelu":
+            layers.append(("prelu", [constants[node.input[1]].reshape(-1)]))
+        elif node.op_type == "Mul" and differences.intersection(node.input):
+            (slope,) = [constants[name] for name in node.input if name in constants]
+            layers.append(("prelu", [2.0 * slope.reshape(-1)]))
+    return layers
+
+
+def _backbone_layers(backbone: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
+    """Return the backbone's convolutions and PReLUs with their parameters."""
+    layers: list[tuple[str, list[nn.Parameter]]] = []
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            raise ValueError(  # noqa: TRY004 - a setting, not a type, is wrong
+                "warm start needs batch_norm: false (the checkpoint's is folded)"
+            )
+        if isinstance(module, nn.Conv2d):
+            layers.append(("conv", [p for p in (module.weight, module.bias) if p is not None]))
+        elif isinstance(module, nn.PReLU):
+            layers.append(("prelu", [module.weight]))
+    return layers

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from training.backbones.mobilefacenet import MobileFaceNet
+from training.backbones.mobilefacenet import MobileFaceNet, Verifier
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {"mobilefacenet": MobileFaceNet}
 
@@ -15,3 +15,6 @@ def build_backbone(name: str, **options: Any) -> nn.Module:
     if name not in BACKBONES:
         raise KeyError(f"unknown backbone {name!r}; known: {sorted(BACKBONES)}")
     return BACKBONES[name](**options)
+
+
+__all__ = ["BACKBONES", "MobileFaceNet", "Verifier", "build_backbone"]

@@ -61,6 +61,7 @@ class Bottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map [N, inputs, H, W] to [N, outputs, H / stride, W / stride]."""
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
@@ -113,6 +114,7 @@ class MobileFaceNet(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Embed [N, 3, 112, 112] as [N, embedding]."""
         return self.layers(x).flatten(1)
 
 
@@ -127,10 +129,11 @@ class Verifier(nn.Module):
         self.backbone = backbone
 
     def forward(self, image: Tensor) -> Tensor:
+        """Embed [N, 3, 112, 112] as [N, D]."""
         features = self.backbone((image - 127.5) * (1.0 / 128.0))
         return functional.normalize(features, dim=1)
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Number of trainable scalars."""
+    """Count trainable scalars."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

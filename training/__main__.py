@@ -1,0 +1,5 @@
+"""Command line of the training pipeline."""
+
+from training.cli import main
+
+raise SystemExit(main())

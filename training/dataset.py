@@ -1,0 +1,92 @@
+"""Batches for training: half clean, half degraded, every picture with its target."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from training.augment import clean_view, training_view
+from training.config import Config
+from training.pictures import decode
+from training.prepare import TABLE, TEACHER, UNLABELLED
+from training.split import TRAIN
+
+
+@dataclass(frozen=True)
+class Batch:
+    """float32 [N, 3, 112, 112] in 0..255, target [N, D] or None, person [N] (-1: no label)."""
+
+    image: Tensor
+    target: Tensor | None
+    person: Tensor
+
+
+class TrainingSet:
+    """Stored crops with their targets; batches are drawn with a seed.
+
+    `images` are encoded crops, `target` float32 [N, D] of unit length or None, `person` int [N]
+    with -1 for pictures without a label.
+    """
+
+    def __init__(self, images: list[bytes], target: np.ndarray | None, person: np.ndarray) -> None:
+        self.images = images
+        self.target = target
+        self.person = person
+        self.people = int(person.max()) + 1 if len(person) else 0
+
+    def batch(self, rows: np.ndarray, degraded: np.ndarray, rng: np.random.Generator) -> Batch:
+        """Return the pictures `rows`, those marked in `degraded` (bool [N]) as degraded views."""
+        views = []
+        for row, bad in zip(rows, degraded, strict=True):
+            stored = decode(self.images[row])
+            views.append(training_view(stored, rng) if bad else clean_view(stored))
+        image = np.stack(views).transpose(0, 3, 1, 2).astype(np.float32)
+        target = None if self.target is None else torch.from_numpy(self.target[rows])
+        return Batch(torch.from_numpy(image), target, torch.from_numpy(self.person[rows]))
+
+    def batches(self, size: int, clean_share: float, rng: np.random.Generator):
+        """Yield batches for ever, epoch after epoch, `clean_share` of each batch clean."""
+        size = min(size, len(self.images))
+        degraded = np.arange(size) >= round(size * clean_share)
+        while True:
+            order = rng.permutation(len(self.images))
+            for start in range(0, len(order) - size + 1, size):
+                yield self.batch(order[start : start + size], degraded, rng)
+
+
+def pull_to_centroids(target: np.ndarray, person: np.ndarray, pull: float) -> np.ndarray:
+    """Move unit targets float32 [N, D] towards their person's mean by `pull` (0: not at all)."""
+    moved = target.copy()
+    for number in range(int(person.max()) + 1):
+        rows = person == number
+        if rows.sum() > 1:
+            centre = target[rows].mean(axis=0)
+            moved[rows] += pull * centre / np.linalg.norm(centre)
+    return moved / np.linalg.norm(moved, axis=1, keepdims=True)
+
+
+def load_training_set(config: Config) -> TrainingSet:
+    """Read the prepared pictures of training people and the unlabelled ones."""
+    settings = config.train
+    table = pq.read_table(config.prepared_dir / TABLE)
+    sides = np.array(table["side"].to_pylist())
+    sources = np.array(table["source"].to_pylist())
+    rows = np.nonzero(
+        np.isin(sides, [TRAIN, UNLABELLED]) & ~np.isin(sources, settings.skip_sources)
+    )
+    rows = rows[0]
+    names = [table["person"][int(row)].as_py() for row in rows]
+    pictures = Counter(name for name in names if name)
+    known = sorted(name for name, count in pictures.items() if count >= settings.min_pictures)
+    number = {name: k for k, name in enumerate(known)}
+    person = np.array([number.get(name, -1) for name in names])
+    target = None
+    if (config.prepared_dir / TEACHER).is_file():
+        target = np.load(config.prepared_dir / TEACHER)[rows].astype(np.float32)
+        target /= np.linalg.norm(target, axis=1, keepdims=True)
+        if settings.centroid_pull and known:
+            target = pull_to_centroids(target, person, settings.centroid_pull)
+    return TrainingSet(table["image"].take(rows).to_pylist(), target, person)

@@ -1,0 +1,135 @@
+"""Who is enrolled with which pictures, and who comes as a probe, on people never trained on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from training.config import Config
+from training.paths import use_vision
+from training.pictures import decode_centres
+from training.prepare import TABLE
+
+# As many reference pictures of a person as the owner of a door may be expected to give.
+ENROLLED = 5
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Pictures of one side: crops uint8 [N, 112, 112, 3], person number and source of each.
+
+    `enrolled` marks the pictures that make templates; all others are probes. People with one
+    picture are probes only: strangers.
+    """
+
+    crops: np.ndarray
+    person: np.ndarray
+    source: np.ndarray
+    face_px: np.ndarray
+    enrolled: np.ndarray
+    names: list[str]
+
+
+def split_gallery(person: np.ndarray, most: int = ENROLLED) -> np.ndarray:
+    """Mark up to `most` pictures of every person as enrolled, leaving at least one probe.
+
+    Half of a person's pictures at most, so that people with few still bring probes.
+    """
+    enrolled = np.zeros(len(person), bool)
+    for number in np.unique(person):
+        rows = np.nonzero(person == number)[0]
+        enrolled[rows[: min(most, (len(rows) + 1) // 2 if len(rows) > 1 else 0)]] = True
+    return enrolled
+
+
+def load_side(
+    config: Config, side: str, *, people: int = 0, pictures_per_person: int = 0
+) -> Protocol:
+    """Read one side of the prepared table, at most `people` people (0: all), spread evenly.
+
+    Rows of a person are shuffled (seeded): packs keep pictures of one occasion together.
+    """
+    table = pq.read_table(config.prepared_dir / TABLE, filters=[("side", "=", side)])
+    names = np.array(table["person"].to_pylist())
+    known = sorted(set(names))
+    if people and len(known) > people:
+        chosen = [known[k] for k in np.linspace(0, len(known) - 1, people).astype(int)]
+        known = sorted(set(chosen))
+    rng = np.random.default_rng(config.evaluate.seed)
+    rows: list[int] = []
+    limit = pictures_per_person or config.evaluate.pictures_per_person
+    order = np.argsort(names, kind="stable")
+    starts = np.searchsorted(names[order], known, side="left")
+    ends = np.searchsorted(names[order], known, side="right")
+    for start, end in zip(starts, ends, strict=True):
+        own = order[start:end]
+        rng.shuffle(own)
+        rows += own[:limit].tolist()
+    chosen_rows = table.take(rows)
+    numbers = np.searchsorted(known, np.array(chosen_rows["person"].to_pylist()))
+    return Protocol(
+        crops=decode_centres(chosen_rows["image"].to_pylist()),
+        person=numbers,
+        source=np.array(chosen_rows["source"].to_pylist()),
+        face_px=chosen_rows["face_px"].to_numpy(),
+        enrolled=split_gallery(numbers),
+        names=list(known),
+    )
+
+
+def load_lighting(path: Path, seed: int) -> tuple[Protocol, np.ndarray]:
+    """Read the pack of real lamps; also return each lamp's angle from the camera in degrees.
+
+    Enrolled are pictures with the lamp within 25 degrees, as an owner would take them.
+    """
+    table = pq.read_table(path)
+    files = table["file"].to_pylist()
+    identities = np.array(table["identity"].to_pylist())
+    names = sorted(set(identities))
+    person = np.searchsorted(names, identities)
+    angles = np.array([lamp_angle(name) for name in files])
+    rng = np.random.default_rng(seed)
+    enrolled = np.zeros(len(person), bool)
+    for number in range(len(names)):
+        frontal = np.nonzero((person == number) & (angles <= 25.0))[0]
+        rng.shuffle(frontal)
+        enrolled[frontal[: min(ENROLLED, len(frontal) // 2)]] = True
+    protocol = Protocol(
+        crops=decode_centres(table["image"].to_pylist()),
+        person=person,
+        source=np.full(len(person), "lighting"),
+        face_px=np.full(len(person), np.nan),
+        enrolled=enrolled,
+        names=names,
+    )
+    return protocol, angles
+
+
+def lamp_angle(name: str) -> float:
+    """Angle between lamp and camera in degrees, of a file name with A+035E+40 in it."""
+    azimuth, elevation = name.split("A", 1)[1].split("E", 1)
+    radians = np.deg2rad([float(azimuth), float(elevation[:3])])
+    return float(np.rad2deg(np.arccos(np.clip(np.cos(radians).prod(), -1.0, 1.0))))
+
+
+def templates(embeddings: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each person's embeddings float32 [N, D], at unit length, and the person of each."""
+    numbers, index = np.unique(person, return_inverse=True)
+    sums = np.zeros((len(numbers), embeddings.shape[1]), np.float32)
+    np.add.at(sums, index, embeddings)
+    return sums / np.linalg.norm(sums, axis=1, keepdims=True), numbers
+
+
+def qualities(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Brightness and sharpness of uint8 [N, 112, 112, 3], by the product's own measures."""
+    use_vision()
+    from vision.quality import measure  # noqa: PLC0415 - needs the path above
+    from vision.types import Face  # noqa: PLC0415
+
+    face = Face((0.0, 0.0, 112.0, 112.0), np.zeros((5, 2), np.float32), 1.0)
+    measured = [measure(face, crop) for crop in crops]
+    return (
+        np.array([quality.brightness for quality in measured]),
+        np.array([quality.sharpness for quality in measured]),
+    )

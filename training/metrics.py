@@ -1,0 +1,168 @@
+"""Error rates of verification, with intervals from a bootstrap over people.
+
+A trial is one probe picture against one enrolled person. Pairs share people, so people are
+drawn, not pairs: a person drawn twice counts twice, as enrolled and as probe.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Scores of one condition. People are numbers 0..`people`-1.
+
+    Of the impostor trials only the highest (the tail) are kept one by one, highest first; the
+    totals per person say how many there were in all.
+    """
+
+    genuine: np.ndarray  # float32 [G]
+    genuine_person: np.ndarray  # int [G]
+    tail: np.ndarray  # float32 [T], descending
+    tail_enrolled: np.ndarray  # int [T]
+    tail_probe: np.ndarray  # int [T]
+    enrolled: np.ndarray  # templates of each person, float64 [people]
+    probes: np.ndarray  # probe pictures of each person, float64 [people]
+
+    @property
+    def people(self) -> int:
+        """Number of people, enrolled or not."""
+        return len(self.enrolled)
+
+    @property
+    def impostors(self) -> float:
+        """Number of impostor trials, the tail and the rest."""
+        return self.impostor_weight(np.ones(self.people))
+
+    def impostor_weight(self, weights: np.ndarray) -> float:
+        """Impostor trials when person k counts `weights[k]` times."""
+        enrolled, probes = weights * self.enrolled, weights * self.probes
+        return float(enrolled.sum() * probes.sum() - (enrolled * probes).sum())
+
+
+def collect(
+    templates: np.ndarray,
+    template_person: np.ndarray,
+    probes: np.ndarray,
+    probe_person: np.ndarray,
+    *,
+    people: int | None = None,
+    tail_share: float = 0.05,
+) -> Trials:
+    """Compare every probe float32 [M, D] with every template float32 [P, D], all of unit length.
+
+    `people` is the number of people, by default one more than the highest number given.
+    """
+    if people is None:
+        people = int(max(template_person.max(), probe_person.max())) + 1
+    scores = templates.astype(np.float32) @ probes.astype(np.float32).T
+    same = template_person[:, None] == probe_person[None, :]
+    enrolled_index, probe_index = np.nonzero(same)
+    genuine = scores[enrolled_index, probe_index]
+    scores[same] = -2.0
+    flat = scores.reshape(-1)
+    keep = max(1, int(tail_share * (flat.size - len(genuine))))
+    top = np.argpartition(flat, flat.size - keep)[flat.size - keep :]
+    top = top[np.argsort(-flat[top], kind="stable")]
+    rows, columns = np.divmod(top, scores.shape[1])
+    return Trials(
+        genuine=genuine,
+        genuine_person=template_person[enrolled_index],
+        tail=flat[top],
+        tail_enrolled=template_person[rows],
+        tail_probe=probe_person[columns],
+        enrolled=np.bincount(template_person, minlength=people).astype(float),
+        probes=np.bincount(probe_person, minlength=people).astype(float),
+    )
+
+
+def draw_people(people: int, draws: int, seed: int) -> np.ndarray:
+    """Return bootstrap weights float64 [draws, people]; every row sums to `people`."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(people, np.full(people, 1.0 / people), size=draws).astype(float)
+
+
+def _just_above(scores: np.ndarray) -> np.ndarray:
+    """Return the next float32 up: a threshold there refuses the score itself."""
+    return np.nextafter(scores.astype(np.float32), np.float32(np.inf))
+
+
+def thresholds_at(
+    trials: Trials, rates: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Lowest thresholds whose false accept rate (score >= threshold) is at most each rate.
+
+    NaN where the tail kept is too short for the rate.
+    """
+    weights = np.ones(trials.people) if weights is None else weights
+    accepted = np.cumsum(weights[trials.tail_enrolled] * weights[trials.tail_probe])
+    allowed = np.asarray(rates) * trials.impostor_weight(weights)
+    # The first trial too many must be refused, so the threshold lies just above its score.
+    first_refused = np.searchsorted(accepted, allowed * (1 + 1e-12), side="right")
+    inside = first_refused < len(trials.tail)
+    chosen = _just_above(trials.tail[np.minimum(first_refused, len(trials.tail) - 1)])
+    return np.where(inside, chosen, np.nan)
+
+
+def false_accept_rates(
+    trials: Trials, thresholds: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Share of impostor trials at or above each threshold (which must lie inside the tail)."""
+    weights = np.ones(trials.people) if weights is None else weights
+    counted = weights[trials.tail_enrolled] * weights[trials.tail_probe]
+    accepted = np.concatenate([[0.0], np.cumsum(counted)])
+    # `tail` descends; searchsorted wants it to ascend.
+    number = np.searchsorted(-trials.tail, -np.asarray(thresholds, np.float32), side="right")
+    return accepted[number] / max(trials.impostor_weight(weights), 1e-12)
+
+
+def true_accept_rates(
+    trials: Trials, thresholds: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Share of genuine trials at or above each threshold."""
+    weights = np.ones(trials.people) if weights is None else weights
+    counted = weights[trials.genuine_person]
+    accepted = trials.genuine[None, :] >= np.asarray(thresholds, np.float32)[:, None]
+    return (accepted * counted).sum(axis=1) / max(counted.sum(), 1e-12)
+
+
+def best_accuracy(trials: Trials) -> float:
+    """Best accuracy over all thresholds with genuine and impostor trials weighing the same.
+
+    Below the tail kept, the false accept rate is not known and no threshold is tried.
+    """
+    candidates = np.concatenate([_just_above(trials.tail), np.sort(trials.genuine)])
+    candidates = candidates[candidates > trials.tail[-1]]
+    if not candidates.size:
+        return 0.5
+    candidates = np.sort(candidates)[:: max(1, candidates.size // 2000)]
+    accepted = true_accept_rates(trials, candidates)
+    return float((0.5 * (accepted + 1.0 - false_accept_rates(trials, candidates))).max())
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def tar_at_far(
+    trials: Trials, rates: tuple[float, ...], *, draws: int = 200, seed: int = 7
+) -> dict[float, Estimate]:
+    """Estimate the true accept rate at each FAR; threshold and rate are drawn together."""
+    values = true_accept_rates(trials, thresholds_at(trials, np.array(rates)))
+    drawn = np.array(
+        [
+            true_accept_rates(trials, thresholds_at(trials, np.array(rates), weights), weights)
+            for weights in draw_people(trials.people, draws, seed)
+        ]
+    )
+    low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
+    return {
+        rate: Estimate(float(values[k]), float(low[k]), float(high[k]))
+        for k, rate in enumerate(rates)
+    }

@@ -1,0 +1,215 @@
+"""Step `train`: distil the teacher's view of clean pictures into views by night."""
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from training import gallery, metrics, model
+from training.augment import in_condition
+from training.backbones import Verifier
+from training.config import Config, TrainSettings
+from training.dataset import Batch, load_training_set
+from training.losses import ArcFace, distillation_loss
+from training.runs import append_csv, open_run, write_json
+
+# The satisficing metric of a lock: nobody else gets in more often than this.
+WANTED_FAR = 1e-4
+BEST = "best.pt"
+
+
+class Average:
+    """Exponential moving average of a network's weights."""
+
+    def __init__(self, verifier: Verifier, decay: float) -> None:
+        self.verifier = copy.deepcopy(verifier).eval()
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, verifier: Verifier) -> None:
+        """Move the average towards `verifier`; early on faster, so that it does not lag."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for mean, value in zip(
+            self.verifier.state_dict().values(), verifier.state_dict().values(), strict=True
+        ):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1.0 - decay)
+            else:
+                mean.copy_(value)
+
+
+class Trainer:
+    """One optimiser step at a time; who calls decides on schedule, validation and the end."""
+
+    def __init__(self, verifier: Verifier, people: int, settings: TrainSettings) -> None:
+        self.settings = settings
+        self.verifier = verifier.to(memory_format=torch.channels_last).train()
+        self.average = Average(verifier, settings.ema_decay)
+        parameters = list(verifier.parameters())
+        self.margin = None
+        if settings.margin_weight and people:
+            self.margin = ArcFace(
+                people,
+                verifier.backbone.embedding_size,
+                margin=settings.margin,
+                scale=settings.margin_scale,
+            )
+            parameters += list(self.margin.parameters())
+        self.optimizer = torch.optim.AdamW(
+            parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+
+    def step(self, batch: Batch, learning_rate: float) -> float:
+        """Train on one batch; return its loss. Raises FloatingPointError where it is not finite."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        image = batch.image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
+            embedding = self.verifier(image)
+        embedding = embedding.float()
+        loss = embedding.sum() * 0.0
+        if batch.target is not None and self.settings.distillation_weight:
+            loss = loss + self.settings.distillation_weight * distillation_loss(
+                embedding, batch.target
+            )
+        if self.margin is not None:
+            loss = loss + self.settings.margin_weight * self.margin(embedding, batch.person)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the loss is {value}")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.verifier.parameters(), 5.0)
+        self.optimizer.step()
+        self.average.update(self.verifier)
+        return value
+
+
+def learning_rate(settings: TrainSettings, step: int, progress: float) -> float:
+    """Linear warm-up, then half a cosine from the full rate to zero over `progress` 0..1."""
+    warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
+    return settings.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How good a checkpoint is. Ordered: the satisficing metric first, then the TAR."""
+
+    satisfied: bool
+    tar: float
+    figures: dict[str, float]
+
+    def better_than(self, other: "Standing | None") -> bool:
+        """Whether this checkpoint is to be preferred."""
+        return other is None or (self.satisfied, self.tar) > (other.satisfied, other.tar)
+
+
+class Validator:
+    """Measures a network on validation people, clean and dark, always on the same pictures."""
+
+    CONDITIONS = ("clean", "dark", "infrared")
+
+    def __init__(self, config: Config) -> None:
+        settings = config.evaluate
+        self.protocol = gallery.load_side(
+            config, "validation", people=config.train.validate_people, pictures_per_person=8
+        )
+        probes = self.protocol.crops[~self.protocol.enrolled]
+        self.probes = {name: in_condition(probes, name, settings.seed) for name in self.CONDITIONS}
+        self.draws = settings.bootstrap
+        self.seed = settings.seed
+
+    def __call__(self, verifier: Verifier) -> Standing:
+        """Set one threshold that holds FAR < 1e-4 in every condition by its upper bound."""
+        side = self.protocol
+        known = model.embed(verifier, side.crops[side.enrolled])
+        enrolled, enrolled_person = gallery.templates(known, side.person[side.enrolled])
+        weights = metrics.draw_people(len(side.names), self.draws, self.seed)
+        trials, needed, figures = {}, [], {}
+        for name, crops in self.probes.items():
+            trials[name] = metrics.collect(
+                enrolled,
+                enrolled_person,
+                model.embed(verifier, crops),
+                side.person[~side.enrolled],
+                people=len(side.names),
+            )
+            drawn = [metrics.thresholds_at(trials[name], [WANTED_FAR], w)[0] for w in weights]
+            needed.append(np.quantile(drawn, 0.975))
+            own = metrics.thresholds_at(trials[name], [1e-3, WANTED_FAR])
+            accepted = metrics.true_accept_rates(trials[name], own)
+            figures[f"{name}_tar_1e-3"], figures[f"{name}_tar_1e-4"] = map(float, accepted)
+        threshold = max(needed)
+        figures["threshold"] = float(threshold)
+        satisfied = all(
+            # A threshold above every impostor proves nothing: the counts have run out.
+            math.isfinite(threshold) and WANTED_FAR * trial.impostors >= 10
+            for trial in trials.values()
+        )
+        joint = [float(metrics.true_accept_rates(t, [threshold])[0]) for t in trials.values()]
+        figures["tar"] = float(np.mean(joint))
+        return Standing(satisfied, figures["tar"], figures)
+
+
+def train(config: Config) -> None:
+    """Train as the config says; leave best.pt, metrics.csv and validation.csv in the run folder."""
+    settings = config.train
+    torch.set_num_threads(settings.threads)
+    folder = open_run(config, "train")
+    for name in ("metrics.csv", "validation.csv"):
+        (folder / name).unlink(missing_ok=True)
+    data = load_training_set(config)
+    if data.target is None and not settings.margin_weight:
+        raise ValueError("nothing to learn from: no teacher embeddings and no margin loss")
+    validator = Validator(config)
+    trainer = Trainer(model.build(config), data.people, settings)
+    best = _consider(config, validator, trainer, 0, None)
+    rng = np.random.default_rng(settings.seed)
+    batches = data.batches(settings.batch_size, settings.clean_share, rng)
+    spent, step = 0.0, 0
+    bar = tqdm(desc="train", total=settings.steps or None, mininterval=30)
+    while (progress := _progress(settings, step, spent)) < 1.0:
+        start = time.monotonic()
+        rate = learning_rate(settings, step, progress)
+        loss = trainer.step(next(batches), rate)
+        spent += time.monotonic() - start
+        step += 1
+        bar.update()
+        if step % 20 == 0:
+            row = {"step": step, "seconds": round(spent, 1), "rate": rate, "loss": round(loss, 5)}
+            append_csv(folder / "metrics.csv", row)
+        if step % settings.validate_every == 0:
+            best = _consider(config, validator, trainer, step, best)
+    bar.close()
+    if step % settings.validate_every:
+        best = _consider(config, validator, trainer, step, best)
+    write_json(folder / "train.json", {"steps": step, "seconds": spent, **best.figures})
+
+
+def _progress(settings: TrainSettings, step: int, seconds: float) -> float:
+    limits = [step / settings.steps] if settings.steps else []
+    limits += [seconds / (60.0 * settings.minutes)] if settings.minutes else []
+    if not limits:
+        raise ValueError("train.steps and train.minutes are both 0: training would never end")
+    return max(limits)
+
+
+def _consider(
+    config: Config, validator: Validator, trainer: Trainer, step: int, best: Standing | None
+) -> Standing:
+    """Measure the averaged weights and keep them if they are the best so far."""
+    standing = validator(trainer.average.verifier)
+    row = {"step": step, "satisfied": standing.satisfied}
+    row |= {name: round(value, 5) for name, value in standing.figures.items()}
+    append_csv(config.run_dir / "validation.csv", row)
+    print(row, flush=True)
+    if not standing.better_than(best):
+        return best
+    model.save(config.run_dir / BEST, trainer.average.verifier, config, step=step)
+    return standing
