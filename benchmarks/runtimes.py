@@ -23,7 +23,9 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "custom_components" / "face_lock")]
+sys.path.insert(0, str(ROOT))
+# Appended, so that nothing in the integration can shadow an installed module.
+sys.path.append(str(ROOT / "custom_components" / "face_lock"))
 
 import vision  # noqa: E402 - found by the path above
 from demo import story, visit  # noqa: E402 - likewise

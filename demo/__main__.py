@@ -49,13 +49,16 @@ async def play_story(player: Player) -> list[Outcome]:
     return outcomes
 
 
-async def serve(player: Player, url: str, password: str) -> None:
+async def serve(player: Player, url: str, password: str, device_id: str) -> None:
     """Say where Home Assistant is and let visitors come and go until interrupted."""
     print(f"\nHome Assistant: {url}\nuser name:      {USERNAME}\npassword:       {password}")
+    print(f"the door:       {url}/config/devices/device/{device_id}")
     print("Visitors come and go. Ctrl-C ends it.", flush=True)
-    for visit in itertools.cycle(story.STORY):
-        await asyncio.sleep(20)
-        await player.play(visit)
+    visits = [visit for visit in story.STORY if visit.visitor]
+    for visit in itertools.cycle(visits):
+        say(f"visit: {visit.title}")
+        say(f"  it {(await player.play(visit)).happened}")
+        await asyncio.sleep(30)
 
 
 async def run(arguments: argparse.Namespace) -> int:
@@ -89,13 +92,14 @@ async def _demo(
     await client.onboard("Demo", USERNAME, password)
     entry_id = await set_up(client, server.url)
     async with client.websocket():
-        player = Player(client, server, await door.find_door(client, entry_id))
+        found = await door.find_door(client, entry_id)
+        player = Player(client, server, found)
         await player.start()
         outcomes = [] if arguments.no_story else await play_story(player)
         if outcomes:
             print(f"\n{story.table(outcomes)}\n", flush=True)
         if arguments.serve:
-            await serve(player, process.url, password)
+            await serve(player, process.url, password, found.device_id)
     return 0 if all(outcome.as_expected for outcome in outcomes) else 1
 
 
