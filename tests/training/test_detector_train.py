@@ -54,7 +54,9 @@ def test_overfits_three_pictures_and_the_door_finds_the_faces(tmp_path: Path) ->
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, plan))
     losses = []
     for _ in range(plan.steps):
-        loss = torch.stack(list(batch_loss(model, None, batch, LossWeights(landmarks=4.0)).values())).sum()
+        loss = torch.stack(
+            list(batch_loss(model, None, batch, LossWeights(landmarks=4.0)).values())
+        ).sum()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)

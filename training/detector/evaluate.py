@@ -1,15 +1,11 @@
 """Measure a detector on held-out scenes: by day, smaller, and by simulated night.
 
-``python -m training.detector.evaluate --config training/configs/detector.yaml --checkpoint FILE``
-chooses the score threshold on the validation split, stores it in the checkpoint, and reports on
-the test split. FILE may also be an ONNX file: the bundle's, or YuNet's own as the base line.
-
-Pictures go through the `vision` package's detector and ONNX Runtime, as at the door.
+The score threshold is chosen on the validation split and stored in the checkpoint; the test split
+is only reported on. Pictures go through the `vision` package's detector, as at the door.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import tempfile
@@ -317,32 +313,3 @@ def table(report: Mapping[str, Mapping[str, Any]]) -> str:
             f" | {100 * row['landmark_error']:.1f} |"
         )
     return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Evaluate a checkpoint or an ONNX file."""
-    from training.detector.train import read_config  # noqa: PLC0415 - pulls in the trainer
-
-    parser = argparse.ArgumentParser(description="Measure a detector on held-out scenes.")
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--checkpoint", type=Path, required=True, help=".pt or .onnx")
-    parser.add_argument("--limit", type=int, help="only so many pictures of each split")
-    parser.add_argument("--threshold", type=float, help="do not choose one on validation")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)
-    config = read_config(options.config)
-    report = evaluate(
-        config.scenes,
-        options.checkpoint,
-        config.output,
-        limit=options.limit,
-        threshold=options.threshold,
-    )
-    print(f"score_threshold {report['score_threshold']}")
-    for split in ("validation", "test"):
-        print(f"\n{split}\n{table(report[split])}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,7 @@
-"""Write the detector in the bundle's formats, ONNX and ncnn, and check them against PyTorch.
-
-``python -m training.detector.export --checkpoint FILE --models DIR`` exports a checkpoint of ours,
-or, where FILE is ``yunet_n_dynamic.onnx``, YuNet with unchanged weights.
-"""
+"""Write the detector in the bundle's formats, ONNX and ncnn, and check them against PyTorch."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import shutil
 import subprocess
@@ -23,7 +17,7 @@ import onnx
 import onnxruntime
 import torch
 
-from training.bundle import file_entry, write_entry
+from training.bundle import file_entry
 from training.detector.model import (
     ExportedDetector,
     FaceDetector,
@@ -226,19 +220,3 @@ def export(checkpoint: Path | str, out_dir: Path | str) -> dict[str, Any]:
         detector = load_checkpoint(checkpoint)
         card = torch.load(str(checkpoint), map_location="cpu", weights_only=True)["card"]
     return export_detector(detector, Path(out_dir), **card)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Export one checkpoint and put its entry into the bundle's models.json."""
-    parser = argparse.ArgumentParser(description="Write the detector into the bundle.")
-    parser.add_argument("--checkpoint", type=Path, required=True, help=".pt, or YuNet's .onnx")
-    parser.add_argument("--models", type=Path, required=True, help="folder of the bundle")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    entry = export(options.checkpoint, options.models)
-    write_entry(options.models, "detector", entry)
-    print(json.dumps(entry, indent=1))
-
-
-if __name__ == "__main__":
-    main()

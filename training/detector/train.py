@@ -1,8 +1,7 @@
-"""Train the face detector: ``python -m training.detector.train --config FILE``."""
+"""Train the face detector."""
 
 from __future__ import annotations
 
-import argparse
 import copy
 import csv
 import logging
@@ -24,6 +23,8 @@ from training.detector.model import FaceDetector, load_yunet
 
 _LOGGER = logging.getLogger(__name__)
 
+CHECKPOINT = "last.pt"
+
 WARM_ORIGIN = (
     "YuNet-n of libfacedetection.train (Apache-2.0) as the starting point, then trained by this"
     " project on research-only pictures (CelebA, VGGFace2) labelled by YuNet, half of them darkened"
@@ -44,6 +45,7 @@ class DetectorConfig:
 
     scenes: str
     output: str = "runs/detector"
+    models: str = "custom_components/face_lock/models"
     warm_start: str | None = None
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/detector/README.md"
@@ -154,7 +156,7 @@ def train(
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, config))
     average = Average(model, config.ema)
-    checkpoint = output / "last.pt"
+    checkpoint = output / CHECKPOINT
     started = time.monotonic()
     with (output / "log.csv").open("w", newline="") as file:
         log = csv.writer(file)
@@ -209,16 +211,3 @@ def _save(path: Path, model: FaceDetector, config: DetectorConfig) -> None:
         "score_threshold": 0.6,
     }
     torch.save({"model": model.state_dict(), "card": card}, path)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Train from a YAML file."""
-    parser = argparse.ArgumentParser(description="Train the face detector.")
-    parser.add_argument("--config", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    print(train(read_config(options.config)))
-
-
-if __name__ == "__main__":
-    main()
