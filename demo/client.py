@@ -94,15 +94,10 @@ class Client:
         self._listeners[number] = listener
         await self._send(number, kind, fields)
 
-    async def action(self, domain: str, service: str, target: str, **data: Any) -> None:
-        """Perform an action on one entity."""
-        await self.command(
-            "call_service",
-            domain=domain,
-            service=service,
-            service_data=data,
-            target={"entity_id": target},
-        )
+    async def action(self, domain: str, service: str, entity_id: str | None = None) -> None:
+        """Perform an action, on one entity if given."""
+        target = {"target": {"entity_id": entity_id}} if entity_id else {}
+        await self.command("call_service", domain=domain, service=service, **target)
 
     async def states(self) -> dict[str, Json]:
         """Return all states by entity id."""
@@ -126,15 +121,23 @@ class Client:
                 return str((await _json(response))["file_id"])
 
     async def flow(
-        self, handler: str | list[str], answers: Mapping[str, Answer], kind: str = ""
+        self,
+        handler: str | list[str],
+        answers: Mapping[str, Answer],
+        kind: str = "",
+        flow_id: str | None = None,
     ) -> Json:
         """Go through a flow ("": of a config entry, "subentries": of a subentry) to its end.
 
         `answers` has an answer for every step id that may be shown; a menu's answer is
-        {"next_step_id": ...}. Raises ApiError on an abort or when a form comes back with errors.
+        {"next_step_id": ...}. With `flow_id` a flow that Home Assistant began is taken up. Raises
+        ApiError on an abort, or when a form comes back with errors.
         """
         path = "/api/config/config_entries" + (f"/{kind}" if kind else "") + "/flow"
-        step = await self.post(path, {"handler": handler})
+        if flow_id:
+            step = await self._get(f"{path}/{flow_id}")
+        else:
+            step = await self.post(path, {"handler": handler})
         while step["type"] != "create_entry":
             if step["type"] == "abort":
                 raise ApiError(f"the flow of {handler} ended: {step['reason']}")

@@ -1,25 +1,23 @@
 """Sets the demo's door up, step by step as a person would do in Home Assistant's frontend."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .client import ApiError, Client, Json
 
 DOMAIN = "face_lock"
-TARGET_LOCK = "lock.front_door"
+TARGET_LOCK = "lock.front_door_bolt"
 CAMERA = "camera.front_door"
 
 
 @dataclass(frozen=True)
 class Door:
-    """What the visits are watched by: entity ids of the door that was set up."""
+    """The door that was set up: its device, its lock entity, its event entity."""
 
-    entry_id: str
     device_id: str
     lock: str
     event: str
-    confidence: str
 
 
 async def add_camera(client: Client, still_url: str) -> None:
@@ -35,38 +33,47 @@ async def add_camera(client: Client, still_url: str) -> None:
         "config/entity_registry/update",
         entity_id=entity["entity_id"],
         new_entity_id=CAMERA,
-        name="Front door camera",
+        name="Front door",
     )
 
 
-async def add_door(client: Client) -> str:
-    """Go through Face Lock's config flow; returns the config entry's id."""
+async def add_door(client: Client) -> tuple[str, str]:
+    """Go through Face Lock's config flow.
+
+    Returns the config entry's id and the id of the flow that it goes on with, for a first person.
+    """
 
     async def user(form: Json) -> Json:
-        return _fill(form, {"camera": CAMERA, "lock": TARGET_LOCK, "name": "Front door"})
+        defaults = {
+            field["name"]: field["default"] for field in form["data_schema"] if "default" in field
+        }
+        return {**defaults, "camera": CAMERA, "lock": TARGET_LOCK}
 
     result = await client.flow(DOMAIN, {"user": user})
-    return str(result["result"]["entry_id"])
+    if not (following := result.get("next_flow")):
+        raise ApiError("the door was not set up, or does not go on with a first person")
+    return result["result"]["entry_id"], following[1]
 
 
-async def enrol(client: Client, entry_id: str, name: str, pictures: list[Path]) -> None:
-    """Add a person to the door with pictures from files."""
-    raise NotImplementedError
+async def enrol(client: Client, flow_id: str, name: str, pictures: Sequence[Path]) -> None:
+    """Go through the flow that adds a person, with pictures from files."""
+    left = list(pictures)
+
+    async def menu(_form: Json) -> Json:
+        return {"next_step_id": "upload" if left else "finish"}
+
+    async def upload(_form: Json) -> Json:
+        return {"picture": await client.upload(left.pop(0))}
+
+    answers = {"user": {"name": name}, "pictures": menu, "upload": upload}
+    await client.flow("", answers, kind="subentries", flow_id=flow_id)
 
 
 async def find_door(client: Client, entry_id: str) -> Door:
-    """Look the door's entities up in the registry."""
-    ids = {
-        domain: await _one_entity(client, entry_id, domain)
-        for domain in ("lock", "event", "sensor")
-    }
-    return Door(
-        entry_id,
-        ids["lock"]["device_id"],
-        ids["lock"]["entity_id"],
-        ids["event"]["entity_id"],
-        ids["sensor"]["entity_id"],
-    )
+    """Look the door's entities up in the registry; they are there once it was reloaded."""
+    lock = await _one_entity(client, entry_id, "lock")
+    event = await _one_entity(client, entry_id, "event")
+    return Door(lock["device_id"], lock["entity_id"], event["entity_id"])
 
 
 async def _one_entity(client: Client, entry_id: str, domain: str) -> Json:
@@ -78,9 +85,3 @@ async def _one_entity(client: Client, entry_id: str, domain: str) -> Json:
     if not entities:
         raise ApiError(f"entry {entry_id} has no {domain} entity")
     return dict(entities[0])
-
-
-def _fill(form: Json, values: dict[str, Any]) -> Json:
-    """Answer those of `values` that the form asks for; other fields keep their defaults."""
-    asked = {field["name"] for field in form["data_schema"]}
-    return {name: value for name, value in values.items() if name in asked}

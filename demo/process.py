@@ -39,14 +39,14 @@ logger:
     custom_components.face_lock: debug
 input_boolean:
   front_door_bolt:
-    name: Bolt of the front door
+    name: Bolt thrown
     icon: mdi:lock
     initial: true
 template:
   - lock:
-      - name: Front door
-        unique_id: demo_front_door
-        default_entity_id: lock.front_door
+      - name: Front door bolt
+        unique_id: demo_front_door_bolt
+        default_entity_id: lock.front_door_bolt
         state: "{{{{ is_state('input_boolean.front_door_bolt', 'on') }}}}"
         lock:
           - action: input_boolean.turn_on

@@ -159,8 +159,9 @@ class Player:
 
     def _on_change(self, event: Json, at: float) -> None:
         entity, state = event["data"]["entity_id"], event["data"]["new_state"]
-        if state is None:
-            return
+        before = event["data"]["old_state"]
+        if state is None or before is None or state["state"] == before["state"]:
+            return  # an event entity's state is the time of its last event
         if entity == TARGET_LOCK:
             self._locked = state["state"] == "locked"
             if not self._locked and self._unlocked_at is None:
