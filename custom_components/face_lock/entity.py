@@ -1,0 +1,71 @@
+"""What all entities of a door have in common."""
+
+from __future__ import annotations
+
+from typing import override
+
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .const import DOMAIN
+from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
+
+MANUFACTURER = "Face Lock"
+
+
+def door_device(entry: FaceLockConfigEntry) -> DeviceInfo:
+    """Describe the door's device."""
+    return DeviceInfo(
+        identifiers={(DOMAIN, entry.entry_id)},
+        name=entry.title,
+        manufacturer=MANUFACTURER,
+        model="Door",
+        sw_version=entry.runtime_data.bundle.info.version,
+    )
+
+
+class FaceLockEntity(CoordinatorEntity[FaceLockCoordinator]):
+    """An entity of a door."""
+
+    _attr_has_entity_name = True
+
+    def __init__(self, coordinator: FaceLockCoordinator, key: str) -> None:
+        super().__init__(coordinator)
+        entry = coordinator.config_entry
+        self._attr_unique_id = f"{entry.entry_id}_{key}"
+        self._attr_device_info = door_device(entry)
+
+
+class WatchingEntity(FaceLockEntity):
+    """An entity whose value comes from the camera's pictures."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Whether the door is being watched."""
+        return super().available and self.coordinator.data.outage is None
+
+
+class PersonEntity(CoordinatorEntity[FaceLockCoordinator]):
+    """An entity of an enrolled person."""
+
+    _attr_has_entity_name = True
+
+    def __init__(
+        self, coordinator: FaceLockCoordinator, person: str, subentry: ConfigSubentry, key: str
+    ) -> None:
+        super().__init__(coordinator)
+        entry = coordinator.config_entry
+        self._person = person
+        self._attr_unique_id = f"{person}_{key}"
+        self._attr_device_info = DeviceInfo(
+            identifiers={(DOMAIN, person)},
+            name=subentry.title,
+            manufacturer=MANUFACTURER,
+            model="Person",
+            via_device_id=dr.async_get_device_id_by_identifier(
+                coordinator.hass, (DOMAIN, entry.entry_id), config_entry_id=entry.entry_id
+            ),
+        )

@@ -1,0 +1,149 @@
+"""The door's lock: the owner's own, mirrored and driven, or one that is only a state."""
+
+# ruff: noqa: ARG001 - Home Assistant calls these with fixed signatures
+
+from __future__ import annotations
+
+from typing import Any, override
+
+from homeassistant.components.lock import ATTR_CHANGED_BY, LockEntity
+from homeassistant.components.lock.const import LockEntityFeature, LockState
+from homeassistant.const import (
+    ATTR_CODE,
+    ATTR_CODE_FORMAT,
+    ATTR_SUPPORTED_FEATURES,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State, callback
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.event import async_track_state_change_event
+
+from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
+from .door_lock import OwnLock, TargetLock
+from .entity import FaceLockEntity
+
+PARALLEL_UPDATES = 0
+
+CLOSED = (LockState.LOCKED, LockState.LOCKING)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: FaceLockConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the door's lock."""
+    coordinator = entry.runtime_data
+    lock = coordinator.lock
+    async_add_entities(
+        [
+            MirroredLock(coordinator, lock)
+            if isinstance(lock, TargetLock)
+            else StandaloneLock(coordinator, lock)
+        ]
+    )
+
+
+class DoorLockEntity(FaceLockEntity, LockEntity):
+    """The main entity of the door: it carries the device's name."""
+
+    _attr_name = None
+    _attr_translation_key = "door"
+
+    def __init__(self, coordinator: FaceLockCoordinator, lock: TargetLock | OwnLock) -> None:
+        super().__init__(coordinator, "lock")
+        self._lock = lock
+
+    @override
+    async def async_lock(self, **kwargs: Any) -> None:
+        """Lock the door for a user."""
+        self.coordinator.async_forget_changed_by()
+        await self._lock.async_lock(self._context, kwargs.get(ATTR_CODE))
+
+    @override
+    async def async_unlock(self, **kwargs: Any) -> None:
+        """Unlock the door for a user."""
+        self.coordinator.async_forget_changed_by()
+        await self._lock.async_unlock(self._context, kwargs.get(ATTR_CODE))
+
+
+class StandaloneLock(DoorLockEntity):
+    """A lock of our own."""
+
+    _lock: OwnLock
+
+    @property
+    @override
+    def is_locked(self) -> bool:
+        return self._lock.is_locked
+
+    @property
+    @override
+    def changed_by(self) -> str | None:
+        return self.coordinator.changed_by
+
+
+class MirroredLock(DoorLockEntity):
+    """The target lock, as core's lock group mirrors its members."""
+
+    _lock: TargetLock
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow the target."""
+        await super().async_added_to_hass()
+        if (entity_id := self._lock.entity_id) is not None:
+            self.async_on_remove(
+                async_track_state_change_event(self.hass, entity_id, self._target_changed)
+            )
+        self._mirror()
+
+    @override
+    async def async_open(self, **kwargs: Any) -> None:
+        """Open the latch for a user."""
+        self.coordinator.async_forget_changed_by()
+        await self._lock.async_open(self._context, kwargs.get(ATTR_CODE))
+
+    @callback
+    def _target_changed(self, event: Event[EventStateChangedData]) -> None:
+        old, new = event.data["old_state"], event.data["new_state"]
+        if old is not None and new is not None and old.state not in CLOSED and new.state in CLOSED:
+            self.coordinator.async_forget_changed_by()
+        self.async_set_context(event.context)
+        self._mirror()
+        self.async_write_ha_state()
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        self._mirror()
+        super()._handle_coordinator_update()
+
+    @callback
+    def _mirror(self) -> None:
+        target = self._lock.state
+        self._attr_available = target is not None and target.state != STATE_UNAVAILABLE
+        state = None if target is None else target.state
+        known = state not in (None, STATE_UNAVAILABLE, STATE_UNKNOWN)
+        self._attr_is_jammed = state == LockState.JAMMED if known else None
+        self._attr_is_opening = state == LockState.OPENING if known else None
+        self._attr_is_locking = state == LockState.LOCKING if known else None
+        self._attr_is_open = state == LockState.OPEN if known else None
+        self._attr_is_unlocking = state == LockState.UNLOCKING if known else None
+        self._attr_is_locked = state == LockState.LOCKED if known else None
+        self._mirror_attributes(target)
+
+    @callback
+    def _mirror_attributes(self, target: State | None) -> None:
+        attributes = {} if target is None else target.attributes
+        self._attr_changed_by = self.coordinator.changed_by or attributes.get(ATTR_CHANGED_BY)
+        self._attr_code_format = attributes.get(ATTR_CODE_FORMAT)
+        features = LockEntityFeature(attributes.get(ATTR_SUPPORTED_FEATURES, 0))
+        self._attr_supported_features = features & LockEntityFeature.OPEN
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Whether the target is; the camera has no part in that."""
+        return self._attr_available

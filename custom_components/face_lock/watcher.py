@@ -1,0 +1,268 @@
+"""Watches one door's camera: frames in, access attempts out.
+
+Three small loops on the event loop and one thread of our own:
+
+- *fetch* asks the camera for pictures, slowly while nothing happens and fast while the gate is
+  open, and leaves each in a mailbox with one slot: the newest frame wins and nothing queues;
+- *recognise* takes what is in the mailbox to the worker thread and gives the decider what was seen;
+- *tick* lets time pass, also while the camera or the worker hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from homeassistant.core import HomeAssistant, callback
+
+from .source import CameraError, Picture, async_take_picture
+from .vision import (
+    AccessAttempt,
+    Bundle,
+    Decider,
+    Frame,
+    Matcher,
+    Motion,
+    MotionGate,
+    PictureError,
+    Problem,
+    Sighting,
+    decode_grey,
+    decode_rgb,
+    recognise,
+)
+from .worker import Worker
+
+_LOGGER = logging.getLogger(__name__)
+
+IDLE_INTERVAL: Final = 1.0
+"""Seconds from one request to the next while the gate is closed."""
+OPEN_INTERVAL: Final = 0.2
+"""The same while the gate is open."""
+TICK_INTERVAL: Final = 0.25
+PATIENCE: Final = 1.7
+"""Seconds without a picture that end a running visit; below the decision's own ``absence``, so
+that the visit is refused for what happened and not for too few frames."""
+OUTAGE_AFTER: Final = 15.0
+"""Seconds without a picture after which the camera counts as lost."""
+MAX_BACKOFF: Final = 10.0
+"""Longest pause, in seconds, between two requests to a camera that fails."""
+SHOW_FOR: Final = 10.0
+"""Seconds for which the last visit's confidence is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorState:
+    """What the watcher knows now. ``confidence`` is 0..1, of the running or the last visit."""
+
+    motion: bool = False
+    confidence: float | None = None
+    outage: str | None = None
+    """Why nothing is recognised (a translation key), None while all is well."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """For diagnostics."""
+
+    pictures: int = 0
+    failed_pictures: int = 0
+    recognised: int = 0
+    failed_recognitions: int = 0
+    visits: int = 0
+
+
+class Watcher:
+    """Turns one camera's pictures into access attempts."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        camera: str,
+        worker: Worker,
+        bundle: Bundle,
+        matcher: Matcher,
+        decider: Decider,
+        *,
+        on_state: Callable[[DoorState], None],
+        on_attempt: Callable[[AccessAttempt], None],
+    ) -> None:
+        """Prepare to watch ``camera`` (a registry id or an entity id)."""
+        self._hass = hass
+        self._camera = camera
+        self._worker = worker
+        self._bundle = bundle
+        self._matcher = matcher
+        self._decider = decider
+        self._on_state = on_state
+        self._on_attempt = on_attempt
+        self._gate = MotionGate()
+        self._mailbox: Picture | None = None
+        self._arrived = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._state = DoorState()
+        self._good_at = monotonic()
+        self._readable = True
+        self._busy_since: float | None = None
+        self._problem: str | None = None
+        self._attempted_at: float | None = None
+        self._shown: float | None = None
+        self._failing = False
+        self.counters = Counters()
+
+    @callback
+    def async_start(self, create_task: Callable[..., asyncio.Task[None]]) -> None:
+        """Begin to watch; ``create_task(hass, coroutine, name)`` makes the loops' tasks."""
+        self._good_at = monotonic()
+        for name, step in (
+            ("fetch", self._fetch),
+            ("recognise", self._recognise),
+            ("tick", self._tick),
+        ):
+            loop = self._forever(step)
+            self._tasks.append(create_task(self._hass, loop, f"face_lock {name}"))
+
+    async def async_stop(self) -> None:
+        """End all loops, then the visit that is running."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._attempt(self._decider.stop(Problem.STOPPED, monotonic()))
+
+    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+            except Exception:
+                # No defect may end the watching; and what did not come to its end is no evidence.
+                _LOGGER.exception("Unexpected error while watching the door")
+                await asyncio.sleep(IDLE_INTERVAL)
+
+    # Frames in
+
+    async def _fetch(self) -> None:
+        """Ask for one picture, then rest."""
+        began = monotonic()
+        try:
+            picture = await async_take_picture(self._hass, self._camera)
+        except CameraError as error:
+            self._bad_picture(error.key)
+            silent = monotonic() - self._good_at
+            await asyncio.sleep(max(OPEN_INTERVAL, min(MAX_BACKOFF, silent / 2)))
+            return
+        self.counters.pictures += 1
+        if self._readable:
+            # Set here and not after recognition: a slow processor is no fault of the camera.
+            self._good_at = monotonic()
+        self._mailbox = picture
+        self._arrived.set()
+        interval = OPEN_INTERVAL if self._gate.is_open(monotonic()) else IDLE_INTERVAL
+        # Even a camera slower than the interval leaves the event loop a moment for others.
+        await asyncio.sleep(max(0.01, interval - (monotonic() - began)))
+
+    @callback
+    def _bad_picture(self, problem: str) -> None:
+        self.counters.failed_pictures += 1
+        self._problem = problem
+
+    # Evidence out
+
+    async def _recognise(self) -> None:
+        """Look at the newest picture."""
+        await self._arrived.wait()
+        self._arrived.clear()
+        picture, self._mailbox = self._mailbox, None
+        if picture is None:
+            return
+        self._busy_since = monotonic()
+        try:
+            motion, sighting = await self._worker.async_run(self._see, picture)
+        except PictureError as error:
+            self._readable = False
+            self._bad_picture(error.problem)
+            return
+        except Exception:
+            self.counters.failed_recognitions += 1
+            if not self._failing:
+                _LOGGER.exception("Recognition fails; the door stays shut")
+            self._failing = True
+            return
+        finally:
+            self._busy_since = None
+        now = monotonic()
+        self._failing = False
+        self._readable = True
+        self._good_at = now
+        self._problem = None
+        if sighting is not None:
+            self.counters.recognised += 1
+            if sighting.evidence:
+                self._gate.keep_open(now)
+            self._attempt(self._decider.observe(sighting, now))
+        self._publish(motion=motion.open)
+
+    def _see(self, picture: Picture) -> tuple[Motion, Sighting | None]:
+        """Run the gate and, if it is open, the networks; in the worker's thread."""
+        motion = self._gate.update(decode_grey(picture.data), picture.asked_at)
+        if not motion.open:
+            return motion, None
+        frame = Frame(decode_rgb(picture.data), picture.asked_at)
+        return motion, recognise(self._bundle, self._matcher, frame)
+
+    async def _tick(self) -> None:
+        """Let time pass."""
+        await asyncio.sleep(TICK_INTERVAL)
+        now = monotonic()
+        silent = now - self._good_at
+        if self._decider.in_visit and silent >= PATIENCE:
+            self._attempt(self._decider.stop(Problem.CAMERA_LOST, now))
+        self._attempt(self._decider.tick(now))
+        self._publish(motion=self._gate.is_open(now))
+
+    # What others are told
+
+    @callback
+    def _attempt(self, attempt: AccessAttempt | None) -> None:
+        if attempt is None:
+            return
+        self.counters.visits += 1
+        self._attempted_at = monotonic()
+        self._shown = attempt.confidence
+        self._on_attempt(attempt)
+
+    @callback
+    def _publish(self, *, motion: bool) -> None:
+        now = monotonic()
+        outage = self._outage(now)
+        state = DoorState(
+            motion=motion and outage is None,
+            confidence=self._confidence(now),
+            outage=outage,
+        )
+        if state != self._state:
+            self._state = state
+            self._on_state(state)
+
+    @callback
+    def _outage(self, now: float) -> str | None:
+        if not self._hass.is_running:
+            return None  # while Home Assistant starts, cameras are still being set up
+        if now - self._good_at >= OUTAGE_AFTER:
+            return self._problem or "camera_timeout"
+        if self._busy_since is not None and now - self._busy_since >= OUTAGE_AFTER:
+            return "recognition_hangs"
+        return None
+
+    @callback
+    def _confidence(self, now: float) -> float | None:
+        running = self._decider.confidence
+        if running is not None:
+            return running
+        if self._attempted_at is None or now - self._attempted_at >= SHOW_FOR:
+            return None
+        return self._shown

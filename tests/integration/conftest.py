@@ -1,0 +1,369 @@
+"""A door in Home Assistant's test harness: real models, real pictures, a camera under control."""
+
+import asyncio
+import base64
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from homeassistant.components.camera import Camera  # noqa: E402
+from homeassistant.components.lock import LockEntity, LockEntityFeature  # noqa: E402
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry  # noqa: E402
+from homeassistant.core import HomeAssistant, State, callback  # noqa: E402
+from homeassistant.helpers import entity_registry as er  # noqa: E402
+from homeassistant.setup import async_setup_component  # noqa: E402
+from pytest_homeassistant_custom_component.common import MockConfigEntry  # noqa: E402
+
+from custom_components.face_lock import runtime, vision, watcher  # noqa: E402
+from custom_components.face_lock.const import (  # noqa: E402
+    CONF_CAMERA,
+    CONF_ENROLLED_AT,
+    CONF_FALSE_POSITIVE_RATE,
+    CONF_LOCK,
+    DEFAULT_FALSE_POSITIVE_RATE,
+    DOMAIN,
+)
+
+PICTURES = ROOT / "tests" / "pictures"
+CAMERA = "camera.front_door"
+TARGET = "lock.deadbolt"
+LOCK = "lock.front_door"
+EVENT = "event.front_door_access"
+CONFIDENCE = "sensor.front_door_confidence"
+MOTION = "binary_sensor.front_door_motion"
+WIDTH, HEIGHT = 640, 480
+
+
+@cache
+def portrait(name: str) -> Image.Image:
+    with Image.open(PICTURES / f"{name}.jpg") as image:
+        return image.convert("RGB")
+
+
+def jpeg(image: Image.Image) -> bytes:
+    return vision.encode_jpeg(np.asarray(image))
+
+
+def raw(name: str) -> bytes:
+    return (PICTURES / f"{name}.jpg").read_bytes()
+
+
+class Scene:
+    """What the camera sees: nobody, or people who never hold quite still."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(20261123)
+        wall = np.linspace(90, 150, WIDTH)[None, :, None] + np.zeros((HEIGHT, 1, 3))
+        self._wall = Image.fromarray(wall.astype(np.uint8))
+
+    def picture(self, *names: str, height: float = 400) -> bytes:
+        """Draw the named portraits side by side, each a little shifted, scaled and turned."""
+        canvas = self._wall.copy()
+        for index, name in enumerate(names):
+            image = portrait(name)
+            scale = height / image.height * self._rng.uniform(0.95, 1.05)
+            size = (round(image.width * scale), round(image.height * scale))
+            moved = image.resize(size, Image.Resampling.BILINEAR).rotate(
+                self._rng.uniform(-4, 4), Image.Resampling.BILINEAR, fillcolor=(110, 110, 110)
+            )
+            middle = WIDTH * (index + 1) / (len(names) + 1)
+            x = middle - size[0] / 2 + self._rng.uniform(-8, 8)
+            y = (HEIGHT - size[1]) / 2 + self._rng.uniform(-8, 8)
+            canvas.paste(moved, (round(x), round(y)))
+        noise = self._rng.normal(0, 2, (HEIGHT, WIDTH, 3))
+        return jpeg(Image.fromarray((np.asarray(canvas) + noise).clip(0, 255).astype(np.uint8)))
+
+
+class DoorCamera(Camera):
+    """Asks ``source`` for every picture; it may also raise, hang, or give something else."""
+
+    _attr_name = "Front door"
+    _attr_unique_id = "front_door"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scene = Scene()
+        self.source: Callable[[], object] = self.scene.picture
+        self.requests = 0
+        self.hanging = 0
+
+    def show(self, *names: str, height: float = 400) -> None:
+        self.source = lambda: self.scene.picture(*names, height=height)
+
+    def freeze(self, data: bytes) -> None:
+        self.source = lambda: data
+
+    def fail(self, error: Exception | None = None) -> None:
+        def source() -> bytes:
+            raise error or OSError("camera broken")
+
+        self.source = source
+
+    def hang(self) -> None:
+        async def source() -> bytes:
+            self.hanging += 1
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.hanging -= 1
+
+        self.source = source
+
+    async def async_camera_image(
+        self, width: int | None = None, height: int | None = None
+    ) -> bytes | None:
+        self.requests += 1
+        answer = self.source()
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    @callback
+    def set_available(self, available: bool) -> None:
+        self._attr_available = available
+        self.async_write_ha_state()
+
+
+class Deadbolt(LockEntity):
+    """The owner's lock."""
+
+    _attr_name = "Deadbolt"
+    _attr_unique_id = "deadbolt"
+    _attr_is_locked = True
+    _attr_supported_features = LockEntityFeature.OPEN
+
+    def __init__(self) -> None:
+        self.unlocked_by: list[object] = []
+        self.calls: list[tuple[str, str | None]] = []
+        self.error: Exception | None = None
+        self.wait: asyncio.Event | None = None
+
+    async def _work(self, name: str, code: str | None, **state: bool) -> None:
+        self.calls.append((name, code))
+        if self.wait is not None:
+            await self.wait.wait()
+        if self.error is not None:
+            raise self.error
+        self.put(**state)
+
+    async def async_lock(self, **kwargs: object) -> None:
+        await self._work("lock", kwargs.get("code"), is_locked=True)
+
+    async def async_unlock(self, **kwargs: object) -> None:
+        await self._work("unlock", kwargs.get("code"), is_locked=False)
+
+    async def async_open(self, **kwargs: object) -> None:
+        await self._work("open", kwargs.get("code"), is_open=True)
+
+    @callback
+    def put(self, **state: object) -> None:
+        """Set the given attributes, clear all other states."""
+        for key in ("is_jammed", "is_opening", "is_locking", "is_open", "is_unlocking"):
+            setattr(self, f"_attr_{key}", False)
+        for key, value in state.items():
+            setattr(self, f"_attr_{key}", value)
+        self.async_write_ha_state()
+
+
+class Clock:
+    """The real monotonic clock, which a test can make jump forward."""
+
+    def __init__(self) -> None:
+        self._real = watcher.monotonic
+        self._offset = 0.0
+
+    def __call__(self) -> float:
+        return self._real() + self._offset
+
+    def jump(self, seconds: float) -> None:
+        self._offset += seconds
+
+
+@pytest.fixture
+def expected_lingering_timers() -> bool:
+    return False
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations(enable_custom_integrations: None) -> None:
+    """Let the harness load this repository's integration."""
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left() -> Iterator[None]:
+    """Every test must end without a thread of ours."""
+    yield
+    assert not [t for t in threading.enumerate() if t.name.startswith("face_lock")]
+
+
+@cache
+def real_bundle() -> vision.Bundle:
+    return vision.load_bundle()
+
+
+@pytest.fixture
+def bundle(monkeypatch: pytest.MonkeyPatch) -> vision.Bundle:
+    """The real models, loaded once for all tests."""
+    monkeypatch.setattr(runtime, "load_bundle", real_bundle)
+    return real_bundle()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in ("watcher", "source", "coordinator"):
+        monkeypatch.setattr(f"custom_components.face_lock.{module}.monotonic", clock)
+    # As fast as the machine can; the decision's own times stay as they are.
+    monkeypatch.setattr(watcher, "IDLE_INTERVAL", 0.05)
+    monkeypatch.setattr(watcher, "OPEN_INTERVAL", 0.03)
+    monkeypatch.setattr(watcher, "TICK_INTERVAL", 0.02)
+    monkeypatch.setattr(watcher, "MAX_BACKOFF", 0.05)
+    return clock
+
+
+@pytest.fixture
+async def camera(hass: HomeAssistant) -> DoorCamera:
+    assert await async_setup_component(hass, "camera", {})
+    camera = DoorCamera()
+    await hass.data["camera"].async_add_entities([camera])
+    assert camera.entity_id == CAMERA
+    return camera
+
+
+@pytest.fixture
+async def target(hass: HomeAssistant) -> Deadbolt:
+    assert await async_setup_component(hass, "lock", {})
+    lock = Deadbolt()
+    await hass.data["lock"].async_add_entities([lock])
+    assert lock.entity_id == TARGET
+    return lock
+
+
+def person(name: str) -> ConfigSubentry:
+    """A person's subentry; the person's id is the lower-case name."""
+    return ConfigSubentry(
+        data=MappingProxyType({CONF_ENROLLED_AT: datetime.now(UTC).isoformat()}),
+        subentry_type="person",
+        title=name,
+        unique_id=name.lower(),
+    )
+
+
+def stored(bundle: vision.Bundle, people: dict[str, tuple[str, ...]]) -> dict[str, object]:
+    """The content of a door's file with the named pictures of each person."""
+    content = {}
+    for name, pictures in people.items():
+        portraits = [vision.examine(bundle, vision.decode_rgb(raw(p))) for p in pictures]
+        content[name.lower()] = {
+            "pictures": [
+                {
+                    "crop": base64.b64encode(vision.encode_png(p.crop)).decode(),
+                    "embedding": base64.b64encode(p.template.embedding.tobytes()).decode(),
+                    "model": p.template.model,
+                }
+                for p in portraits
+            ]
+        }
+    return {"people": content}
+
+
+class Door:
+    """A configured door and what a test wants to know of it."""
+
+    def __init__(self, hass: HomeAssistant, entry: MockConfigEntry, clock: Clock) -> None:
+        self.hass = hass
+        self.entry = entry
+        self.clock = clock
+        self.accesses: list[State] = []
+        hass.bus.async_listen("state_changed", self._changed)
+
+    @callback
+    def _changed(self, event: object) -> None:
+        new, old = event.data["new_state"], event.data["old_state"]
+        if event.data["entity_id"] != EVENT or new is None:
+            return
+        if new.state not in ("unknown", "unavailable") and (old is None or old.state != new.state):
+            self.accesses.append(new)
+
+    async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
+        """Wait until something is so; the limit only ends a test that failed."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def access(self, number: int = 1) -> SimpleNamespace:
+        """Wait for the given access; return its attributes."""
+        await self.until(lambda: len(self.accesses) >= number)
+        return SimpleNamespace(**self.accesses[number - 1].attributes)
+
+    async def frames(self, camera: DoorCamera, number: int = 3) -> None:
+        """Wait until so many more pictures were asked for."""
+        wanted = camera.requests + number
+        await self.until(lambda: camera.requests >= wanted)
+
+    async def recognised(self, number: int = 3) -> None:
+        """Wait until the networks have looked at so many more pictures."""
+        counters = self.entry.runtime_data.watcher.counters
+        wanted = counters.recognised + number
+        await self.until(lambda: counters.recognised >= wanted)
+
+    def state(self, entity_id: str) -> str:
+        return self.hass.states.get(entity_id).state
+
+    async def leave(self, camera: DoorCamera) -> None:
+        """Empty the door and let the visit's absence pass."""
+        camera.show()
+        await self.frames(camera)
+        self.clock.jump(3)
+
+
+@pytest.fixture
+async def set_up(
+    hass: HomeAssistant,
+    hass_storage: dict[str, object],
+    bundle: vision.Bundle,
+    camera: DoorCamera,
+    clock: Clock,
+) -> AsyncIterator[Callable[..., object]]:
+    """Set up a door for people, as restored from its stored pictures."""
+    entries: list[MockConfigEntry] = []
+
+    async def set_up(
+        people: dict[str, tuple[str, ...]], *, lock: str | None = None, **options: object
+    ) -> Door:
+        registry = er.async_get(hass)
+        data = {CONF_CAMERA: registry.async_get(CAMERA).id}
+        if lock is not None:
+            known = registry.async_get(lock)
+            data[CONF_LOCK] = lock if known is None else known.id
+        subentries = [person(name) for name in people]
+        entry = MockConfigEntry(
+            domain=DOMAIN,
+            title="Front door",
+            unique_id=data[CONF_CAMERA],
+            data=data,
+            options={CONF_FALSE_POSITIVE_RATE: DEFAULT_FALSE_POSITIVE_RATE, **options},
+            subentries_data=[s.as_dict() for s in subentries],
+        )
+        key = f"{DOMAIN}.{entry.entry_id}"
+        hass_storage[key] = {"version": 1, "key": key, "data": stored(bundle, people)}
+        entry.add_to_hass(hass)
+        door = Door(hass, entry, clock)
+        await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+        entries.append(entry)
+        return door
+
+    yield set_up
+    for entry in entries:
+        if entry.state is ConfigEntryState.LOADED:
+            await hass.config_entries.async_unload(entry.entry_id)
