@@ -13,9 +13,10 @@ import torch
 from PIL import Image, ImageDraw
 
 from training.detector.data import Canvas, Labels, collate, split_of
-from training.detector.evaluate import evaluate, landmark_error, match, open_detector
+from training.detector.evaluate import evaluate, open_detector
 from training.detector.export import to_onnx
 from training.detector.losses import LossWeights
+from training.detector.matching import landmark_error, match
 from training.detector.model import FaceDetector, load_checkpoint
 from training.detector.train import DetectorConfig, batch_loss, rate_at, train
 

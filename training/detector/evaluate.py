@@ -10,7 +10,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from PIL import Image
 from training.detector import night
 from training.detector.data import Labels, Scene, read_scenes
 from training.detector.export import to_onnx
+from training.detector.matching import false_faces, landmark_error, match
 from training.detector.model import FaceDetector, load_checkpoint, load_yunet
+from training.detector.settle import settle
 from vision.detector import Detector
 from vision.types import Face
 
@@ -32,9 +34,6 @@ WIDTHS = (16, 24, 40, 60)
 """Recall is reported for faces at least this wide, in pixels of the picture that is searched."""
 
 SCALES = {"clean": 1.0, "half size": 0.5, "quarter size": 0.25}
-FOUND_OVERLAP = 0.5
-FALSE_OVERLAP = 0.3
-
 # Detections are made once at this score; the thresholds are then tried on them. Greedy suppression
 # goes from sure to unsure, so that dropping the unsure afterwards changes nothing above them.
 _LOWEST_SCORE = 0.2
@@ -97,17 +96,21 @@ def conditions() -> list[str]:
 
 def under(scene: Scene, index: int, condition: str) -> tuple[np.ndarray, Labels]:
     """Return a scene's picture and labels under a condition; the same for the same `index`."""
-    picture, labels = scene.picture(), scene.labels
+    picture = scene.picture()
     if condition in SCALES:
         scale = SCALES[condition]
         if scale != 1.0:
             size = (round(picture.width * scale), round(picture.height * scale))
             picture = picture.resize(size, Image.Resampling.BILINEAR)
-            labels = labels.moved(scale, 0.0, 0.0)
-        return np.asarray(picture), labels
+        return np.asarray(picture), labels_under(scene.labels, condition)
     number = list(night.NIGHTS).index(condition)
     generator = np.random.default_rng([index, number])
-    return night.simulate(np.asarray(picture), night.NIGHTS[condition], generator), labels
+    return night.simulate(np.asarray(picture), night.NIGHTS[condition], generator), scene.labels
+
+
+def labels_under(labels: Labels, condition: str) -> Labels:
+    """Return a picture's labels under a condition."""
+    return labels.moved(SCALES.get(condition, 1.0), 0.0, 0.0)
 
 
 def detect_all(detector: Detector, scenes: Sequence[Scene]) -> dict[str, list[Result]]:
@@ -121,46 +124,6 @@ def detect_all(detector: Detector, scenes: Sequence[Scene]) -> dict[str, list[Re
         results[condition] = found
         _LOGGER.info("%s: %d pictures", condition, len(found))
     return results
-
-
-def overlaps(faces: Sequence[Face], boxes: np.ndarray) -> np.ndarray:
-    """Intersection over union of every face with every box [F,4]: float[len(faces), F]."""
-    if not len(faces) or not len(boxes):
-        return np.zeros((len(faces), len(boxes)))
-    ours = np.array([face.box for face in faces])
-    sides = np.minimum(ours[:, None, 2:], boxes[:, 2:]) - np.maximum(
-        ours[:, None, :2], boxes[:, :2]
-    )
-    common = np.clip(sides, 0, None).prod(-1)
-    area, other = ((b[:, 2:] - b[:, :2]).prod(-1) for b in (ours, boxes))
-    return common / (area[:, None] + other - common)
-
-
-def match(faces: Sequence[Face], labels: Labels) -> dict[int, int]:
-    """Pair labels with faces one to one, best overlap first, 0.5 at least: label -> face."""
-    table = overlaps(faces, labels.boxes)
-    pairs: dict[int, int] = {}
-    taken: set[int] = set()
-    for flat in np.argsort(-table, axis=None, kind="stable"):
-        face, label = divmod(int(flat), table.shape[1])
-        if table[face, label] < FOUND_OVERLAP:
-            break
-        if face not in taken and label not in pairs:
-            pairs[label] = face
-            taken.add(face)
-    return pairs
-
-
-def false_faces(faces: Sequence[Face], labels: Labels) -> list[Face]:
-    """Return the faces that overlap no label, sure or not, by 0.3 or more."""
-    best = overlaps(faces, labels.boxes).max(axis=1, initial=0.0)
-    return [face for face, overlap in zip(faces, best, strict=True) if overlap < FALSE_OVERLAP]
-
-
-def landmark_error(face: Face, wanted: np.ndarray) -> float:
-    """Mean distance of the five landmarks from `wanted` [5,2] over the distance of the eyes."""
-    eyes = float(np.linalg.norm(wanted[0] - wanted[1]))
-    return float(np.linalg.norm(face.landmarks - wanted, axis=1).mean()) / max(eyes, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -230,10 +193,12 @@ def evaluate(
     *,
     limit: int | None = None,
     threshold: float | None = None,
+    teacher: Path | str | None = None,
 ) -> dict[str, Any]:
     """Choose the threshold on validation (unless given), report on test; write JSON and sheets.
 
-    `limit` takes only the first pictures of each split. A checkpoint (.pt) gets the threshold into
+    `limit` takes only the first pictures of each split. With a `teacher` (YuNet's file) the test
+    split's landmarks are also measured against `settle`. A checkpoint (.pt) gets the threshold into
     its card. Returns {"score_threshold", "validation", "test"}, the latter two by condition.
     """
     out_dir = Path(out_dir)
@@ -247,6 +212,10 @@ def evaluate(
     report: dict[str, Any] = {"score_threshold": threshold}
     for split, results in (("validation", validation), ("test", test)):
         report[split] = {name: asdict(figures(found, threshold)) for name, found in results.items()}
+    if teacher is not None:
+        steady = settled_errors(held_out, test, threshold, open_detector(teacher, 0.5))
+        for condition, error in steady.items():
+            report["test"][condition]["settled_error"] = error
     name = Path(checkpoint).stem
     (out_dir / f"evaluation-{name}.json").write_text(json.dumps(report, indent=1) + "\n")
     draw_sheets(held_out, test, threshold, out_dir, name)
@@ -255,6 +224,24 @@ def evaluate(
         state["card"]["score_threshold"] = threshold
         torch.save(state, checkpoint)
     return report
+
+
+def settled_errors(
+    scenes: Sequence[Scene],
+    results: Mapping[str, Sequence[Result]],
+    threshold: float,
+    teacher: Detector,
+) -> dict[str, float]:
+    """Return the median landmark error against settled landmarks, by condition."""
+    settled = [settle(scene, teacher) for scene in scenes]
+    errors = {}
+    for condition, found in results.items():
+        steadier = [
+            replace(result, labels=labels_under(labels, condition))
+            for result, labels in zip(found, settled, strict=True)
+        ]
+        errors[condition] = figures(steadier, threshold).landmark_error
+    return errors
 
 
 def draw_sheets(
@@ -303,13 +290,14 @@ def table(report: Mapping[str, Mapping[str, Any]]) -> str:
     """Return one split's figures as a Markdown table."""
     head = " | ".join(f">= {least} px" for least in WIDTHS)
     lines = [
-        f"| condition | recall {head} | false a picture | landmarks |",
-        "|---" * (len(WIDTHS) + 3) + "|",
+        f"| condition | recall {head} | false a picture | landmarks | against settled |",
+        "|---" * (len(WIDTHS) + 4) + "|",
     ]
     for name, row in report.items():
         recall = " | ".join(f"{100 * row['recall'][least]:.1f}" for least in WIDTHS)
         lines.append(
             f"| {name} | {recall} | {row['false_per_picture']:.3f}"
-            f" | {100 * row['landmark_error']:.1f} |"
+            f" | {100 * row['landmark_error']:.1f}"
+            f" | {100 * row.get('settled_error', float('nan')):.1f} |"
         )
     return "\n".join(lines)

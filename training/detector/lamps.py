@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from training.detector.evaluate import landmark_error
+from training.detector.matching import landmark_error
 from vision.detector import Detector
 
 # The ArcFace template in 112x112, in a crop with a border of 8 px.

@@ -26,6 +26,7 @@ def _evaluate(config: DetectorConfig, options: argparse.Namespace) -> None:
         config.output,
         limit=options.limit,
         threshold=options.threshold,
+        teacher=config.warm_start,
     )
     print(f"score_threshold {report['score_threshold']}")
     for split in ("validation", "test"):
