@@ -85,6 +85,18 @@ class TestThresholds:
         assert confidences == sorted(confidences)
         assert all(0 < c < 1 for c in confidences)
 
+    @pytest.mark.parametrize(
+        ("similarity", "probability"),
+        [(0.4, 0.5), (0.5, 1 / (1 + np.exp(-2))), (0.3, 1 / (1 + np.exp(2)))],
+    )
+    def test_confidence_is_the_logistic_of_the_similarity(self, similarity, probability):
+        assert self.table.confidence(similarity) == pytest.approx(probability)
+
+    @pytest.mark.parametrize("slope", [1e6, -1e6])
+    def test_a_steep_calibration_saturates_and_does_not_overflow(self, slope):
+        table = Thresholds(ROWS, slope=slope, offset=0.0)
+        assert {round(table.confidence(s), 6) for s in (-1.0, 1.0)} == {0.0, 1.0}
+
     def test_bundled_table_covers_every_rate_a_household_can_ask_for(self):
         table = load_thresholds()
         for fpr in (1e-3, 1e-4, 1e-5, 1e-6):
