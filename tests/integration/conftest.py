@@ -297,7 +297,7 @@ class Door:
     async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         """Wait until something is so; the limit only ends a test that failed."""
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - what is waited for sets no event
                 await asyncio.sleep(0.01)
 
     async def access(self, number: int = 1) -> SimpleNamespace:
