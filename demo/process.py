@@ -65,8 +65,7 @@ ONBOARDING = {
     "data": {"done": ["core_config"]},
 }
 
-# Wanted by the voice assistant, which every Home Assistant loads; they come as source that needs a
-# C++ compiler, and the door has no voice.
+# Wanted by the voice assistant, which every Home Assistant loads; voiceless/ says why not here.
 SKIPPED_PACKAGES = ("pymicro-vad", "pyspeex-noise")
 
 
@@ -142,7 +141,11 @@ class HomeAssistantProcess:
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the demo alone, which then ends both
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(ROOT / "demo" / "voiceless"),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                },
             )
 
     async def _stop(self) -> None:
