@@ -29,6 +29,7 @@ def say(text: str) -> None:
 async def set_up(client: Client, still_url: str) -> str:
     """Onboard, then add camera, door and person; returns the door's config entry."""
     async with client.websocket():
+        await door.confirm_address(client)
         say("adding the camera")
         await door.add_camera(client, still_url)
         say("adding the door")
@@ -55,9 +56,9 @@ async def serve(player: Player, url: str, password: str, device_id: str) -> None
     print("Visitors come and go. Ctrl-C ends it.", flush=True)
     visits = [visit for visit in story.STORY if visit.visitor]
     for visit in itertools.cycle(visits):
+        await asyncio.sleep(30)
         say(f"visit: {visit.title}")
         say(f"  it {(await player.play(visit)).happened}")
-        await asyncio.sleep(30)
 
 
 async def run(arguments: argparse.Namespace) -> int:

@@ -20,6 +20,18 @@ class Door:
     event: str
 
 
+async def confirm_address(client: Client) -> None:
+    """Confirm the address of the server, as the frontend asks its first user to do.
+
+    Otherwise Home Assistant 2026.10 goes back to its own address (port 8123, everywhere) after five
+    minutes. It also reports that the address came from YAML, which is fine for a demo.
+    """
+    await client.command("http/config/promote")
+    await client.command(
+        "repairs/ignore_issue", domain="http", issue_id="deprecated_yaml", ignore=True
+    )
+
+
 async def add_camera(client: Client, still_url: str) -> None:
     """Add Home Assistant's generic camera for the picture at `still_url`, and name it."""
     advanced = {"framerate": 20, "verify_ssl": True, "authentication": "basic"}

@@ -1,5 +1,5 @@
-// Starts the demo, waits for a visit that opened the lock, and takes docs/device-page.png and
-// docs/enrolment.png. Called by scripts/screenshots.
+// Starts the demo and takes docs/device-page.png, just after a visit opened the lock, and
+// docs/enrolment.png, with a first picture of one more person. Called by scripts/screenshots.
 "use strict";
 
 const { spawn } = require("node:child_process");
@@ -18,31 +18,20 @@ const flags = [
   "--disable-sync",
 ];
 
-/** Start the demo; resolves once it serves and the enrolled person has been let in. */
+/** Start the demo; `ready` resolves to address, user and password once it serves. */
 function startDemo() {
   const demo = spawn(path.join(root, ".venv/bin/python"), ["-m", "demo", "--serve", "--no-story"], {
     cwd: root,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "pipe", "inherit"],
   });
+  const names = { "Home Assistant": "url", "user name": "user", password: "password", "the door": "door" };
   const found = {};
   const ready = new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("the demo was not ready in time")), 180_000);
     demo.once("exit", (code) => reject(new Error(`the demo ended with ${code}`)));
-    const done = () => {
-      if (found.url && found.opened) {
-        clearTimeout(timer);
-        resolve(found);
-      }
-    };
     readline.createInterface({ input: demo.stdout }).on("line", (line) => {
-      const names = { "Home Assistant": "url", "user name": "user", password: "password", "the door": "door" };
       const [, label, value] = /^([^:]+):\s+(\S+)$/.exec(line) ?? [];
       if (names[label]) found[names[label]] = value;
-    });
-    readline.createInterface({ input: demo.stderr }).on("line", (line) => {
-      console.error(line);
-      if (/it opened/.test(line)) found.opened = true;
-      done();
+      if (Object.keys(found).length === 4) resolve(found);
     });
   });
   return { demo, ready };
@@ -53,21 +42,31 @@ async function logIn(page, { url, user, password }) {
   await page.locator('input[name="username"]').fill(user);
   await page.locator('input[name="password"]').fill(password);
   await page.keyboard.press("Enter");
-  await page.waitForURL((address) => !address.pathname.startsWith("/auth"), { timeout: 60_000 });
-  await page.locator("home-assistant-main").waitFor({ timeout: 60_000 });
+  await page.waitForURL(/home\/overview/);
 }
 
 async function devicePage(page, { door }) {
   await page.goto(door);
-  await page.locator("ha-config-device-page").waitFor({ timeout: 60_000 });
-  await page.waitForTimeout(6_000); // cards and the activity list come one after the other
+  await page.getByText("Access granted").first().waitFor();
+  await page.waitForTimeout(2_500); // the activity list follows
   await page.screenshot({ path: path.join(root, "docs/device-page.png") });
 }
 
 async function enrolment(page, { url }) {
+  const dialog = page.locator("dialog-data-entry-flow");
   await page.goto(`${url}/config/integrations/integration/face_lock`);
-  await page.waitForTimeout(4_000);
-  await page.screenshot({ path: "/tmp/integration.png" });
+  await page.getByText("Add person").first().click();
+  await dialog.getByText("Add a person").first().waitFor();
+  await dialog.locator("input").first().fill("Grace Hopper");
+  await page.keyboard.press("Enter");
+  await page.getByText("Upload a picture").first().click();
+  await dialog.locator("input[type=file]").setInputFiles(path.join(root, "tests/pictures/hopper.jpg"));
+  await dialog.getByText("hopper.jpg").first().waitFor();
+  await page.getByRole("button", { name: "Submit" }).click();
+  await page.getByText("Pictures kept: 1").first().waitFor();
+  await page.mouse.move(0, 0);
+  await page.waitForTimeout(1_500); // until the dialogue has its size
+  await page.screenshot({ path: path.join(root, "docs/enrolment.png") });
 }
 
 async function main() {
@@ -77,6 +76,7 @@ async function main() {
     const found = await ready;
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: flags });
     const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, deviceScaleFactor: 1 });
+    page.setDefaultTimeout(90_000);
     await logIn(page, found);
     await devicePage(page, found);
     await enrolment(page, found);
