@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CoreState, HomeAssistant, callback
 
 from .source import CameraError, Picture, async_take_picture
 from .vision import (
@@ -250,7 +250,7 @@ class Watcher:
 
     @callback
     def _outage(self, now: float) -> str | None:
-        if not self._hass.is_running:
+        if self._hass.state is not CoreState.running:
             return None  # while Home Assistant starts, cameras are still being set up
         if now - self._good_at >= OUTAGE_AFTER:
             return self._problem or "camera_timeout"
