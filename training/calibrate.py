@@ -15,13 +15,12 @@ from scipy.optimize import minimize
 
 from training import bundle, metrics
 from training.config import CalibrateSettings, Config
-from training.evaluate import bundled_embedder, measure, measure_lighting
+from training.evaluate import Measured, bundled_embedder, measure, measure_lighting
 from training.runs import open_run, write_json
 
-# A domain with fewer people says little about others: a bootstrap over a handful is noise.
-MIN_PEOPLE = 15
-# Shapes below this would put a cosine that no impostor ever reaches within sight of the counts.
-SHAPES = (-0.1, 0.5)
+# A cosine ends at 1, so its tail cannot be heavier than exponential (shape 0). Below -0.1 the fit
+# would put a cosine that no impostor ever reaches within sight of the counts.
+SHAPES = (-0.1, 0.0)
 
 
 @dataclass(frozen=True)
@@ -170,35 +169,70 @@ def fit_confidence(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, fl
     return float(slope), float(offset)
 
 
+def make_domains(
+    config: Config, measured_sets: list[Measured]
+) -> tuple[list[Domain], dict[str, metrics.Trials]]:
+    """Return the domains that set thresholds, and the trials of those too small to do so."""
+    domains: list[Domain] = []
+    watched: dict[str, metrics.Trials] = {}
+    for measured in measured_sets:
+        sources = sorted({name.split("_")[0] for name in measured.enrolled_source})
+        for source in ["", *(sources if len(sources) > 1 else [])]:
+            trials = measured.trials(source=source)
+            name = f"{measured.condition}, {source or 'all sources'}"
+            if (trials.enrolled > 0).sum() < config.calibrate.min_people:
+                watched[name] = trials
+                continue
+            draws = metrics.draw_people(
+                trials.people, config.evaluate.bootstrap, config.evaluate.seed
+            )
+            domains.append(domain(name, trials, config.calibrate, draws))
+    if not domains:
+        raise ValueError(f"no condition has {config.calibrate.min_people} enrolled people")
+    return domains, watched
+
+
+def _watch(config: Config, trials: metrics.Trials, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a small domain shows of false positives at the table's thresholds."""
+    thresholds = np.array([row["threshold"] for row in rows])
+    # Below the tail kept there is nothing to count.
+    inside = thresholds >= trials.tail[-1]
+    draws = metrics.draw_people(trials.people, config.evaluate.bootstrap, config.evaluate.seed)
+    drawn = [metrics.false_accept_rates(trials, thresholds[inside], w) for w in draws]
+    high = np.quantile(drawn, 0.975, axis=0)
+    found = metrics.false_accept_rates(trials, thresholds[inside])
+    kept = [row for row, counted in zip(rows, inside, strict=True) if counted]
+    return {
+        "people": int((trials.enrolled > 0).sum()),
+        "impostors": int(trials.impostors),
+        "fpr at threshold": {
+            f"{row['fpr']:.0e}": {
+                "fpr": float(rate),
+                "fpr_high": float(bound),
+                "pairs of people": people_pairs(trials, row["threshold"]),
+            }
+            for row, rate, bound in zip(kept, found, high, strict=True)
+        },
+    }
+
+
 def calibrate(config: Config) -> None:
     """Measure the bundled verifier through `vision` and write thresholds into models.json."""
     torch.set_num_threads(config.evaluate.threads)
     folder = open_run(config, "calibrate")
     settings = config.calibrate
     embed = bundled_embedder(config)
-    domains: list[Domain] = []
-    clean = None
-    impostors = np.empty(0, np.float32)
     measured_sets = list(measure(config, embed, "validation"))
-    lighting = measure_lighting(config, embed)
-    for measured in [*measured_sets, *([lighting] if lighting else [])]:
-        sources = sorted({name.split("_")[0] for name in measured.enrolled_source})
-        for source in ["", *(sources if len(sources) > 1 else [])]:
-            trials = measured.trials(source=source)
-            if (trials.enrolled > 0).sum() < MIN_PEOPLE:
-                continue
-            draws = metrics.draw_people(
-                trials.people, config.evaluate.bootstrap, config.evaluate.seed
-            )
-            name = f"{measured.condition}, {source or 'all sources'}"
-            domains.append(domain(name, trials, settings, draws))
-        if measured.condition == "clean":
-            clean = measured.trials()
-            impostors = _impostor_sample(measured)
-    if clean is None:
-        raise ValueError("evaluate.conditions must name clean")
+    try:
+        clean_set = next(one for one in measured_sets if one.condition == "clean")
+    except StopIteration:
+        raise ValueError("evaluate.conditions must name clean") from None
+    if (lighting := measure_lighting(config, embed)) is not None:
+        measured_sets.append(lighting)
+    domains, watched = make_domains(config, measured_sets)
+    clean = clean_set.trials()
     rows = make_table(domains, clean, settings)
-    slope, offset = fit_confidence(clean.genuine, impostors)
+    slope, offset = fit_confidence(clean.genuine, _impostor_sample(clean_set))
     write_json(
         folder / "calibrate.json",
         {
@@ -212,6 +246,7 @@ def calibrate(config: Config) -> None:
                 }
                 for one in domains
             },
+            "watched": {name: _watch(config, trials, rows) for name, trials in watched.items()},
         },
     )
     for row in rows:
@@ -229,7 +264,7 @@ def calibrate(config: Config) -> None:
     )
 
 
-def _impostor_sample(measured: Any, most: int = 200_000) -> np.ndarray:
+def _impostor_sample(measured: Measured, most: int = 200_000) -> np.ndarray:
     """Draw a sample of all impostor scores, not of the tail alone."""
     rng = np.random.default_rng(0)
     one = rng.integers(len(measured.enrolled), size=most)

@@ -28,6 +28,8 @@ class PrepareSettings:
     teacher: str = ""
     # Two people of different sources with centroids closer than this are held to be one.
     duplicate_cosine: float = 0.7
+    # Pairs of people known to be one person, whatever their cosine.
+    same_people: list[list[str]] = field(default_factory=list)
 
 
 @dataclass
@@ -56,6 +58,11 @@ class TrainSettings:
     min_pictures: int = 5
     # Only pictures of `train` people and unlabelled ones; sources to leave out altogether.
     skip_sources: list[str] = field(default_factory=list)
+    # Also tried at the end: so much of the way from the start's weights to the trained ones
+    # (Wortsman et al. 2022, arXiv:2109.01903): most of the new at little cost to the old.
+    blends: list[float] = field(default_factory=list)
+    # How much TAR at FAR 1e-4 a checkpoint may lose on clean pictures against the start's.
+    clean_loss: float = 0.003
     validate_every: int = 500
     # People of the validation side looked at while training (0: all of them).
     validate_people: int = 400
@@ -68,13 +75,18 @@ class EvaluateSettings:
     """Measurement on people never trained on."""
 
     side: str = "validation"
-    conditions: list[str] = field(default_factory=lambda: ["clean", "dim", "dark", "infrared"])
+    # Of the probe, or probe/enrolled; clean pictures are enrolled where nothing else is said.
+    conditions: list[str] = field(
+        default_factory=lambda: ["clean", "dim", "dark", "infrared", "dark/dark"]
+    )
     # Pictures of one person beyond this are left out: a few people must not be the measure.
     pictures_per_person: int = 20
     bootstrap: int = 200
     seed: int = 7
     # Pack of real lamps (`identity`, `file` with azimuth and elevation), in `data`; empty: none.
     lighting_pack: str = ""
+    # Which of the product's runtimes measures the bundle: onnxruntime or ncnn.
+    runtime: str = "onnxruntime"
     threads: int = 1
 
 
@@ -84,11 +96,16 @@ class CalibrateSettings:
 
     rates: list[float] = field(
         default_factory=lambda: [
-            m * 10.0**e for e in range(-3, -9, -1) for m in ((10, 5, 2) if e == -3 else (5, 2))
+            float(f"{mantissa}e{exponent}")
+            for exponent in range(-2, -9, -1)
+            for mantissa in ((1,) if exponent == -2 else (5, 2, 1))
         ]
     )
     # Pairs of different people that must lie above a threshold for a row to count as measured.
     min_people_pairs: int = 10
+    # Conditions and sources with fewer enrolled people are watched, but set no threshold: a
+    # bootstrap over a handful of people says nothing of a tail.
+    min_people: int = 100
     # Share of the highest impostor scores to which the generalised Pareto tail is fitted.
     tail_share: float = 0.002
     min_face_px: float = 40.0

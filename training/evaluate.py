@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training import gallery, metrics, model
+from training import bundle, gallery, metrics, model
 from training.augment import in_condition
 from training.config import Config
 from training.paths import use_vision
@@ -24,7 +24,7 @@ Embed = Callable[[np.ndarray], np.ndarray]
 class Measured:
     """Embeddings of one condition, so that trials of any kind can be made of them.
 
-    `enrolled` are the templates' pictures, always as they came; `probe` the probes as degraded.
+    `enrolled` are the pictures that make templates, `probe` those shown to the door.
     """
 
     condition: str
@@ -66,23 +66,36 @@ def acceptable(config: Config, crops: np.ndarray, face_px: np.ndarray) -> np.nda
 
 
 def measure(config: Config, embed: Embed, side: str) -> Iterator[Measured]:
-    """Embed a side's pictures in every condition, leaving out what the door would not take."""
-    settings = config.evaluate
+    """Embed a side's pictures in every condition, leaving out what the door would not take.
+
+    A condition is that of the probe, with clean pictures enrolled, or `probe/enrolled`.
+    """
     shown = gallery.load_side(config, side)
-    known = shown.enrolled & acceptable(config, shown.crops, shown.face_px)
-    enrolled = embed(shown.crops[known])
-    probes = np.nonzero(~shown.enrolled)[0]
-    for condition in settings.conditions:
-        crops = in_condition(shown.crops[probes], condition, settings.seed)
-        usable = acceptable(config, crops, shown.face_px[probes])
+    seen: dict[tuple[str, bool], tuple[np.ndarray, np.ndarray]] = {}
+
+    def look(condition: str, enrolled: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows the door would take, and their embeddings; each made once."""
+        if (condition, enrolled) not in seen:
+            rows = np.nonzero(shown.enrolled == enrolled)[0]
+            # Enrolled and probe pictures get different noise.
+            seed = config.evaluate.seed + int(enrolled)
+            crops = in_condition(shown.crops[rows], condition, seed)
+            usable = acceptable(config, crops, shown.face_px[rows])
+            seen[condition, enrolled] = rows[usable], embed(crops[usable])
+        return seen[condition, enrolled]
+
+    for condition in config.evaluate.conditions:
+        probe_condition, _, enrolled_condition = condition.partition("/")
+        probes, probe = look(probe_condition, enrolled=False)
+        known, enrolled = look(enrolled_condition or "clean", enrolled=True)
         yield Measured(
             condition,
             enrolled,
             shown.person[known],
             shown.source[known],
-            embed(crops[usable]),
-            shown.person[probes][usable],
-            shown.source[probes][usable],
+            probe,
+            shown.person[probes],
+            shown.source[probes],
             len(shown.names),
         )
 
@@ -141,11 +154,27 @@ def report(config: Config, embed: Embed, side: str) -> dict[str, dict[str, objec
 
 
 def bundled_embedder(config: Config) -> Embed:
-    """Return the exported verifier as the door runs it, through `vision`."""
-    use_vision()
-    import vision  # noqa: PLC0415 - needs the path above
+    """Return the exported verifier as the door runs it, through `vision`.
 
-    verifier = vision.load_bundle(config.export.models, threads=config.evaluate.threads).verifier
+    Without `vision.load_bundle`, which rightly refuses a verifier that has no thresholds yet.
+    """
+    use_vision()
+    from vision.runtime import ModelFiles, choose  # noqa: PLC0415 - needs the path above
+    from vision.verifier import Verifier  # noqa: PLC0415
+
+    folder = Path(config.export.models)
+    entry = bundle.read(folder)["models"]["verifier"]
+    ncnn = entry["files"]["ncnn"]
+    files = ModelFiles(
+        onnx=folder / entry["files"]["onnx"]["name"],
+        ncnn_param=folder / ncnn["param"]["name"],
+        ncnn_bin=folder / ncnn["bin"]["name"],
+    )
+    verifier = Verifier(
+        choose(config.evaluate.runtime).load(files, config.evaluate.threads),
+        model=entry["files"]["onnx"]["sha256"],
+        embedding_size=entry["embedding_size"],
+    )
 
     def embed(crops: np.ndarray) -> np.ndarray:
         parts = [verifier.embed(crops[start : start + 64]) for start in range(0, len(crops), 64)]

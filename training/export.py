@@ -1,4 +1,4 @@
-"""Write a verifier in the bundle's two formats, ONNX and ncnn."""
+"""Step `export`: write the verifier in the bundle's two formats, ONNX and ncnn."""
 
 import shutil
 import subprocess
@@ -6,15 +6,20 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
 from torch import nn
 
+from training import bundle, model
+from training.config import Config
+from training.pictures import CROP
+from training.runs import open_run
+
 OPSET = 17
 INPUT_NAME = "image"
 OUTPUT_NAME = "embedding"
-CROP = 112
 
 
 def to_onnx(verifier: nn.Module, path: Path) -> None:
@@ -32,6 +37,7 @@ def to_onnx(verifier: nn.Module, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
+    # Raises where the file depends on anything outside itself or breaks the opset.
     onnx.checker.check_model(str(path), full_check=True)
 
 
@@ -74,3 +80,53 @@ def rename_blobs(text: str, names: dict[str, str]) -> str:
         words[blobs] = [names.get(word, word) for word in words[blobs]]
         lines[number] = " ".join(words)
     return "\n".join(lines) + "\n"
+
+
+def export_verifier(verifier: nn.Module, models: Path, *, half: bool = True) -> dict[str, Any]:
+    """Write verifier.onnx, .param and .bin into `models`; return their part of models.json."""
+    models.mkdir(parents=True, exist_ok=True)
+    paths = {suffix: models / f"verifier.{suffix}" for suffix in ("onnx", "param", "bin")}
+    to_onnx(verifier, paths["onnx"])
+    to_ncnn(verifier, paths["param"], paths["bin"], half=half)
+    listed = {suffix: bundle.file_entry(path) for suffix, path in paths.items()}
+    return {
+        "files": {
+            "onnx": listed["onnx"],
+            "ncnn": {"param": listed["param"], "bin": listed["bin"]},
+        },
+        "input": {
+            "name": INPUT_NAME,
+            "layout": "NCHW",
+            "channels": "RGB",
+            "range": [0, 255],
+            "size": [CROP, CROP],
+            "template": "arcface-112",
+        },
+        "embedding_size": verifier.backbone.embedding_size,
+    }
+
+
+def export(config: Config, *, from_start: bool = False) -> None:
+    """Put the run's best checkpoint (or the untrained start) into the bundle.
+
+    The threshold table belongs to the weights, so the old one goes; `calibrate` writes the new.
+    Until then the bundle has the verifier without thresholds, and `vision` refuses to load it
+    by default.
+    """
+    folder = open_run(config, "export start" if from_start else "export")
+    settings = config.export
+    verifier = model.build(config) if from_start else model.load(folder / "best.pt")
+    entry = export_verifier(verifier, Path(settings.models), half=settings.half)
+    described = {
+        "version": settings.version,
+        **entry,
+        "licence": settings.licence,
+        "origin": settings.origin,
+    }
+    bundle.write_entry(Path(settings.models), "verifier", described)
+    if settings.detector_checkpoint:
+        # Imported here: a run of the verifier alone needs nothing of the detector's.
+        from training.detector.export import export as export_detector  # noqa: PLC0415
+
+        detector = export_detector(Path(settings.detector_checkpoint), Path(settings.models))
+        bundle.write_entry(Path(settings.models), "detector", detector)

@@ -52,7 +52,8 @@ def collect(
 ) -> Trials:
     """Compare every probe float32 [M, D] with every template float32 [P, D], all of unit length.
 
-    `people` is the number of people, by default one more than the highest number given.
+    `people` is the number of people, by default one more than the highest number given. The tail
+    is the highest `tail_share` of the impostor trials, and 200 of them at least.
     """
     if people is None:
         people = int(max(template_person.max(), probe_person.max())) + 1
@@ -62,7 +63,8 @@ def collect(
     genuine = scores[enrolled_index, probe_index]
     scores[same] = -2.0
     flat = scores.reshape(-1)
-    keep = max(1, int(tail_share * (flat.size - len(genuine))))
+    impostors = flat.size - len(genuine)
+    keep = max(1, min(impostors, max(200, int(tail_share * impostors))))
     top = np.argpartition(flat, flat.size - keep)[flat.size - keep :]
     top = top[np.argsort(-flat[top], kind="stable")]
     rows, columns = np.divmod(top, scores.shape[1])

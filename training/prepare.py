@@ -141,9 +141,7 @@ def find_duplicates(
     return found
 
 
-def _sides(
-    people: list[str | None], duplicates: list[tuple[str, str, float]], pictures: int
-) -> list[str]:
+def _sides(people: list[str | None], duplicates: list[tuple[str, str]], pictures: int) -> list[str]:
     """Return the side of every row.
 
     Of a celebrity found twice, only one name is kept: on the side that is measured, if there is
@@ -153,8 +151,8 @@ def _sides(
     side = {person: side_of(person, pictures) for person in set(people) if person}
     # Chains count: two names that both look like a third are one person too.
     group = {person: {person} for person in side}
-    for one, other, _ in duplicates:
-        merged = group[one] | group[other]
+    for one, other in duplicates:
+        merged = group.get(one, set()) | group.get(other, set())
         group |= dict.fromkeys(merged, merged)
     excluded = {
         person
@@ -191,6 +189,7 @@ def prepare(config: Config) -> dict[str, object]:
         },
         "teacher": _digest(teacher) if teacher else None,
         "duplicate_cosine": settings.duplicate_cosine,
+        "same_people": settings.same_people,
     }
     out = config.prepared_dir
     summary_path = out / SUMMARY
@@ -209,7 +208,8 @@ def prepare(config: Config) -> dict[str, object]:
     if teacher:
         embeddings = cached_embeddings(out, [row.image for row in rows], teacher)
         duplicates = find_duplicates(people, embeddings, settings.duplicate_cosine)
-    sides = _sides(people, duplicates, len(rows))
+    known = [(one, other) for one, other in settings.same_people]
+    sides = _sides(people, known + [(one, other) for one, other, _ in duplicates], len(rows))
     table = pa.table(
         [
             [row.image for row in rows],

@@ -1,14 +1,22 @@
-"""Compare the exported files with one another and with PyTorch, on crops."""
+"""Step `verify`: compare the exported files with one another and with PyTorch, on real crops."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ncnn
 import numpy as np
 import onnxruntime as ort
 
+from training import bundle, gallery, model
+from training.config import Config
 from training.export import INPUT_NAME, OUTPUT_NAME
+from training.runs import open_run, write_json
+
+PARITY = 0.999
+TORCH_PARITY = 0.9999
 
 Embed = Callable[[np.ndarray], np.ndarray]
 
@@ -72,3 +80,47 @@ def latency_ms(embed: Embed, crops: np.ndarray, repeats: int = 20) -> float:
         embed(crops[index % len(crops)][None])
         times.append(time.perf_counter() - start)
     return 1e3 * float(np.median(times))
+
+
+def verify(config: Config, *, most: int = 512) -> dict[str, Any]:
+    """Check the bundle's verifier on validation crops; return the figures and keep them.
+
+    Raises ValueError where a crop's cosine between ONNX and ncnn is below 0.999, or where the
+    ONNX file is not the run's checkpoint (or its start) to 0.9999.
+    """
+    folder = open_run(config, "verify")
+    models = Path(config.export.models)
+    files = bundle.read(models)["models"]["verifier"]["files"]
+    paths = {
+        "onnx": models / files["onnx"]["name"],
+        "param": models / files["ncnn"]["param"]["name"],
+        "bin": models / files["ncnn"]["bin"]["name"],
+    }
+    crops = gallery.load_side(config, config.evaluate.side, pictures_per_person=1).crops[:most]
+    onnx_embed = onnx_embedder(paths["onnx"])
+    ncnn_embed = ncnn_embedder(paths["param"], paths["bin"])
+    by_onnx, by_ncnn = onnx_embed(crops), ncnn_embed(crops)
+    candidates = {"start": model.build(config)}
+    if (folder / "best.pt").is_file():
+        candidates["checkpoint"] = model.load(folder / "best.pt")
+    to_torch = {
+        name: float(cosines(by_onnx, model.embed(network, crops)).min())
+        for name, network in candidates.items()
+    }
+    runtimes = cosines(by_onnx, by_ncnn)
+    figures = {
+        "crops": len(crops),
+        "onnx_ncnn_cosine_min": float(runtimes.min()),
+        "onnx_torch_cosine_min": to_torch,
+        "unit_length_error": float(np.abs(np.linalg.norm(by_ncnn, axis=1) - 1.0).max()),
+        "onnx_ms": latency_ms(onnx_embed, crops),
+        "ncnn_ms": latency_ms(ncnn_embed, crops),
+        "bytes": {name: path.stat().st_size for name, path in paths.items()},
+    }
+    write_json(folder / "verify.json", figures)
+    print(json.dumps(figures, indent=1))
+    if figures["onnx_ncnn_cosine_min"] < PARITY:
+        raise ValueError(f"ncnn and ONNX differ: {figures['onnx_ncnn_cosine_min']}")
+    if max(to_torch.values()) < TORCH_PARITY:
+        raise ValueError(f"the bundle is neither this run's checkpoint nor its start: {to_torch}")
+    return figures

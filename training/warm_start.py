@@ -40,7 +40,16 @@ def _checkpoint_layers(path: Path) -> list[tuple[str, list[np.ndarray]]]:
     """
     graph = onnx.load(str(path)).graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    differences = {node.output[0] for node in graph.node if node.op_type == "Sub"}
+    for node in graph.node:
+        # Exporters keep one copy of equal constants and pass it on.
+        if node.op_type == "Identity" and node.input[0] in constants:
+            constants[node.output[0]] = constants[node.input[0]]
+    absolute = {node.output[0] for node in graph.node if node.op_type == "Abs"}
+    differences = {
+        node.output[0]
+        for node in graph.node
+        if node.op_type == "Sub" and absolute.intersection(node.input)
+    }
     layers: list[tuple[str, list[np.ndarray]]] = []
     for node in graph.node:
         if node.op_type == "Conv":

@@ -5,6 +5,8 @@ loaded: TensorFlow's asymmetric SAME padding at stride 2, and a linear 1x1 layer
 global depthwise convolution and the embedding.
 """
 
+import math
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -109,7 +111,10 @@ class MobileFaceNet(nn.Module):
     def _initialise(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                # He et al. 2015, by fan out; a depthwise output feeds one channel, not all.
+                kernel = module.kernel_size[0] * module.kernel_size[1]
+                fan_out = kernel * module.out_channels // module.groups
+                nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 

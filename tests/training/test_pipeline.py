@@ -1,0 +1,138 @@
+"""All steps, one after the other, as a user runs them: tiny network, made-up people."""
+
+import csv
+import json
+import math
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+
+from training import model, train
+from training.backbones import build_backbone
+from training.cli import main
+from training.config import TrainSettings
+from training.pictures import encode
+
+NETWORK = {"width": 0.25, "embedding": 32, "batch_norm": False}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, draw_face):
+    """Run prepare, train, evaluate, export, calibrate and verify; return the folder."""
+    root = tmp_path_factory.mktemp("pipeline")
+    images = [encode(draw_face(who, picture)) for who in range(80) for picture in range(3)]
+    names = [f"made/{who}" for who in range(80) for _ in range(3)]
+    table = pa.table({"image": pa.array(images, pa.binary()), "identity": names})
+    pq.write_table(table, root / "made.parquet")
+    torch.manual_seed(3)
+    torch.onnx.export(
+        build_backbone("mobilefacenet", **NETWORK),
+        (torch.zeros(1, 3, 112, 112),),
+        str(root / "teacher.onnx"),
+        input_names=["x"],
+        dynamic_axes={"x": {0: "n"}},
+        dynamo=False,
+    )
+    settings = {
+        "prepared": str(root / "prepared"),
+        "runs": str(root / "runs"),
+        "prepare": {"packs": ["made.parquet"], "teacher": "teacher.onnx", "duplicate_cosine": 1.0},
+        "model": {"options": NETWORK, "warm_start": "teacher.onnx"},
+        "train": {"steps": 4, "batch_size": 8, "validate_every": 4, "blends": [0.5]},
+        "evaluate": {"conditions": ["clean", "dark"], "bootstrap": 10},
+        "calibrate": {"min_people": 5, "tail_share": 0.1, "min_brightness": 1},
+        "export": {"models": str(root / "models"), "version": "1", "licence": "L", "origin": "O"},
+    }
+    (root / "made.yaml").write_text(yaml.safe_dump(settings))
+    common = ["--config", str(root / "made.yaml"), "--data", str(root), "--teachers", str(root)]
+    for step in (
+        ["prepare"],
+        ["train"],
+        ["evaluate"],
+        ["export"],
+        ["evaluate", "--what", "bundle"],
+        ["calibrate"],
+        ["verify"],
+    ):
+        assert main([*step, *common]) == 0
+    return root
+
+
+def test_a_run_leaves_its_settings_revision_and_figures(run):
+    folder = run / "runs" / "made"
+    assert yaml.safe_load((folder / "config.yaml").read_text())["train"]["steps"] == 4
+    steps = json.loads((folder / "steps.json").read_text())
+    assert [entry["step"] for entry in steps][:2] == ["train", "evaluate checkpoint"]
+    assert all(entry["revision"] for entry in steps)
+    with (folder / "validation.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["step"], row["share"]) for row in rows] == [
+        ("0", "1.0"),
+        ("4", "1.0"),
+        ("4", "0.5"),
+    ]
+    figures = json.loads((folder / "verify.json").read_text())
+    assert figures["onnx_ncnn_cosine_min"] > 0.999
+    assert figures["onnx_torch_cosine_min"]["checkpoint"] > 0.9999
+
+
+def test_the_exported_file_measures_as_the_checkpoint_does(run):
+    folder = run / "runs" / "made"
+    found = [
+        json.loads((folder / f"evaluate-{what}-validation.json").read_text())
+        for what in ("checkpoint", "bundle")
+    ]
+    assert list(found[0]) == ["clean", "clean, pairs", "dark"]
+    for condition in found[0]:
+        one, other = (report[condition] for report in found)
+        assert one["impostors"] == other["impostors"] > 0
+        assert one["accuracy"] == pytest.approx(other["accuracy"], abs=0.01)
+
+
+def test_the_bundle_is_complete(run):
+    entry = json.loads((run / "models" / "models.json").read_text())["models"]["verifier"]
+    assert (entry["version"], entry["licence"], entry["origin"]) == ("1", "L", "O")
+    thresholds = [row["threshold"] for row in entry["thresholds"]]
+    assert thresholds == sorted(set(thresholds))
+    assert entry["confidence"]["slope"] > 0
+    assert entry["quality"]["min_brightness"] == 1
+
+
+def test_the_average_follows_and_a_blend_lies_between():
+    torch.manual_seed(0)
+    start, trained = (model.Verifier(build_backbone("mobilefacenet", **NETWORK)) for _ in range(2))
+    first, last = (next(network.parameters()) for network in (start, trained))
+    middle = next(train.blend(start, trained, 0.25).parameters())
+    assert torch.allclose(middle, 0.75 * first + 0.25 * last)
+    average = train.Average(start, 0.5)
+    for _ in range(40):
+        average.update(trained)
+    assert torch.allclose(next(average.verifier.parameters()), last, atol=1e-5)
+
+
+def test_satisfying_comes_before_a_better_tar():
+    modest, bold = train.Standing(True, 0.6, {}), train.Standing(False, 0.9, {})
+    assert modest.better_than(None)
+    assert modest.better_than(bold)
+    assert not bold.better_than(modest)
+    assert train.Standing(True, 0.7, {}).better_than(modest)
+
+
+def test_the_rate_warms_up_and_ends_at_nothing():
+    settings = TrainSettings(learning_rate=1.0, warmup_steps=10)
+    assert train.learning_rate(settings, 0, 0.0) == pytest.approx(0.1)
+    assert train.learning_rate(settings, 50, 0.5) == pytest.approx(0.5)
+    assert train.learning_rate(settings, 99, 1.0) == pytest.approx(0.0)
+
+
+def test_a_loss_that_is_not_a_number_stops_training():
+    network = model.Verifier(build_backbone("mobilefacenet", **NETWORK))
+    settings = TrainSettings(bfloat16=False)
+    trainer = train.Trainer(network, 0, settings)
+    image = torch.full((2, 3, 112, 112), math.nan)
+    batch = train.Batch(image, torch.zeros(2, 32), torch.tensor([-1, -1]))
+    with pytest.raises(FloatingPointError):
+        trainer.step(batch, 1e-3)
