@@ -21,7 +21,6 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import UnitOfTime
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import (
     EntitySelector,
@@ -117,8 +116,7 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
         person = await self.hass.config_entries.subentries.async_init(
             (entry.entry_id, SUBENTRY_PERSON), context=SubentryFlowContext(source=SOURCE_USER)
         )
-        if person["type"] is FlowResultType.FORM:
-            result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, person["flow_id"])
+        result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, person["flow_id"])
         return result
 
     async def async_step_reconfigure(

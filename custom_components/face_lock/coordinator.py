@@ -154,7 +154,9 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
     @callback
     def async_forget_changed_by(self) -> None:
         """Somebody else than a recognised person works the lock."""
-        self.changed_by = None
+        if self.changed_by is not None:
+            self.changed_by = None
+            self.async_update_listeners()
 
     # From the watcher
 

@@ -1,0 +1,193 @@
+"""Every text that the code asks for exists, and the files Home Assistant reads agree."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+from homeassistant.components.lock.const import LockState
+from homeassistant.const import __version__ as ha_version
+from homeassistant.helpers.translation import async_get_translations
+from PIL import Image
+
+from custom_components.face_lock import config_flow, const, person_flow, runtime, vision
+
+from .conftest import ROOT
+
+FOLDER = ROOT / "custom_components" / "face_lock"
+TEXTS = json.loads((FOLDER / "translations" / "en.json").read_text())
+MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
+ICONS = json.loads((FOLDER / "icons.json").read_text())
+PERSON = TEXTS["config_subentries"]["person"]
+
+CAMERA_ERRORS = {
+    "camera_not_found",
+    "camera_unavailable",
+    "camera_off",
+    "camera_timeout",
+    "camera_failed",
+}
+PICTURE_PROBLEMS = {p.value for p in vision.Problem if p.value.startswith("picture_")}
+FACE_PROBLEMS = {
+    "no_face",
+    "several_faces",
+    "face_too_small",
+    "too_dark",
+    "blurred",
+    "other_person",
+}
+
+
+def literals(*names: str) -> set[str]:
+    """All plain strings in the named modules that look like keys."""
+    found: set[str] = set()
+    for name in names:
+        for node in ast.walk(ast.parse((FOLDER / name).read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return {text for text in found if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", text)}
+
+
+def keyword_values(keyword: str) -> set[str]:
+    """What is passed as ``keyword`` anywhere in the integration, constants resolved."""
+    values: set[str] = set()
+    for path in FOLDER.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == keyword:
+                if isinstance(node.value, ast.Constant):
+                    values.add(node.value.value)
+                elif isinstance(node.value, ast.Name) and hasattr(const, node.value.id):
+                    values.add(getattr(const, node.value.id))
+    return values
+
+
+def steps(module) -> set[str]:
+    return set(re.findall(r'step_id="(\w+)"', Path(module.__file__).read_text()))
+
+
+def test_camera_errors_in_the_source_are_those_known_here() -> None:
+    assert {t for t in literals("source.py") if t.startswith("camera_")} == CAMERA_ERRORS
+
+
+@pytest.mark.parametrize("error", sorted(CAMERA_ERRORS | PICTURE_PROBLEMS))
+def test_errors_of_pictures_have_a_text(error) -> None:
+    assert TEXTS["config"]["error"][error]
+    assert PERSON["error"][error]
+
+
+def test_refusals_have_a_text() -> None:
+    own = {t for t in literals("person_flow.py") if t in PERSON["error"]}
+    asked = {"same_picture", "enrolled_already", "upload_missing", "name_missing", "name_taken"}
+    assert asked | {"capture_failed"} <= own
+    assert set(PERSON["error"]) == own | CAMERA_ERRORS | PICTURE_PROBLEMS | FACE_PROBLEMS
+
+
+def test_rates_have_a_text() -> None:
+    options = TEXTS["selector"]["false_positive_rate"]["options"]
+    assert set(options) == set(const.FALSE_POSITIVE_RATES)
+    for key, rate in const.FALSE_POSITIVE_RATES.items():
+        assert options[key] == f"1 in {round(1 / rate):,}"
+
+
+def test_every_reason_of_a_refusal_has_a_text() -> None:
+    attributes = TEXTS["entity"]["event"]["access"]["state_attributes"]
+    assert set(attributes["reason"]["state"]) == {p.value for p in vision.Problem}
+    assert set(attributes["event_type"]["state"]) == {"access_granted", "access_denied"}
+
+
+def test_exceptions_and_issues_have_a_text() -> None:
+    used = keyword_values("translation_key")
+    used |= {key for key in literals("door_lock.py") if key.startswith("lock_")}
+    entity_keys = {k for platform in TEXTS["entity"].values() for k in platform}
+    assert used <= set(TEXTS["exceptions"]) | set(TEXTS["issues"]) | entity_keys | {
+        "false_positive_rate"
+    }
+    for name in dir(const):
+        if name.startswith("ISSUE_"):
+            assert TEXTS["issues"][getattr(const, name)]["title"]
+
+
+def test_steps_have_a_title_and_fields_are_described() -> None:
+    config = TEXTS["config"]["step"]
+    assert {"user", "reconfigure"} == set(config)
+    assert set(TEXTS["options"]["step"]) == {"init"}
+    assert steps(config_flow) == {"user", "reconfigure", "init"}
+    assert steps(person_flow) | {"user", "reconfigure"} == set(PERSON["step"]) | {"capture"}
+    for part in (config, TEXTS["options"]["step"], PERSON["step"]):
+        for step in part.values():
+            assert step["title"]
+            assert set(step.get("data", {})) == set(step.get("data_description", {}))
+    assert PERSON["progress"]["capture"]
+    assert PERSON["entry_type"]
+    assert set(PERSON["initiate_flow"]) == {"user", "reconfigure"}
+    assert set(PERSON["step"]["pictures"]["menu_options"]) == {
+        "upload",
+        "capture",
+        "start_over",
+        "finish",
+    }
+
+
+def test_abort_reasons_have_a_text() -> None:
+    assert "already_configured" in TEXTS["config"]["abort"]
+    assert "not_loaded" in PERSON["abort"]
+
+
+def test_no_reference_to_core_texts() -> None:
+    # A custom integration's file is read as it is: such references would be shown to the user.
+    assert "[%key:" not in json.dumps(TEXTS)
+
+
+async def test_home_assistant_reads_the_texts(hass) -> None:
+    for category in ("config", "config_subentries", "entity", "exceptions", "issues", "selector"):
+        assert await async_get_translations(hass, "en", category, ["face_lock"])
+
+
+def test_icons_are_of_entities_that_exist() -> None:
+    for platform, keys in ICONS["entity"].items():
+        assert (FOLDER / f"{platform}.py").exists()
+        source = (FOLDER / f"{platform}.py").read_text()
+        for key in keys:
+            assert f'_attr_translation_key = "{key}"' in source
+    assert set(ICONS["entity"]["lock"]["door"]["state"]) <= {s.value for s in LockState}
+
+
+def test_manifest() -> None:
+    assert list(MANIFEST)[:2] == ["domain", "name"]
+    assert list(MANIFEST)[2:] == sorted(list(MANIFEST)[2:])
+    assert MANIFEST["domain"] == FOLDER.name == const.DOMAIN
+    assert MANIFEST["config_flow"] is True
+    assert re.fullmatch(r"\d+\.\d+\.\d+", MANIFEST["version"])
+    # The runtime is chosen where it runs: no requirement can be had everywhere.
+    assert MANIFEST["requirements"] == []
+    for requirement in runtime.REQUIREMENTS:
+        assert requirement in (ROOT / "requirements" / "ha.txt").read_text().split()
+
+
+def test_manifest_agrees_with_the_repository() -> None:
+    hacs = json.loads((ROOT / "hacs.json").read_text())
+    assert hacs["name"] == MANIFEST["name"]
+    wanted = tuple(int(part) for part in hacs["homeassistant"].split(".")[:2])
+    assert wanted <= tuple(int(part) for part in ha_version.split(".")[:2])
+    assert f'version = "{MANIFEST["version"]}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_dependencies_are_declared() -> None:
+    used: set[str] = set()
+    for path in FOLDER.glob("*.py"):
+        used |= set(re.findall(r"homeassistant\.components\.(\w+)", path.read_text()))
+        for names in re.findall(r"from homeassistant\.components import (.+)", path.read_text()):
+            used |= {name.strip() for name in names.split(",")}
+    platforms = {path.stem for path in FOLDER.glob("*.py")}
+    assert used - platforms == set(MANIFEST["dependencies"])
+
+
+@pytest.mark.parametrize(("name", "sides"), [("icon", 256), ("icon@2x", 512), ("logo", None)])
+def test_brand(name, sides) -> None:
+    with Image.open(FOLDER / "brand" / f"{name}.png") as image:
+        assert image.mode == "RGBA"
+        if sides is not None:
+            assert image.size == (sides, sides)
+        else:
+            assert min(image.size) in range(128, 257)
