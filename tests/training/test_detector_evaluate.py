@@ -64,11 +64,11 @@ def test_figures_count_by_width_and_threshold() -> None:
 
 
 def test_threshold_is_the_lowest_that_keeps_false_faces_rare() -> None:
-    quiet = [Result(labels((0, 0)), [face(0, 0)])] * 80
+    quiet = [Result(labels((0, 0)), [face(0, 0)])] * 40
     loud = [Result(labels(), [face(0, 0, score)]) for score in (0.61, 0.62, 0.63)]
     assert choose_threshold({"clean": quiet}) == 0.5
-    # Two false faces in 80 pictures are allowed, so the weakest of the three must go.
-    assert choose_threshold({"clean": quiet, "dark": quiet[:77] + loud}) == 0.62
+    # Two false faces in 40 pictures are allowed, so the weakest of the three must go.
+    assert choose_threshold({"clean": quiet, "dark": quiet[:37] + loud}) == 0.62
     with pytest.raises(ValueError, match="no threshold"):
         choose_threshold({"clean": [Result(labels(), [face(0, 0, 0.99)])]})
 

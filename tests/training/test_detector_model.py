@@ -8,7 +8,8 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from training.detector.model import STRIDES, FaceDetector, load_yunet
+from training.detector.blend import blend
+from training.detector.model import STRIDES, FaceDetector, load_checkpoint, load_yunet
 from training.detector.model import _graph_order as graph_order
 
 
@@ -72,3 +73,20 @@ def test_warm_start_refuses_another_network(tmp_path: Path) -> None:
     onnx.save(graph, str(path))
     with pytest.raises(ValueError, match="convolutions"):
         load_yunet(FaceDetector(), path)
+
+
+def test_blend_lies_on_the_line_between_start_and_end(tmp_path: Path) -> None:
+    yunet_like(tmp_path / "yunet.onnx")
+    start = FaceDetector()
+    load_yunet(start, tmp_path / "yunet.onnx")
+    end = FaceDetector()
+    torch.save({"model": end.state_dict(), "card": {"origin": "drawn"}}, tmp_path / "end.pt")
+    blend(tmp_path / "yunet.onnx", tmp_path / "end.pt", tmp_path / "mixed.pt", 0.25)
+    mixed = load_checkpoint(tmp_path / "mixed.pt").state_dict()
+    for name, value in mixed.items():
+        wanted = 0.75 * start.state_dict()[name] + 0.25 * end.state_dict()[name]
+        torch.testing.assert_close(value, wanted)
+    card = torch.load(tmp_path / "mixed.pt", weights_only=True)["card"]
+    assert card["origin"].startswith("drawn; 25%")
+    with pytest.raises(ValueError, match="share"):
+        blend(tmp_path / "yunet.onnx", tmp_path / "end.pt", tmp_path / "mixed.pt", 1.5)

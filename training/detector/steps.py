@@ -1,4 +1,4 @@
-"""The detector's steps, one at a time: train, evaluate, lamps, export."""
+"""The detector's steps, one at a time: train, blend, evaluate, lamps, export."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from training.bundle import write_entry
+from training.detector.blend import blend
 from training.detector.evaluate import evaluate, open_detector, table
 from training.detector.export import export
 from training.detector.lamps import recall_by_azimuth
@@ -17,6 +18,14 @@ from training.detector.train import CHECKPOINT, DetectorConfig, read_config, tra
 
 def _train(config: DetectorConfig, _options: argparse.Namespace) -> None:
     print(train(config))
+
+
+def _blend(config: DetectorConfig, options: argparse.Namespace) -> None:
+    if config.warm_start is None:
+        raise SystemExit("blend needs a warm start to blend with")
+    out = Path(config.output) / f"blend-{options.share:g}.pt"
+    blend(config.warm_start, _checkpoint(config, options), out, options.share)
+    print(out)
 
 
 def _evaluate(config: DetectorConfig, options: argparse.Namespace) -> None:
@@ -55,6 +64,7 @@ def _checkpoint(config: DetectorConfig, options: argparse.Namespace) -> Path:
 
 STEPS = {
     "train": (_train, "train from YuNet's weights, or from random ones"),
+    "blend": (_blend, "mix the trained weights with those they started from"),
     "evaluate": (_evaluate, "choose the threshold on validation, report on test"),
     "lamps": (_lamps, "recall under real lamps, by their direction"),
     "export": (_export, "write ONNX and ncnn files and the entry in models.json"),
@@ -78,6 +88,8 @@ def parser() -> argparse.ArgumentParser:
             step.add_argument("--threshold", type=float, help="score; else the one measured")
         if name == "evaluate":
             step.add_argument("--limit", type=int, help="only so many pictures of each split")
+        if name == "blend":
+            step.add_argument("--share", type=float, required=True, help="of trained weights, 0..1")
         if name == "lamps":
             step.add_argument("--pack", type=Path, required=True, help="lighting.parquet")
     return top

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from training.detector.data import Batch, CanvasMaker, batches, read_scenes
 from training.detector.losses import LossWeights, detection_loss, to_cells
-from training.detector.model import FaceDetector, load_yunet
+from training.detector.model import FaceDetector, load_checkpoint, load_yunet
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ COLD_ORIGIN = (
 class DetectorConfig:
     """All that decides a training run; paths are relative to the working folder.
 
-    `warm_start` is `yunet_n_dynamic.onnx`, or None for random weights (then without a teacher).
+    `warm_start` is `yunet_n_dynamic.onnx`, or None for random weights (then without a teacher);
+    `continue_from` is a checkpoint that replaces the first weights, not the teacher.
     `night_share` of the canvases are darkened; rates are for AdamW; `seed` fixes everything random.
     """
 
@@ -47,6 +48,7 @@ class DetectorConfig:
     output: str = "runs/detector"
     models: str = "custom_components/face_lock/models"
     warm_start: str | None = None
+    continue_from: str | None = None
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/detector/README.md"
     canvas: int = 256
@@ -137,12 +139,7 @@ def train(
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
 
-    model = FaceDetector()
-    model = model.to(memory_format=torch.channels_last)
-    teacher = None
-    if config.warm_start:
-        load_yunet(model, config.warm_start)
-        teacher = copy.deepcopy(model).eval().requires_grad_(False)
+    model, teacher = _networks(config)
     held_out = CanvasMaker(
         read_scenes(config.scenes, "validation"), config.canvas, config.night_share
     )
@@ -188,6 +185,18 @@ def train(
                 note(step, recent / ((step - 1) % config.log_every + 1))
                 recent = 0.0
     return checkpoint
+
+
+def _networks(config: DetectorConfig) -> tuple[FaceDetector, FaceDetector | None]:
+    """Return the network to train and its teacher."""
+    model = FaceDetector().to(memory_format=torch.channels_last)
+    teacher = None
+    if config.warm_start:
+        load_yunet(model, config.warm_start)
+        teacher = copy.deepcopy(model).eval().requires_grad_(False)
+    if config.continue_from:
+        model.load_state_dict(load_checkpoint(config.continue_from).state_dict())
+    return model, teacher
 
 
 @torch.no_grad()
