@@ -31,9 +31,11 @@ class TestMatcher:
         assert match.similarity == pytest.approx(2 / 5**0.5)
         assert match.runner_up == pytest.approx(1 / 5**0.5)
 
-    def test_similarity_is_the_mean_over_a_persons_templates(self):
-        match = Matcher({"anna": (ANNA, ANNA_AGAIN)}, model="m1").match(unit(1, 0, 0))
-        assert match.similarity == pytest.approx((1 + 0.5**0.5) / 2)
+    def test_similarity_is_the_cosine_with_the_centre_of_a_persons_templates(self):
+        matcher = Matcher({"anna": (ANNA, ANNA_AGAIN)}, model="m1")
+        between = unit(1 + 0.5**0.5, 0.5**0.5, 0)
+        assert matcher.match(between).similarity == pytest.approx(1.0)
+        assert matcher.match(unit(1, 0, 0)).similarity == pytest.approx(between[0])
 
     def test_templates_of_another_model_do_not_count(self):
         matcher = Matcher({"anna": (ANNA,), "ben": (Template(ANNA.embedding, "m2"),)}, model="m1")

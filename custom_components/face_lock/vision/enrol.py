@@ -14,6 +14,7 @@ import numpy as np
 
 from .align import align
 from .bundle import Bundle
+from .gallery import centre
 from .quality import measure
 from .types import FloatArray, PictureError, Problem, RgbImage, Template
 
@@ -72,5 +73,5 @@ def is_same_person(bundle: Bundle, embedding: FloatArray, others: Sequence[Templ
     comparable = [t.embedding for t in others if t.model == bundle.verifier.model]
     if not comparable:
         return True
-    similarity = float(np.mean(comparable, axis=0) @ embedding)
+    similarity = float(centre(comparable) @ embedding)
     return similarity >= bundle.thresholds.operating_point(SAME_PERSON_FPR).threshold

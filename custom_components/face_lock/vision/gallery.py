@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .types import FloatArray, Gallery, Match
 
 
+def centre(embeddings: Sequence[FloatArray]) -> FloatArray:
+    """Average one person's unit embeddings float32[D] and scale the mean to unit length.
+
+    Calibration enrols people in the same way (`training/gallery.py`), so that its thresholds hold
+    for what is compared at the door. Taking the best of several templates instead would multiply
+    the false positive rate by up to their number.
+    """
+    mean: FloatArray = np.mean(embeddings, axis=0, dtype=np.float32)
+    unit: FloatArray = mean / np.linalg.norm(mean)
+    return unit
+
+
 class Matcher:
     """Compares embeddings with a gallery, made once per change of the gallery.
 
-    A face's similarity to a person is the mean of its cosines with all of that person's templates.
-    Over one impostor's pictures the mean varies less than a single cosine does, so that a threshold
-    calibrated on single pairs keeps its false positive rate; taking the best of several templates
-    would multiply it.
+    A face's similarity to a person is its cosine with the centre of that person's templates.
     """
 
     def __init__(self, gallery: Gallery, *, model: str) -> None:
@@ -24,7 +35,7 @@ class Matcher:
             usable = [t.embedding for t in templates if t.model == model]
             if usable:
                 self._people.append(person)
-                centres.append(np.mean(usable, axis=0, dtype=np.float32))
+                centres.append(centre(usable))
         self._centres = np.stack(centres) if centres else None
 
     def __len__(self) -> int:
