@@ -82,8 +82,10 @@ async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
 
 async def _async_update_listener(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     """Write down who came and delete who went, then start anew with that."""
-    await entry.runtime_data.store.async_commit(people_of(entry).keys())
-    await hass.config_entries.async_reload(entry.entry_id)
+    try:
+        await entry.runtime_data.store.async_commit(people_of(entry).keys())
+    finally:
+        await hass.config_entries.async_reload(entry.entry_id)
 
 
 async def _async_load_store(hass: HomeAssistant, entry: FaceLockConfigEntry) -> PictureStore:

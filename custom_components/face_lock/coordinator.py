@@ -132,6 +132,9 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
     @callback
     def async_start(self) -> None:
         """Begin to watch the door."""
+        if async_resolve(self.hass, self.config_entry.data[CONF_CAMERA]) is not None:
+            # The door may have been given another camera.
+            ir.async_delete_issue(self.hass, DOMAIN, self._camera_issue)
         self.watcher.async_start(self.config_entry.async_create_background_task)
 
     async def async_stop(self, *_: object) -> None:
@@ -167,11 +170,11 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         if state.outage == before:
             return
         if state.outage is None:
-            _LOGGER.info("The door's camera is back")
+            _LOGGER.info("%s is watched again", self.config_entry.title)
             ir.async_delete_issue(self.hass, DOMAIN, self._camera_issue)
             return
         if before is None:
-            _LOGGER.warning("The door is not watched: %s", state.outage)
+            _LOGGER.warning("%s is not watched: %s", self.config_entry.title, state.outage)
         if async_resolve(self.hass, self.config_entry.data[CONF_CAMERA]) is None:
             ir.async_create_issue(
                 self.hass,

@@ -45,7 +45,7 @@ class DoorLock(Protocol):
 
     @callback
     def async_stop(self) -> None:
-        """Let go of timers."""
+        """Go out of use."""
 
 
 class TargetLock:
@@ -119,7 +119,7 @@ class OwnLock:
     async def async_unlock(self, context: Context | None = None, code: str | None = None) -> None:
         """Unlock, and lock again in a while."""
         del context, code
-        self.async_stop()
+        self._forget_timer()
         self.is_locked = False
         self._cancel = async_call_later(self._hass, self._relock_after, self._relock)
         self._on_change()
@@ -128,12 +128,16 @@ class OwnLock:
         """Lock now."""
         del context, code
         self.async_stop()
+
+    @callback
+    def async_stop(self) -> None:
+        """Lock: nobody would do it later."""
+        self._forget_timer()
         self.is_locked = True
         self._on_change()
 
     @callback
-    def async_stop(self) -> None:
-        """Forget the timer."""
+    def _forget_timer(self) -> None:
         if self._cancel is not None:
             self._cancel()
             self._cancel = None

@@ -202,12 +202,15 @@ class PersonFlow(ConfigSubentryFlow):
         """Keep the person."""
         # No await from here on: the store in memory and the entry change together, and the entry's
         # update listener writes both.
-        self._door.store.put(self._person, self._album)
-        data = {CONF_ENROLLED_AT: dt_util.utcnow().isoformat()}
+        store, data = self._door.store, {CONF_ENROLLED_AT: dt_util.utcnow().isoformat()}
         if self.source == SOURCE_RECONFIGURE:
-            return self.async_update_and_abort(
-                self._get_entry(), self._get_reconfigure_subentry(), title=self._name, data=data
-            )
+            entry = self._get_entry()
+            subentry = people_of(entry).get(self._person)
+            if subentry is None:
+                return self.async_abort(reason="person_removed")
+            store.put(self._person, self._album)
+            return self.async_update_and_abort(entry, subentry, title=self._name, data=data)
+        store.put(self._person, self._album)
         return self.async_create_entry(title=self._name, data=data, unique_id=self._person)
 
     @property

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, STATE_UNAVAILABLE
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
@@ -68,7 +68,21 @@ async def test_unlocking_twice_waits_anew(hass, set_up, freezer) -> None:
 async def test_own_lock_is_locked_after_a_reload(hass, set_up) -> None:
     door = await set_up({})
     await call(hass, "unlock")
+    states = []
+    hass.bus.async_listen("state_changed", lambda event: states.append(event.data))
     assert await hass.config_entries.async_reload(door.entry.entry_id)
+    await hass.async_block_till_done()
+    assert door.state(LOCK) == "locked"
+    # What follows the state must see it locked before it goes.
+    seen = [data["new_state"].state for data in states if data["entity_id"] == LOCK]
+    assert seen == ["locked", "unavailable", "locked"]
+
+
+async def test_own_lock_locks_when_home_assistant_stops(hass, set_up) -> None:
+    door = await set_up({})
+    await call(hass, "unlock")
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    await hass.async_block_till_done()
     assert door.state(LOCK) == "locked"
 
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Awaitable, Callable
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from aiohttp import FormData
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import storage
 from homeassistant.setup import async_setup_component
+from homeassistant.util.file import WriteError
 from PIL import Image
 
 from custom_components.face_lock import person_flow, vision
@@ -332,6 +336,32 @@ async def test_reconfigure_replaces_only_when_finished(hass, set_up, upload) -> 
     (kept,) = door.entry.runtime_data.store.album("barack")
     expected = vision.examine(door.entry.runtime_data.bundle, vision.decode_rgb(raw("obama3")))
     assert np.array_equal(kept.crop, expected.crop)
+
+
+async def test_person_removed_in_mid_flow(hass, set_up, upload) -> None:
+    door = await set_up({"Barack": ("obama",)})
+    (subentry,) = door.entry.subentries.values()
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack", source="reconfigure", subentry_id=subentry.subentry_id)
+    hass.config_entries.async_remove_subentry(door.entry, subentry.subentry_id)
+    await hass.async_block_till_done()
+    result = await flow.finish()
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "person_removed"
+    assert door.entry.runtime_data.store.people == {}
+
+
+async def test_full_disk_is_an_issue(hass, set_up, upload) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    await flow.add(raw("obama"))
+    with patch.object(storage.Store, "_async_write_data", side_effect=WriteError("disk full")):
+        await flow.finish()
+    assert door.entry.state is ConfigEntryState.LOADED
+    assert hass.states.get("sensor.barack_pictures").state == "0"
+    issue = f"pictures_missing_{door.entry.entry_id}"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
 
 
 async def test_a_door_that_does_not_run_enrols_nobody(hass, set_up) -> None:

@@ -131,7 +131,7 @@ def test_steps_have_a_title_and_fields_are_described() -> None:
 
 def test_abort_reasons_have_a_text() -> None:
     assert "already_configured" in TEXTS["config"]["abort"]
-    assert "not_loaded" in PERSON["abort"]
+    assert {"not_loaded", "person_removed"} == set(PERSON["abort"])
 
 
 def test_no_reference_to_core_texts() -> None:

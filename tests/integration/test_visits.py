@@ -217,7 +217,7 @@ async def test_camera_lost_in_mid_visit(set_up, camera, target, caplog, monkeypa
     camera.show("obama3")
     assert (await door.access(2)).event_type == "access_granted"
     assert door.state(MOTION) == "on"
-    assert "is back" in caplog.text
+    assert "is watched again" in caplog.text
 
 
 async def test_renamed_camera(hass, set_up, camera, target) -> None:
@@ -242,6 +242,34 @@ async def test_removed_camera(hass, set_up, camera) -> None:
     assert ir.async_get(hass).async_get_issue(DOMAIN, issue).translation_placeholders == {
         "door": "Front door"
     }
+    # A reload alone does not mend it; another camera does.
+    await hass.config_entries.async_reload(door.entry.entry_id)
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
+    camera = type(camera)()
+    camera._attr_unique_id = "new"
+    await hass.data["camera"].async_add_entities([camera])
+    data = {**door.entry.data, "camera": er.async_get(hass).async_get(CAMERA).id}
+    hass.config_entries.async_update_entry(door.entry, data=data)
+    await hass.async_block_till_done()
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue) is None
+
+
+async def test_camera_removed_and_added_again(hass, set_up, camera) -> None:
+    door = await set_up(BARACK)
+    await door.frames(camera)
+    er.async_get(hass).async_remove(CAMERA)
+    await hass.async_block_till_done()
+    watching = door.entry.runtime_data.watcher
+    await door.until(lambda: watching.counters.failed_pictures)
+    await door.idle()
+    door.clock.jump(watcher.OUTAGE_AFTER)
+    issue = f"camera_missing_{door.entry.entry_id}"
+    issues = ir.async_get(hass)
+    await door.until(lambda: issues.async_get_issue(DOMAIN, issue))
+    # Core gives it its old registry id again.
+    await hass.data["camera"].async_add_entities([type(camera)()])
+    await door.until(lambda: issues.async_get_issue(DOMAIN, issue) is None)
+    assert door.state(MOTION) != "unavailable"
 
 
 async def test_camera_that_never_came_is_no_outage_while_starting(hass, set_up, camera) -> None:
