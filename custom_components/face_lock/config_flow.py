@@ -213,7 +213,7 @@ async def _async_check_door(hass: HomeAssistant, user_input: Mapping[str, Any]) 
     except CameraError as error:
         errors[CONF_CAMERA] = error.key
     except PictureError as error:
-        errors[CONF_CAMERA] = error.problem
+        errors[CONF_CAMERA] = error.problem.value
     lock = user_input.get(CONF_LOCK)
     if lock and hass.states.get(lock) is None:
         errors[CONF_LOCK] = "lock_not_found"

@@ -1,7 +1,5 @@
 """Diagnostics without names, pictures, embeddings or similarities."""
 
-# ruff: noqa: ARG001 - Home Assistant calls these with fixed signatures
-
 from __future__ import annotations
 
 from dataclasses import asdict
@@ -25,7 +23,7 @@ async def async_get_config_entry_diagnostics(
     return {
         "options": dict(entry.options),
         "bundle": asdict(coordinator.bundle.info),
-        "runtimes": available(),
+        "runtimes": await hass.async_add_executor_job(available),
         "people": [len(coordinator.store.album(person)) for person in people_of(entry)],
         "watcher": asdict(coordinator.watcher.counters),
         "outage": coordinator.data.outage,

@@ -52,7 +52,7 @@ class AccessEvent(FaceLockEntity, EventEntity):
             {
                 "person": access.person,
                 "confidence": round(100 * attempt.confidence, 1),
-                "reason": attempt.problem,
+                "reason": None if attempt.problem is None else attempt.problem.value,
                 "duration": round(attempt.duration, 3),
                 "response_time": (
                     None if access.response_time is None else round(access.response_time, 3)

@@ -268,7 +268,7 @@ def _examine(
     try:
         portrait = examine(bundle, decode_rgb(data), [p.template for p in album])
     except PictureError as error:
-        raise RefusedError(error.problem) from error
+        raise RefusedError(error.problem.value) from error
     embedding = portrait.template.embedding
     if any(float(p.template.embedding @ embedding) >= POLICY.same_frame for p in album):
         raise RefusedError("same_picture")

@@ -184,7 +184,7 @@ class Watcher:
             motion, sighting = await self._worker.async_run(self._see, picture)
         except PictureError as error:
             self._readable = False
-            self._bad_picture(error.problem)
+            self._bad_picture(error.problem.value)
             return
         except Exception:
             self.counters.failed_recognitions += 1
