@@ -119,6 +119,9 @@ def test_satisfying_comes_before_a_better_tar():
     assert modest.better_than(bold)
     assert not bold.better_than(modest)
     assert train.Standing(True, 0.7, {}).better_than(modest)
+    assert train.Standing(True, 0.597, {}).better_than(modest, 0.005)
+    assert not train.Standing(True, 0.594, {}).better_than(modest, 0.005)
+    assert not train.Standing(False, 0.9, {}).better_than(modest, 0.005)
 
 
 def test_the_rate_warms_up_and_ends_at_nothing():
