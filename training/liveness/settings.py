@@ -1,0 +1,33 @@
+"""Settings of a liveness run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LivenessConfig:
+    """All that decides a run; paths are relative to the working folder.
+
+    `spoof` is a Parquet pack (`image`, `label` live or spoof, `subject`), `scenes` one of pictures
+    of living people with labelled faces; `detector` an ONNX file of the bundle. `real_attacks`
+    false trains on simulated attacks alone. `fold` -1 splits the subjects by the hash of their
+    names, 0 to 2 is a fold of the cross-validation.
+    """
+
+    spoof: str
+    scenes: str
+    detector: str = "custom_components/face_lock/models/detector.onnx"
+    output: str = "runs/liveness"
+    version: str = "0.1.0"
+    licence: str = "Apache-2.0; trained on research-only pictures, see training/liveness/README.md"
+    real_attacks: bool = True
+    fold: int = -1
+    batch: int = 32
+    steps: int = 900
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    night_share: float = 0.25
+    log_every: int = 50
+    threads: int = 1
+    seed: int = 1

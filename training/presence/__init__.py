@@ -1,0 +1,1 @@
+"""The presence gate: is anybody in view? Model, data, training, evaluation and export."""

@@ -1,0 +1,268 @@
+"""Write a network of one picture and one figure as ONNX and ncnn, and check both.
+
+The liveness model is exported by the same functions.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ncnn
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from training.bundle import file_entry
+from training.export import INPUT_NAME, OPSET, rename_blobs
+from training.presence.model import HEIGHT, MULTIPLE, ExportedPresence, load_checkpoint
+
+TOLERANCE = 1e-3
+"""Largest difference of an export from PyTorch, in an output of 0..1."""
+
+
+# A Cast node costs as much as this many float16 values save.
+_WORTH = 64
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The three files of one model."""
+
+    onnx: Path
+    param: Path
+    bin: Path
+
+    @staticmethod
+    def inside(folder: Path, name: str) -> Paths:
+        """Name the files of model `name` in `folder`."""
+        return Paths(*(folder / f"{name}.{suffix}" for suffix in ("onnx", "param", "bin")))
+
+
+def to_onnx(module: nn.Module, path: Path, output: str, shape: tuple[int, int, int]) -> None:
+    """Write `module` as ONNX, opset 17: `image` [N,C,H,W] to `output` [N,1], N free.
+
+    `shape` is (C, H, W); W is free where C is 1.
+    """
+    axes = {INPUT_NAME: {0: "n"}, output: {0: "n"}}
+    if shape[0] == 1:
+        axes[INPUT_NAME][3] = "width"
+    with warnings.catch_warnings():
+        # The TorchScript exporter is deprecated but writes the plain opset 17 graph wanted here.
+        warnings.simplefilter("ignore", category=DeprecationWarning)
+        # Each view is normalised by its own contrast, in inference too: that is what is wanted.
+        warnings.filterwarnings("ignore", message=".*instance_norm.*", category=UserWarning)
+        torch.onnx.export(
+            module.eval(),
+            (torch.zeros(2, *shape),),
+            str(path),
+            input_names=[INPUT_NAME],
+            output_names=[output],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """Return a copy with normalisation folded into the convolutions, weights fit for float16.
+
+    What is rounded here is exact in all exports, which then agree with the copy to the last digits.
+    """
+    module = copy.deepcopy(module).eval()
+    for part in [one for one in module.modules() if isinstance(one, nn.Sequential)]:
+        for index in range(len(part) - 1):
+            first, second = part[index], part[index + 1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                part[index] = fuse_conv_bn_eval(first, second)
+                part[index + 1] = nn.Identity()
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.copy_(weight.half().float())
+    return module
+
+
+def halve(path: Path) -> None:
+    """Store the weights of an ONNX file as float16; the graph widens them as it is loaded."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    for weight in list(graph.initializer):
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < _WORTH:
+            continue
+        small = onnx.numpy_helper.from_array(values.astype(np.float16), f"{weight.name}.half")
+        cast = onnx.helper.make_node("Cast", [small.name], [weight.name], to=onnx.TensorProto.FLOAT)
+        graph.initializer.remove(weight)
+        graph.initializer.append(small)
+        graph.node.insert(0, cast)
+    onnx.save(model, str(path))
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def to_ncnn(
+    module: nn.Module, paths: Paths, output: str, shapes: list[tuple[int, int, int]], *, half: bool
+) -> None:
+    """Write `module` as ncnn files for one picture, blobs `image` and `output`.
+
+    `shapes` are one or two (C, H, W); two tell pnnx that the width varies. `half` stores the
+    weights as float16.
+
+    Raises:
+        RuntimeError: pnnx failed; its output is in the message.
+
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        traced = Path(folder) / "model.pt"
+        example = torch.rand(1, *shapes[0]) * 255
+        torch.jit.trace(module.eval(), example, check_trace=False).save(str(traced))
+        pnnx = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or "pnnx"
+        inputs = [
+            f"inputshape{'2' if index else ''}=[1,{','.join(map(str, shape))}]"
+            for index, shape in enumerate(shapes)
+        ]
+        done = subprocess.run(  # noqa: S603 - the arguments are ours
+            [pnnx, traced.name, *inputs, f"fp16={int(half)}"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        made = (Path(folder) / "model.ncnn.param", Path(folder) / "model.ncnn.bin")
+        if done.returncode or not all(file.is_file() for file in made):
+            raise RuntimeError(f"pnnx failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        names = {"in0": INPUT_NAME, "out0": output}
+        paths.param.write_text(rename_blobs(made[0].read_text(), names))
+        shutil.copyfile(made[1], paths.bin)
+
+
+def open_onnx(path: Path) -> onnxruntime.InferenceSession:
+    """Open an ONNX file on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def run_onnx(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:
+    """Run float32[N,C,H,W]; return float32[N]."""
+    values: np.ndarray = session.run(None, {INPUT_NAME: np.ascontiguousarray(image)})[0]
+    return values[:, 0]
+
+
+def run_ncnn(paths: Paths, image: np.ndarray, output: str) -> np.ndarray:
+    """Run the ncnn files on each of float32[N,C,H,W]; return float32[N]."""
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    net.opt.use_vulkan_compute = False
+    if net.load_param(str(paths.param)) or net.load_model(str(paths.bin)):
+        raise RuntimeError(f"ncnn cannot load {paths.param}")
+    figures = []
+    for one in image:
+        with net.create_extractor() as extractor:
+            # Mat(array) borrows the array's memory and crashes when it is freed: clone.
+            extractor.input(INPUT_NAME, ncnn.Mat(np.ascontiguousarray(one)).clone())
+            code, mat = extractor.extract(output)
+            if code:
+                raise RuntimeError(f"ncnn has no output {output}")
+            figures.append(float(np.array(mat).ravel()[0]))
+    return np.array(figures, dtype=np.float32)
+
+
+def check_parity(
+    module: nn.Module, paths: Paths, output: str, images: list[np.ndarray]
+) -> dict[str, float]:
+    """Compare both files with PyTorch on float32[N,C,H,W] pictures; return the largest differences.
+
+    Raises:
+        ValueError: an output differs by more than `TOLERANCE`.
+
+    """
+    session = open_onnx(paths.onnx)
+    worst = {"onnx": 0.0, "ncnn": 0.0}
+    for image in images:
+        with torch.no_grad():
+            wanted = module.eval()(torch.from_numpy(image)).numpy()[:, 0]
+        made = {"onnx": run_onnx(session, image), "ncnn": run_ncnn(paths, image, output)}
+        for runtime, figures in made.items():
+            worst[runtime] = max(worst[runtime], float(np.abs(figures - wanted).max()))
+    if not max(worst.values()) <= TOLERANCE:
+        raise ValueError(f"exports differ from PyTorch by {worst} (allowed {TOLERANCE:.0e})")
+    return worst
+
+
+def smooth_noise(shape: tuple[int, int, int, int], seed: int) -> np.ndarray:
+    """Return pictures float32[N,C,H,W] in 0..255 of blotches, which excite all layers."""
+    generator = np.random.default_rng(seed)
+    coarse = generator.uniform(0, 255, (*shape[:2], shape[2] // 8, shape[3] // 8))
+    image = torch.nn.functional.interpolate(
+        torch.from_numpy(coarse.astype(np.float32)), size=shape[2:], mode="bilinear"
+    )
+    return image.numpy()
+
+
+def files_of(paths: Paths) -> dict[str, Any]:
+    """Return the `files` part of an entry in models.json."""
+    return {
+        "onnx": file_entry(paths.onnx),
+        "ncnn": {"param": file_entry(paths.param), "bin": file_entry(paths.bin)},
+    }
+
+
+def exportable(checkpoint: Path | str) -> nn.Module:
+    """Return a checkpoint's network as it is exported."""
+    return folded(ExportedPresence(load_checkpoint(checkpoint)))
+
+
+def to_measure(checkpoint: Path | str, folder: Path) -> onnxruntime.InferenceSession:
+    """Export a checkpoint to ONNX in `folder` and open it."""
+    path = folder / "measured.onnx"
+    to_onnx(exportable(checkpoint), path, "presence", (1, HEIGHT, 160))
+    halve(path)
+    return open_onnx(path)
+
+
+def export(checkpoint: Path | str, folder: Path | str) -> dict[str, Any]:
+    """Write presence.onnx, .param and .bin of a checkpoint; return the entry for models.json.
+
+    Raises:
+        ValueError: a runtime disagrees with PyTorch.
+
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    module = exportable(checkpoint)
+    card = torch.load(str(checkpoint), map_location="cpu", weights_only=True)["card"]
+    paths = Paths.inside(folder, "presence")
+    shapes = [(1, HEIGHT, 160), (1, HEIGHT, 96)]
+    to_onnx(module, paths.onnx, "presence", shapes[0])
+    halve(paths.onnx)
+    to_ncnn(module, paths, "presence", shapes, half=True)
+    images = [smooth_noise((4, 1, HEIGHT, width), width) for width in (64, 96, 160, 176)]
+    worst = check_parity(module, paths, "presence", images)
+    return {
+        "version": card["version"],
+        "files": files_of(paths),
+        "input": {
+            "name": INPUT_NAME,
+            "layout": "NCHW",
+            "channels": "grey",
+            "range": [0, 255],
+            "height": HEIGHT,
+            "multiple_of": MULTIPLE,
+        },
+        "threshold": card.get("threshold"),
+        "licence": card["licence"],
+        "origin": card["origin"],
+        "parity": worst,
+    }

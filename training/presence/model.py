@@ -1,0 +1,104 @@
+"""A network of 39,000 parameters that says whether anybody is in view.
+
+Depthwise-separable convolutions (Howard et al. 2017, arXiv:1704.04861) make one logit for every
+cell of two grids: 8 px cells look for heads that are small in the view, 16 px cells for large ones.
+The view's logit is the highest of them all, so that its width is free and so that training can say
+where the head is, which a label for the whole view could not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+HEIGHT = 96
+"""Rows of a view; its width is any multiple of `MULTIPLE`."""
+
+MULTIPLE = 16
+STRIDES = (8, 16)
+
+# Contrast below 6 grey levels is noise: it is not stretched to full contrast.
+_FLOOR = 36.0
+
+
+class Maps(NamedTuple):
+    """Logits of somebody's head: `fine` [N,1,12,W/8] and `coarse` [N,1,6,W/16]."""
+
+    fine: Tensor
+    coarse: Tensor
+
+
+class Unit(nn.Module):
+    """Depthwise 3x3, then pointwise convolution, each normalised; adds its input where it can."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False),
+            nn.BatchNorm2d(inputs),
+            nn.ReLU(inplace=True),
+        )
+        self.pointwise = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+        )
+        self.adds = stride == 1 and inputs == outputs
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map [N,inputs,h,w] to [N,outputs,h/stride,w/stride]."""
+        made = self.pointwise(self.depthwise(features))
+        return functional.relu(made + features if self.adds else made)
+
+
+class PresenceNet(nn.Module):
+    """Grey float [N,1,96,W] in 0..255, W a multiple of 16, to `Maps`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Each view is brought to mean 0 and contrast 1, so that night differs less from day.
+        self.normalise = nn.InstanceNorm2d(1, eps=_FLOOR)
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)
+        )
+        self.trunk = nn.Sequential(
+            Unit(16, 32, 2), Unit(32, 32), Unit(32, 56, 2), Unit(56, 56), Unit(56, 56), Unit(56, 56)
+        )
+        self.deep = nn.Sequential(Unit(56, 88, 2), Unit(88, 88), Unit(88, 88))
+        self.fine = nn.Conv2d(56, 1, 1)
+        self.coarse = nn.Conv2d(88, 1, 1)
+        for head in (self.fine, self.coarse):
+            # Heads are rare: starting from "nobody" spares the first steps a huge loss.
+            nn.init.constant_(head.bias, -3.0)
+
+    def forward(self, image: Tensor) -> Maps:
+        """Return the logits of both grids."""
+        features = self.trunk(self.stem(self.normalise(image)))
+        return Maps(self.fine(features), self.coarse(self.deep(features)))
+
+
+def view_logit(maps: Maps) -> Tensor:
+    """Return the highest logit of each view, [N,1]."""
+    fine, coarse = (functional.adaptive_max_pool2d(one, 1).flatten(1) for one in maps)
+    return torch.maximum(fine, coarse)
+
+
+class ExportedPresence(nn.Module):
+    """The network as exported: grey [N,1,96,W] in 0..255 to `presence` [N,1] in 0..1."""
+
+    def __init__(self, net: PresenceNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return how sure it is that anybody is in view."""
+        return torch.sigmoid(view_logit(self.net(image)))
+
+
+def load_checkpoint(path: Path | str) -> PresenceNet:
+    """Load the network of a checkpoint that `train` wrote, ready for inference."""
+    net = PresenceNet()
+    net.load_state_dict(torch.load(str(path), map_location="cpu", weights_only=True)["model"])
+    return net.eval()

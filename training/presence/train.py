@@ -1,0 +1,126 @@
+"""Train the presence gate."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.presence.data import Batch, CanvasMaker, batches, read_empty, read_sources
+from training.presence.model import Maps, PresenceNet, view_logit
+from training.presence.settings import PresenceConfig
+
+_LOGGER = logging.getLogger(__name__)
+
+CHECKPOINT = "last.pt"
+
+# Of the silent cells of a view only the loudest teach (Shrivastava et al. 2016, arXiv:1604.03540).
+_LOUDEST = 12
+
+
+def cell_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of heads, plus that of each view's loudest silent cells; -1 counts nowhere.
+
+    `logits` float[N,1,h,w], `target` int8[N,h,w].
+    """
+    logits = logits[:, 0]
+    heads = logits[target == 1]
+    taught = functional.softplus(-heads).mean() if heads.numel() else logits.sum() * 0.0
+    silent = logits.masked_fill(target != 0, -torch.inf).flatten(1)
+    loudest = silent.topk(min(_LOUDEST, silent.shape[1])).values
+    loudest = loudest[loudest > -torch.inf]
+    return taught + (functional.softplus(loudest).mean() if loudest.numel() else taught * 0.0)
+
+
+def view_loss(maps: Maps, fine: Tensor, coarse: Tensor) -> Tensor:
+    """Cross-entropy of the view's own logit, where it is certain: a head, or nobody's body."""
+    somebody = (fine == 1).flatten(1).any(1) | (coarse == 1).flatten(1).any(1)
+    nobody = (fine == 0).flatten(1).all(1) & (coarse == 0).flatten(1).all(1)
+    certain = somebody | nobody
+    logit = view_logit(maps)[:, 0]
+    if not certain.any():
+        return logit.sum() * 0.0
+    return functional.binary_cross_entropy_with_logits(
+        logit[certain], somebody[certain].to(logit.dtype)
+    )
+
+
+def batch_loss(net: PresenceNet, batch: Batch, view_weight: float) -> Tensor:
+    """Return the whole loss of `net` on a batch."""
+    maps = net(batch.image)
+    cells = cell_loss(maps.fine, batch.fine) + cell_loss(maps.coarse, batch.coarse)
+    return cells + view_weight * view_loss(maps, batch.fine, batch.coarse)
+
+
+def train(config: PresenceConfig) -> Path:
+    """Train as `config` says; write log.csv and the weights; return the checkpoint."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    makers = {}
+    for split in ("train", "validation"):
+        empty = [one for folder in config.empty for one in read_empty(folder, split)]
+        sources = read_sources(config.scenes, split)
+        makers[split] = CanvasMaker(sources, empty, config.night_share)
+    held_out = list(islice(batches(makers["validation"], config.batch, seed=0), 6))
+
+    net = PresenceNet().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(
+        net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, config.learning_rate, total_steps=config.steps + 1, pct_start=0.1
+    )
+    checkpoint = output / CHECKPOINT
+    started = time.monotonic()
+    with (output / "log.csv").open("w", newline="") as file:
+        log = csv.writer(file)
+        log.writerow(["step", "seconds", "train", "validation"])
+        recent = 0.0
+        stream = batches(makers["train"], config.batch, seed=config.seed)
+        for step, batch in enumerate(islice(stream, config.steps), start=1):
+            net.train()
+            loss = batch_loss(net, batch, config.view_weight)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+            optimiser.step()
+            schedule.step()
+            recent += loss.item()
+            if step % config.log_every == 0 or step == config.steps:
+                mean = recent / ((step - 1) % config.log_every + 1)
+                other = _mean_loss(net, held_out, config.view_weight)
+                seconds = time.monotonic() - started
+                log.writerow([step, round(seconds), f"{mean:.4f}", f"{other:.4f}"])
+                file.flush()
+                torch.save({"model": net.state_dict(), "card": _card(config)}, checkpoint)
+                _LOGGER.info(
+                    "step %5d  %5.0f s  train %.4f  validation %.4f", step, seconds, mean, other
+                )
+                recent = 0.0
+    return checkpoint
+
+
+@torch.no_grad()
+def _mean_loss(net: PresenceNet, held_out: list[Batch], view_weight: float) -> float:
+    net.eval()
+    return sum(float(batch_loss(net, batch, view_weight)) for batch in held_out) / len(held_out)
+
+
+def _card(config: PresenceConfig) -> dict[str, object]:
+    """Return what `export` says of the weights; `evaluate` adds the threshold."""
+    return {
+        "version": config.version,
+        "licence": config.licence,
+        "origin": "trained by this project from random weights on research-only pictures"
+        " (CelebA, VGGFace2) labelled by YuNet, and on empty places",
+        "settings": asdict(config),
+    }
