@@ -19,7 +19,7 @@ from torch import Tensor
 
 from training.detector.data import Batch, CanvasMaker, batches, read_scenes
 from training.detector.losses import LossWeights, detection_loss, to_cells
-from training.detector.model import FaceDetector, load_checkpoint, load_yunet
+from training.detector.model import FaceDetector, load_yunet
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,8 +39,7 @@ COLD_ORIGIN = (
 class DetectorConfig:
     """All that decides a training run; paths are relative to the working folder.
 
-    `warm_start` is `yunet_n_dynamic.onnx`, or None for random weights (then without a teacher);
-    `continue_from` is a checkpoint that replaces the first weights, not the teacher.
+    `warm_start` is `yunet_n_dynamic.onnx`, or None for random weights (then without a teacher).
     `night_share` of the canvases are darkened; rates are for AdamW; `seed` fixes everything random.
     """
 
@@ -48,7 +47,6 @@ class DetectorConfig:
     output: str = "runs/detector"
     models: str = "custom_components/face_lock/models"
     warm_start: str | None = None
-    continue_from: str | None = None
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/detector/README.md"
     canvas: int = 256
@@ -194,8 +192,6 @@ def _networks(config: DetectorConfig) -> tuple[FaceDetector, FaceDetector | None
     if config.warm_start:
         load_yunet(model, config.warm_start)
         teacher = copy.deepcopy(model).eval().requires_grad_(False)
-    if config.continue_from:
-        model.load_state_dict(load_checkpoint(config.continue_from).state_dict())
     return model, teacher
 
 
