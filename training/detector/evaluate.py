@@ -290,7 +290,7 @@ def table(report: Mapping[str, Mapping[str, Any]]) -> str:
     """Return one split's figures as a Markdown table."""
     head = " | ".join(f">= {least} px" for least in WIDTHS)
     lines = [
-        f"| condition | recall {head} | false a picture | landmarks | against settled |",
+        f"| condition | {head} | false a picture | landmarks | against settled |",
         "|---" * (len(WIDTHS) + 4) + "|",
     ]
     for name, row in report.items():
