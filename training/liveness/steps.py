@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
             action="store_true",
             help="learn no real attack: how far do the simulations carry?",
         )
+        step.add_argument("--steps", type=int, help="instead of the config's")
     return top
 
 
@@ -74,6 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
     config = read_settings(LivenessConfig, options.config)
     if options.simulated_only:
         config = replace(config, real_attacks=False, output=f"{config.output}-simulated")
+    if options.steps:
+        config = replace(config, steps=options.steps)
     torch.set_num_threads(config.threads)
     STEPS[options.step][0](config, options)
     return 0
