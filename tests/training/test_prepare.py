@@ -1,5 +1,8 @@
 """Packs -> the table that training and measurement read."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,7 +12,10 @@ import yaml
 from training import config as configuration
 from training import gallery, prepare
 from training.cli import main
+from training.config import Config
 from training.dataset import load_training_set, pull_to_centroids
+from training.evaluate import bundled_embedder
+from training.pictures import decode_centres, encode
 from training.split import side_of
 
 
@@ -110,3 +116,20 @@ def test_settings_are_checked(pack, tmp_path):
     assert (config.train.steps, config.train.learning_rate) == (9, 1e-5)
     assert config.train.min_pictures == 1
     assert config.name == "x"
+
+
+def test_a_folder_per_person_is_detected_and_aligned_as_at_the_door(tmp_path):
+    pictures = Path(__file__).parent.parent / "pictures"
+    for person, names in {"obama": ["obama", "obama2"], "biden": ["biden"]}.items():
+        (tmp_path / "us" / person).mkdir(parents=True)
+        for name in names:
+            shutil.copy(pictures / f"{name}.jpg", tmp_path / "us" / person)
+    (tmp_path / "us" / "biden" / "empty.png").write_bytes(encode(np.zeros((64, 64, 3), np.uint8)))
+    rows = list(prepare.read_folder(tmp_path / "us"))
+    assert [row.person for row in rows] == ["us/biden", "us/obama", "us/obama"]
+    assert all(row.face_px > 100 for row in rows)
+    crops = decode_centres([row.image for row in rows])
+    embeddings = bundled_embedder(Config("x"))(crops)
+    cosines = embeddings @ embeddings.T
+    assert cosines[1, 2] > 0.6
+    assert cosines[0, 1:].max() < 0.3
