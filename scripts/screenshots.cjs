@@ -75,7 +75,7 @@ async function main() {
   try {
     const found = await ready;
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: flags });
-    const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, deviceScaleFactor: 1 });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, deviceScaleFactor: 1 });
     page.setDefaultTimeout(90_000);
     await logIn(page, found);
     await devicePage(page, found);
