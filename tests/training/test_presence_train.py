@@ -114,9 +114,17 @@ def test_train_writes_a_reproducible_checkpoint_that_evaluates(pack: Path, tmp_p
     places.mkdir()
     for number in range(8):
         drawn(number, somebody=False).save(places / f"place{number}-0.webp")
+    webcam = tmp_path / "webcam.parquet"
+    columns = {
+        "image": pq.read_table(pack)["image"].to_pylist()[:4],
+        "label": ["live", "live", "spoof", "live"],
+        "subject": ["a", "a", "a", "b"],
+    }
+    pq.write_table(pa.table(columns), webcam)
     config = {
         "scenes": str(pack),
         "empty": [str(places)],
+        "webcam": str(webcam),
         "batch": 4,
         "steps": 3,
         "log_every": 2,
@@ -133,10 +141,25 @@ def test_train_writes_a_reproducible_checkpoint_that_evaluates(pack: Path, tmp_p
     assert set(report["test"]) == set(measuring.CONDITIONS)
     assert report["validation"]["clean"]["recall"]["value"] >= 0.995
     assert report["test"]["clean"]["false alarms, empty places"]["views"] > 0
+    seen = report["test"]["clean"]["recall, webcam"]
+    assert (seen["views"], seen["pictures"]) == (3, 2)
     card = torch.load(made[0], weights_only=True)["card"]
     assert card["threshold"] == report["threshold"]
     assert (folders[0] / "errors.png").is_file()
     assert "recall" in measuring.table(report["test"])
+
+
+def test_training_goes_on_from_a_checkpoint(pack: Path, tmp_path: Path) -> None:
+    config = {"scenes": str(pack), "batch": 2, "steps": 1, "learning_rate": 0.0}
+    first = train(read_settings(PresenceConfig, config | {"output": str(tmp_path / "a")}))
+    more = config | {"output": str(tmp_path / "b"), "start": str(first), "seed": 2}
+    second = train(read_settings(PresenceConfig, more))
+    fresh = more | {"output": str(tmp_path / "c"), "start": ""}
+    third = train(read_settings(PresenceConfig, fresh))
+    # At a rate of nothing the weights stay what they were.
+    heads = [load_checkpoint(path).fine.weight for path in (first, second, third)]
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
 
 
 def test_threshold_keeps_the_recall() -> None:

@@ -1,4 +1,4 @@
-"""A network of 69,000 parameters that says how alive a face looks.
+"""A network of 60,000 parameters that says how alive a face looks.
 
 Depthwise-separable units as in `training.presence.model`. Its input is the face's box enlarged 2.7
 times, as in Silent-Face-Anti-Spoofing's MiniFASNet (Apache-2.0), so that a sheet's or a phone's

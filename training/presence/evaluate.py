@@ -19,7 +19,16 @@ from PIL import Image
 
 from training.detector import night
 from training.metrics import draw_people
-from training.presence.data import Trial, digest, far_away, luma, read_empty, read_sources, trials
+from training.presence.data import (
+    Trial,
+    digest,
+    far_away,
+    luma,
+    read_empty,
+    read_sources,
+    read_webcam,
+    trials,
+)
 from training.presence.export import open_onnx, run_onnx, to_measure
 from training.presence.model import HEIGHT
 from training.presence.settings import PresenceConfig
@@ -94,11 +103,15 @@ def summary(tests: list[Trial], scores: np.ndarray, threshold: float) -> dict[st
 
 @dataclass(frozen=True)
 class Views:
-    """The evaluation's views of one side: from `scenes`, `far` the same at half size, `places`."""
+    """The evaluation's views of one side: from `scenes`, and `far`, the same at half size.
+
+    `places` are empty; `webcam` are frames of people from another camera, the same for both sides.
+    """
 
     scenes: list[Trial]
     far: list[Trial]
     places: list[Trial]
+    webcam: list[Trial]
 
     @staticmethod
     def read(config: PresenceConfig, split: str, limit: int | None) -> Views:
@@ -106,7 +119,8 @@ class Views:
         scenes = trials(read_sources(config.scenes, split)[:limit], seed=11)
         empty = [one for folder in config.empty for one in read_empty(folder, split)]
         far = far_away(scenes, empty, seed=13) if empty else []
-        return Views(scenes, far, trials(empty, seed=12, per_picture=1))
+        webcam = read_webcam(config.webcam) if config.webcam else []
+        return Views(scenes, far, trials(empty, seed=12, per_picture=1), webcam)
 
 
 def scored(gate: Gate, views: list[Trial], condition: str) -> np.ndarray:
@@ -125,6 +139,9 @@ def measure(gate: Gate, views: Views, threshold: float) -> dict[str, Any]:
             alarms = scored(gate, views.places, condition) >= threshold
             measured = rate(alarms, [one.name for one in views.places])
             report[condition]["false alarms, empty places"] = measured
+        if views.webcam and condition != "far away":
+            found = scored(gate, views.webcam, condition) >= threshold
+            report[condition]["recall, webcam"] = rate(found, [one.name for one in views.webcam])
     return report
 
 

@@ -1,4 +1,4 @@
-"""A network of 39,000 parameters that says whether anybody is in view.
+"""A network of 40,000 parameters that says whether anybody is in view.
 
 Depthwise-separable convolutions (Howard et al. 2017, arXiv:1704.04861) make one logit for every
 cell of two grids: 8 px cells look for heads that are small in the view, 16 px cells for large ones.

@@ -16,17 +16,21 @@ class PresenceConfig:
     """All that decides a run of the gate; paths are relative to the working folder.
 
     `scenes` is a Parquet pack with labelled faces; `empty` are folders of pictures without anyone
-    (the side of a picture follows from the name of its place, see `data.read_empty`); `night_share`
-    of the canvases are darkened; rates are for AdamW; `seed` fixes everything random.
+    (their side follows from the name of the place, see `data.read_empty`); `webcam` is a pack of
+    frames (`image`, `label`, `subject`), never trained on, whose live ones measure recall; `start`
+    is a checkpoint to go on from; `night_share` of the canvases are darkened; rates are for AdamW;
+    `seed` fixes everything random.
     """
 
     scenes: str
     empty: list[str] = field(default_factory=list)
+    webcam: str = ""
+    start: str = ""
     output: str = "runs/presence"
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/presence/README.md"
-    batch: int = 48
-    steps: int = 3000
+    batch: int = 32
+    steps: int = 2000
     learning_rate: float = 4e-3
     weight_decay: float = 1e-4
     night_share: float = 0.4

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.presence.data import Batch, CanvasMaker, batches, read_empty, read_sources
-from training.presence.model import Maps, PresenceNet, view_logit
+from training.presence.model import Maps, PresenceNet, load_checkpoint, view_logit
 from training.presence.settings import PresenceConfig
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ def train(config: PresenceConfig) -> Path:
         makers[split] = CanvasMaker(sources, empty, config.night_share)
     held_out = list(islice(batches(makers["validation"], config.batch, seed=0), 6))
 
-    net = PresenceNet().to(memory_format=torch.channels_last)
+    net = load_checkpoint(config.start) if config.start else PresenceNet()
+    net = net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
