@@ -332,20 +332,32 @@ async def test_recognition_that_hangs(set_up, camera, target, caplog, monkeypatc
 
 async def test_newest_frame_wins(set_up, camera, monkeypatch) -> None:
     door = await set_up(BARACK)
-    seen: list[float] = []
-    real = watcher.recognise
+    worker_of_the_door = door.entry.runtime_data.worker
+    taken: list[float] = []
+    newest: list[bool] = []
+    take, look, run = watcher.async_take_picture, watcher.recognise, worker_of_the_door.async_run
 
-    def slow(bundle, matcher, frame):
-        seen.append(frame.taken_at)
+    async def recording(*args):
+        picture = await take(*args)
+        taken.append(picture.asked_at)
+        return picture
+
+    async def checking(job, picture):
+        newest.append(picture.asked_at == taken[-1])
+        return await run(job, picture)
+
+    def slow(*args):
         time.sleep(0.3)
-        return real(bundle, matcher, frame)
+        return look(*args)
 
+    monkeypatch.setattr(watcher, "async_take_picture", recording)
+    await door.until(lambda: taken)
+    monkeypatch.setattr(worker_of_the_door, "async_run", checking)
     monkeypatch.setattr(watcher, "recognise", slow)
-    asked = camera.requests
-    await door.until(lambda: len(seen) >= 4)
-    # While one picture was looked at several came, of which all but one were let go.
-    assert camera.requests - asked > len(seen) + 2
-    assert seen == sorted(set(seen))
+    await door.until(lambda: len(newest) >= 5)
+    # While one picture was looked at several came, of which all but the last were let go.
+    assert len(taken) > len(newest) + 2
+    assert all(newest)
 
 
 async def test_a_defect_does_not_end_the_watching(set_up, camera, monkeypatch, caplog) -> None:
