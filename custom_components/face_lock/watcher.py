@@ -198,7 +198,6 @@ class Watcher:
         self._failing = False
         self._readable = True
         self._good_at = now
-        self._problem = None
         if sighting is not None:
             self.counters.recognised += 1
             if sighting.evidence:

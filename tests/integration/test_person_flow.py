@@ -7,6 +7,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from aiohttp import FormData
+from homeassistant.components import file_upload
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr
@@ -27,8 +28,10 @@ Upload = Callable[[bytes], Awaitable[str]]
 
 
 @pytest.fixture
-async def upload(hass, hass_client) -> Upload:
+async def upload(hass, hass_client, tmp_path, monkeypatch) -> Upload:
     """Upload a file as the frontend does; return its id."""
+    # Its folder is the machine's own, which every Home Assistant here clears for itself.
+    monkeypatch.setattr(file_upload, "TEMP_DIR_NAME", str(tmp_path / "upload"))
     # Before the client starts the server: no address can be added afterwards.
     assert await async_setup_component(hass, "file_upload", {})
     assert await async_setup_component(hass, "config", {})
