@@ -102,6 +102,17 @@ def test_motion_does_not_teach_the_gate_to_ignore_motion(door):
     assert door.see(door.with_person(column=50)).open
 
 
+def test_many_visits_to_one_place_do_not_blind_the_gate(door):
+    door.settle()
+    for _ in range(30):
+        assert door.see(door.with_person()).open
+        for _ in range(9):
+            door.see(door.with_person())
+        for _ in range(20):
+            door.see()
+    assert door.see(door.with_person()).level > 0.05
+
+
 def test_another_resolution_starts_anew_and_open(door):
     door.settle()
     motion = door.gate.update(np.zeros((96, 72), dtype=np.uint8), door.now)
