@@ -127,6 +127,59 @@ class ExportSettings:
 
 
 @dataclass
+class InspectSettings:
+    """What counts as a picture of a kind, and how many of each kind there should be."""
+
+    # Pictures whose light, blur and pose are measured, drawn at random; 0: all.
+    sample: int = 4000
+    # Pictures compared with one another for near copies, drawn at random; 0: all.
+    compare: int = 20000
+    # A kind of picture that is a smaller share than this of the data is missed.
+    wanted_share: float = 0.1
+    dark_brightness: float = 60.0
+    blurred_sharpness: float = 60.0
+    small_face_px: float = 80.0
+    side_light: float = 1.8
+    grey_colour: float = 4.0
+    turned_degrees: float = 25.0
+    nodded_degrees: float = 20.0
+    # Two pictures with a cosine above this are held to be near copies.
+    copy_cosine: float = 0.97
+    # A picture further than this from the mean of its person's others may be of somebody else.
+    stranger_cosine: float = 0.2
+
+
+@dataclass
+class ErrorsSettings:
+    """What `errors` looks at."""
+
+    # The rate at which the conditions are compared; raised where there are too few impostors.
+    far: float = 1e-4
+    # People of the side that are looked at; 0: all.
+    people: int = 0
+    # Pairs on a sheet.
+    pairs: int = 24
+
+
+@dataclass
+class SearchSettings:
+    """Optuna over settings of the run; every trial is a short training."""
+
+    trials: int = 12
+    # [low, high], or [low, high, log], of any number in the config, by its dotted key.
+    space: dict[str, Any] = field(
+        default_factory=lambda: {
+            "train.learning_rate": [2e-5, 5e-4, "log"],
+            "train.margin_weight": [0.0, 0.2],
+            "train.clean_share": [0.25, 0.75],
+        }
+    )
+    # Of one trial, in place of the run's; everything else is the run's own.
+    steps: int = 60
+    seed: int = 1
+
+
+@dataclass
 class Config:
     """All settings of one run; the sections are those of the YAML file."""
 
@@ -141,6 +194,9 @@ class Config:
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     calibrate: CalibrateSettings = field(default_factory=CalibrateSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
+    inspect: InspectSettings = field(default_factory=InspectSettings)
+    errors: ErrorsSettings = field(default_factory=ErrorsSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
 
     @property
     def run_dir(self) -> Path:
@@ -173,6 +229,11 @@ def load(path: Path, overrides: list[str] | None = None) -> Config:
             section = section.setdefault(parent, {})
         section[last] = yaml.safe_load(text)
     values.setdefault("name", Path(path).stem)
+    return from_dict(values)
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """Build a config of plain values, checked; ValueError as for `load`."""
     return _build(Config, values, "")
 
 

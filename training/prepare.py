@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from training.config import Config
@@ -61,12 +61,13 @@ def read_pack(path: Path) -> Iterator[Row]:
             yield Row(row["image"], source, person, float(row.get("face_px") or np.nan))
 
 
-def read_folder(path: Path) -> Iterator[Row]:
+def read_folder(path: Path, refused: dict[str, str] | None = None) -> Iterator[Row]:
     """Yield one crop for every picture in PATH/PERSON/* that shows exactly one face.
 
     Detected and aligned by the bundle, as at the door. The border that packs have is filled by
-    repeating the edge.
+    repeating the edge. `refused` is told of every other picture, and why.
     """
+    refused = {} if refused is None else refused
     use_vision()
     import vision  # noqa: PLC0415 - needs the path above and a bundle, packs need neither
 
@@ -75,10 +76,17 @@ def read_folder(path: Path) -> Iterator[Row]:
         for file in sorted(person.iterdir()):
             if file.suffix.lower() not in {".jpg", ".jpeg", ".png", ".webp"}:
                 continue
-            with Image.open(file) as picture:
-                rgb = np.asarray(picture.convert("RGB"))
+            name = f"{path.name}/{person.name}/{file.name}"
+            try:
+                with Image.open(file) as picture:
+                    # A phone notes which way it was held, and stores the pixels unturned.
+                    rgb = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+            except (OSError, SyntaxError, ValueError):
+                refused[name] = "not a picture"
+                continue
             faces = bundle.detector.detect(rgb)
             if len(faces) != 1:
+                refused[name] = "several faces" if faces else "no face"
                 continue
             crop = vision.align(rgb, faces[0].landmarks)
             stored = np.pad(crop, ((BORDER, BORDER), (BORDER, BORDER), (0, 0)), mode="edge")
@@ -199,7 +207,8 @@ def prepare(config: Config) -> dict[str, object]:
             return summary
 
     rows = [row for path in packs for row in read_pack(path)]
-    rows += [row for path in folders for row in read_folder(path)]
+    refused: dict[str, str] = {}
+    rows += [row for path in folders for row in read_folder(path, refused)]
     if not rows:
         raise ValueError("no picture found; set prepare.packs or prepare.folders")
     people = [row.person for row in rows]
@@ -226,6 +235,7 @@ def prepare(config: Config) -> dict[str, object]:
         "pictures": dict(Counter(sides)),
         "people": dict(Counter(dict(zip(people, sides, strict=True)).values())),
         "duplicates": [[one, other, round(cosine, 4)] for one, other, cosine in duplicates],
+        "refused": refused,
     }
     summary_path.write_text(json.dumps(summary, indent=1) + "\n")
     return summary
