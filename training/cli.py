@@ -2,7 +2,10 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
+
+import yaml
 
 from training import config as configuration
 from training.config import Config
@@ -16,6 +19,12 @@ def _prepare(config: Config, _options: argparse.Namespace) -> None:
     print(f"{len(summary['duplicates'])} people found under two names")
 
 
+def _inspect(config: Config, _options: argparse.Namespace) -> None:
+    from training.inspect_data import inspect  # noqa: PLC0415
+
+    inspect(config)
+
+
 def _train(config: Config, _options: argparse.Namespace) -> None:
     from training.train import train  # noqa: PLC0415
 
@@ -26,6 +35,18 @@ def _evaluate(config: Config, options: argparse.Namespace) -> None:
     from training.evaluate import evaluate  # noqa: PLC0415
 
     evaluate(config, options.what)
+
+
+def _errors(config: Config, options: argparse.Namespace) -> None:
+    from training.errors import errors  # noqa: PLC0415
+
+    errors(config, options.what)
+
+
+def _search(config: Config, _options: argparse.Namespace) -> None:
+    from training.search import search  # noqa: PLC0415
+
+    search(config)
 
 
 def _calibrate(config: Config, _options: argparse.Namespace) -> None:
@@ -54,9 +75,12 @@ def _overfit(config: Config, options: argparse.Namespace) -> None:
 
 STEPS = {
     "prepare": (_prepare, "read packs and folders, split people, embed with the teacher"),
+    "inspect": (_inspect, "what the pictures are and what they lack, before anyone trains"),
     "train": (_train, "train the run's network; best.pt is chosen by FAR first, then TAR"),
     "evaluate": (_evaluate, "TAR at fixed FAR on people never trained on, by condition"),
     "export": (_export, "write the verifier into the bundle as ONNX and ncnn"),
+    "errors": (_errors, "sheets of the worst pairs, what costs most, what to collect next"),
+    "search": (_search, "look for better settings with Optuna; goes on where it stopped"),
     "calibrate": (_calibrate, "measure the bundle and write its threshold table"),
     "verify": (_verify, "compare the bundle's files with the checkpoint and one another"),
     "overfit": (_overfit, "learn a few people by heart, and fail to with shuffled labels"),
@@ -79,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
             metavar="SECTION.KEY=VALUE",
             help="override one setting; may be repeated",
         )
-        if name == "evaluate":
+        if name in {"evaluate", "errors"}:
             step.add_argument(
                 "--what",
                 choices=["checkpoint", "start", "bundle"],
@@ -98,8 +122,27 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _role(arguments: list[str]) -> str:
+    """Return the `role` of the config that the arguments name; empty for the verifier's."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--config", type=Path)
+    path = early.parse_known_args(arguments)[0].config
+    if path is None or not path.is_file():
+        return ""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return str(content.get("role", "")) if isinstance(content, dict) else ""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one step; return the exit code."""
+    """Run one step; return the exit code.
+
+    A config that says `role: detector` is run by the detector's own steps, with their options.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if _role(arguments) == "detector":
+        from training.detector.steps import main as detector  # noqa: PLC0415
+
+        return detector(arguments)
     options = parser().parse_args(arguments)
     overrides = list(options.set)
     if options.data:

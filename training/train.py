@@ -139,7 +139,7 @@ class Validator:
         self.probes = {name: in_condition(probes, name, settings.seed) for name in self.CONDITIONS}
         self.draws = settings.bootstrap
         self.clean_loss = config.train.clean_loss
-        self.least_clean: float | None = None
+        self.start: Standing | None = None
         self.seed = settings.seed
 
     def __call__(self, verifier: Verifier) -> Standing:
@@ -175,14 +175,26 @@ class Validator:
         )
         joint = [float(metrics.true_accept_rates(t, [threshold])[0]) for t in trials.values()]
         figures["tar"] = float(np.mean(joint))
-        clean = figures["clean_tar_1e-4"]
-        if self.least_clean is None:
-            self.least_clean = clean - self.clean_loss
-        return Standing(satisfied and clean >= self.least_clean, figures["tar"], figures)
+        if self.start is None:
+            self.start = Standing(satisfied, figures["tar"], figures)
+        least_clean = self.start.figures["clean_tar_1e-4"] - self.clean_loss
+        satisfied = satisfied and figures["clean_tar_1e-4"] >= least_clean
+        return Standing(satisfied, figures["tar"], figures)
 
 
-def train(config: Config) -> None:
-    """Train as the config says; leave best.pt, metrics.csv and validation.csv in the run folder."""
+@dataclass(frozen=True)
+class Trained:
+    """The standing of the best network of a run, and of the one that training ended with."""
+
+    best: Standing
+    last: Standing
+
+
+def train(config: Config, validator: Validator | None = None) -> Trained:
+    """Train as the config says; leave best.pt, metrics.csv and validation.csv in the run folder.
+
+    A `validator` that has already measured the same start is not asked to do so again.
+    """
     settings = config.train
     torch.set_num_threads(settings.threads)
     folder = open_run(config, "train")
@@ -191,11 +203,11 @@ def train(config: Config) -> None:
     data = load_training_set(config)
     if data.target is None and not settings.margin_weight:
         raise ValueError("nothing to learn from: no teacher embeddings and no margin loss")
-    validator = Validator(config)
+    validator = validator or Validator(config)
     start_weights = model.build(config)
     trainer = Trainer(copy.deepcopy(start_weights), data.people, settings)
     trained = trainer.average.verifier
-    best = _consider(config, validator, trained, 0, None)
+    best = last = validator.start or _consider(config, validator, trained, 0, None)[0]
     rng = np.random.default_rng(settings.seed)
     batches = data.batches(settings.batch_size, settings.clean_share, rng)
     spent, step = 0.0, 0
@@ -211,16 +223,16 @@ def train(config: Config) -> None:
             row = {"step": step, "seconds": round(spent, 1), "rate": rate, "loss": round(loss, 5)}
             append_csv(folder / "metrics.csv", row)
         if step % settings.validate_every == 0:
-            best = _consider(config, validator, trained, step, best)
+            last, best = _consider(config, validator, trained, step, best)
     bar.close()
     model.save(folder / LAST, trained, config, step=step)
     if step % settings.validate_every:
-        best = _consider(config, validator, trained, step, best)
+        last, best = _consider(config, validator, trained, step, best)
     for share in settings.blends:
-        best = _consider(
-            config, validator, blend(start_weights, trained, share), step, best, share=share
-        )
+        mixed = blend(start_weights, trained, share)
+        _, best = _consider(config, validator, mixed, step, best, share=share)
     write_json(folder / "train.json", {"steps": step, "seconds": spent, **best.figures})
+    return Trained(best, last)
 
 
 def _progress(settings: TrainSettings, step: int, seconds: float) -> float:
@@ -239,8 +251,8 @@ def _consider(
     best: Standing | None,
     *,
     share: float = 1.0,
-) -> Standing:
-    """Measure a network and keep it if it is the best so far."""
+) -> tuple[Standing, Standing]:
+    """Measure a network and keep it if it is the best so far; return its standing and the best."""
     standing = validator(verifier)
     row = {"step": step, "share": share, "satisfied": standing.satisfied}
     row |= {name: round(value, 5) for name, value in standing.figures.items()}
@@ -248,6 +260,6 @@ def _consider(
     print(row, flush=True)
     # Of two that are equally good, the one nearer to the start is the safer.
     if not standing.better_than(best, CLOSE if share < 1.0 else 0.0):
-        return best
+        return standing, best
     model.save(config.run_dir / BEST, verifier, config, step=step, share=share)
-    return standing
+    return standing, standing
