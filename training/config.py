@@ -132,8 +132,9 @@ class InspectSettings:
 
     # Pictures whose light, blur and pose are measured, drawn at random; 0: all.
     sample: int = 4000
-    # Pictures compared with one another for near copies, drawn at random; 0: all.
-    compare: int = 20000
+    # Pictures compared with one another for near copies, drawn at random; 0: all. The time grows
+    # with the square: half a minute for 53,000.
+    compare: int = 60000
     # A kind of picture that is a smaller share than this of the data is missed.
     wanted_share: float = 0.1
     dark_brightness: float = 60.0
@@ -142,7 +143,7 @@ class InspectSettings:
     side_light: float = 1.8
     grey_colour: float = 4.0
     turned_degrees: float = 25.0
-    nodded_degrees: float = 20.0
+    nodded_degrees: float = 15.0
     # Two pictures with a cosine above this are held to be near copies.
     copy_cosine: float = 0.97
     # A picture further than this from the mean of its person's others may be of somebody else.

@@ -7,14 +7,16 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
+from PIL import Image
 
 from training import measures
 from training.config import CalibrateSettings, Config, InspectSettings
 from training.evaluate import bundled_embedder
 from training.measures import Measures
-from training.pictures import decode, decode_centres
+from training.pictures import CROP, decode, decode_centres
 from training.prepare import EXCLUDED, TABLE, TEACHER, prepare
 from training.runs import append_csv, open_run, write_json
+from training.sheets import Cell, sheet
 from training.split import VALIDATION
 
 # Independent impostor trials without an error that prove a rate below 1e-4 at 95 %: the binomial
@@ -351,6 +353,8 @@ def inspect(config: Config) -> list[str]:
     draw_histograms(
         columns, {"sharpness", "width of the face, pixels", "pictures of a person", "side_light"}
     ).savefig(folder / "inspect.png", dpi=100)
+    for name, picture in draw_doubts(pictures, known, suspects, alike).items():
+        picture.save(folder / name)
     table = folder / "inspect.csv"
     table.unlink(missing_ok=True)
     for name, count in people.most_common():
@@ -406,6 +410,44 @@ def _people_found(suspects: list[Suspect], alike: list[tuple[str, str, float]]) 
             f"first of all {one} and {other} (cosine {cosine:.2f})."
         )
     return lines
+
+
+def draw_doubts(
+    pictures: Pictures,
+    known: np.ndarray,
+    suspects: list[Suspect],
+    alike: list[tuple[str, str, float]],
+    most: int = 24,
+) -> dict[str, Image.Image]:
+    """Return sheets of the doubtful labels by file name, none where there is no doubt.
+
+    A suspect is shown after two other pictures of its name and before one of the name it
+    resembles most; two names that look like one person with two pictures each.
+    """
+    rows = defaultdict(list)
+    for row, name in enumerate(pictures.person):
+        rows[name].append(row)
+
+    def crops(name: str, count: int, without: int = -1) -> list[np.ndarray]:
+        found = [row for row in rows[name] if row != without][:count]
+        shown = list(decode_centres([pictures.image[row] for row in found])) if found else []
+        return shown + [np.zeros((CROP, CROP, 3), np.uint8)] * (count - len(shown))
+
+    doubts = []
+    for suspect in suspects[:most]:
+        row = int(known[suspect.row])
+        own, (other,) = crops(suspect.person, 2, row), crops(suspect.nearest, 1)
+        lines = [
+            f"{suspect.cosine:.2f} to {suspect.person}, the third (row {row})",
+            f"{suspect.nearest_cosine:.2f} to {suspect.nearest}, the fourth",
+        ]
+        doubts.append(Cell([*own, *decode_centres([pictures.image[row]]), other], lines))
+    names = [
+        Cell([*crops(one, 2), *crops(other, 2)], [f"{cosine:.2f}  {one}", other])
+        for one, other, cosine in alike[:most]
+    ]
+    found = {"inspect-suspects.png": doubts, "inspect-names.png": names}
+    return {name: sheet(cells, columns=3) for name, cells in found.items() if cells}
 
 
 def _label(pictures: Pictures, row: int) -> str:

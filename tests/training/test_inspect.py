@@ -76,6 +76,10 @@ def test_the_copy_the_stranger_and_the_second_name_are_found(report):
     assert [suspect["person"] for suspect in found["far_from_their_person"]] == ["door/anna"]
     assert [pair[:2] for pair in found["alike_people"]] == [["door/anna", "door/dora"]]
     assert found["near_copies"]
+    for name in ("suspects", "names"):
+        with Image.open(report / f"inspect-{name}.png") as sheet:
+            # One doubt of each kind: four crops side by side.
+            assert sheet.width == 4 * 112 + 2 * 8
 
 
 def test_pictures_that_cannot_be_used_are_named_with_the_reason(report):
