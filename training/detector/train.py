@@ -40,6 +40,7 @@ class DetectorConfig:
     """All that decides a training run; paths are relative to the working folder.
 
     `warm_start` is `yunet_n_dynamic.onnx`, or None for random weights (then without a teacher).
+    `resume` is a checkpoint to go on from, for a second stage; the teacher stays YuNet.
     `night_share` of the canvases are darkened; rates are for AdamW; `seed` fixes everything random.
     """
 
@@ -47,6 +48,7 @@ class DetectorConfig:
     output: str = "runs/detector"
     models: str = "custom_components/face_lock/models"
     warm_start: str | None = None
+    resume: str | None = None
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/detector/README.md"
     canvas: int = 256
@@ -192,6 +194,9 @@ def _networks(config: DetectorConfig) -> tuple[FaceDetector, FaceDetector | None
     if config.warm_start:
         load_yunet(model, config.warm_start)
         teacher = copy.deepcopy(model).eval().requires_grad_(False)
+    if config.resume:
+        state = torch.load(config.resume, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["model"])
     return model, teacher
 
 
