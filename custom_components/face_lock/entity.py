@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import override
 
 from homeassistant.config_entries import ConfigSubentry
@@ -13,6 +14,11 @@ from .const import DOMAIN
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
 
 MANUFACTURER = "Face Lock"
+
+
+def percent(probability: float) -> float:
+    """Return a probability 0..1 in %, one decimal, rounded down: certainty is never claimed."""
+    return floor(round(1000 * probability, 6)) / 10
 
 
 def door_device(entry: FaceLockConfigEntry) -> DeviceInfo:

@@ -12,7 +12,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import EVENT_ACCESS_DENIED, EVENT_ACCESS_GRANTED
 from .coordinator import Access, FaceLockConfigEntry, FaceLockCoordinator
-from .entity import FaceLockEntity
+from .entity import FaceLockEntity, percent
 
 PARALLEL_UPDATES = 0
 
@@ -51,7 +51,7 @@ class AccessEvent(FaceLockEntity, EventEntity):
             EVENT_ACCESS_GRANTED if attempt.granted else EVENT_ACCESS_DENIED,
             {
                 "person": access.person,
-                "confidence": round(100 * attempt.confidence, 1),
+                "confidence": percent(attempt.confidence),
                 "reason": None if attempt.problem is None else attempt.problem.value,
                 "duration": round(attempt.duration, 3),
                 "response_time": (

@@ -13,7 +13,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
-from .entity import PersonEntity, WatchingEntity
+from .entity import PersonEntity, WatchingEntity, percent
 
 PARALLEL_UPDATES = 0
 
@@ -48,7 +48,7 @@ class ConfidenceSensor(WatchingEntity, SensorEntity):
     @override
     def native_value(self) -> float | None:
         confidence = self.coordinator.data.confidence
-        return None if confidence is None else round(100 * confidence, 1)
+        return None if confidence is None else percent(confidence)
 
 
 class PicturesSensor(PersonEntity, SensorEntity):

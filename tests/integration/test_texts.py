@@ -12,6 +12,7 @@ from homeassistant.helpers.translation import async_get_translations
 from PIL import Image
 
 from custom_components.face_lock import config_flow, const, person_flow, runtime, vision
+from custom_components.face_lock.entity import percent
 
 from .conftest import ROOT
 
@@ -191,3 +192,11 @@ def test_brand(name, sides) -> None:
             assert image.size == (sides, sides)
         else:
             assert min(image.size) in range(128, 257)
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown"),
+    [(0.99999, 99.9), (0.9996, 99.9), (0.99, 99.0), (0.29, 29.0), (0.0, 0.0)],
+)
+def test_certainty_is_never_claimed(probability, shown) -> None:
+    assert percent(probability) == shown
