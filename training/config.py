@@ -143,7 +143,7 @@ class InspectSettings:
     side_light: float = 1.8
     grey_colour: float = 4.0
     turned_degrees: float = 25.0
-    nodded_degrees: float = 15.0
+    nodded_degrees: float = 10.0
     # Two pictures with a cosine above this are held to be near copies.
     copy_cosine: float = 0.97
     # A picture further than this from the mean of its person's others may be of somebody else.

@@ -9,7 +9,7 @@ import torch
 from training import gallery, measures, metrics, model
 from training.augment import in_condition
 from training.config import Config
-from training.evaluate import Embed, acceptable, bundled_embedder
+from training.evaluate import LIGHTING, Embed, acceptable, bundled_embedder
 from training.gallery import Protocol
 from training.inspect_data import kinds_of
 from training.pictures import BORDER
@@ -114,7 +114,7 @@ def genuine_of(scored: Scored) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def rank_conditions(found: dict[str, Scored], threshold: float) -> list[Kind]:
-    """Compare every simulated condition with clean probes, costliest first."""
+    """Compare every condition, simulated or of real lamps, with clean probes, costliest first."""
     tar = {name: float((genuine_of(s)[2] >= threshold).mean()) for name, s in found.items()}
     kinds = [
         Kind(name, tar[name], tar[CLEAN], 1.0, len(found[name].trials.genuine))
@@ -205,6 +205,7 @@ ADVICE = {
     "dark": "pictures taken at night with the door's own camera",
     "infrared": "pictures taken with the camera's infrared lamp",
     "dark/dark": "pictures at night to enrol with as well",
+    LIGHTING: "pictures under lamps from the side and from above, as at the door",
     "of people with one enrolled picture": "more pictures of each person to enrol with",
 }
 
@@ -256,6 +257,13 @@ def errors(config: Config, what: str = "checkpoint") -> list[str]:
     rate = counted_rate(settings.far, min(s.trials.impostors for s in found.values()))
     threshold = common_threshold(found, rate)
 
+    sides = dict.fromkeys(found, shown)
+    if config.evaluate.lighting_pack:
+        # Too few people to set a threshold, but these lamps are real.
+        lamps, _ = gallery.load_lighting(
+            Path(config.data) / config.evaluate.lighting_pack, config.evaluate.seed
+        )
+        found[LIGHTING], sides[LIGHTING] = score(config, embed, lamps, CLEAN), lamps
     alike: list[float] = []
     for name, scored in found.items():
         genuine = worst_genuine(scored, settings.pairs)
@@ -265,7 +273,7 @@ def errors(config: Config, what: str = "checkpoint") -> list[str]:
         for kind, trials in (("genuine", genuine), ("impostor", impostor)):
             if trials:
                 path = folder / f"{kind}-{name.replace('/', '-')}.png"
-                sheet(cells(scored, shown, trials)).save(path)
+                sheet(cells(scored, sides[name], trials)).save(path)
     simulated = rank_conditions(found, threshold)
     kinds = rank_kinds(config, shown, found[CLEAN], threshold)
     lines = next_pictures(kinds, simulated, alike)

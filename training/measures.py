@@ -46,7 +46,8 @@ def pose(landmarks: np.ndarray) -> tuple[float, float]:
     """Estimate yaw and pitch in degrees from float [5, 2], upright, in `Face.landmarks`' order.
 
     A mean face is fitted under scaled orthography, the first step of POSIT (DeMenthon and Davis
-    1995); a real face differs from the mean one by some ten degrees, most of all in pitch.
+    1995). A real face differs from the mean one by some ten degrees, and a detector's marks lean
+    towards the mean face: pitch comes out too small.
     """
     model = MEAN_FACE - MEAN_FACE.mean(axis=0)
     seen = np.asarray(landmarks, float) - np.mean(landmarks, axis=0)

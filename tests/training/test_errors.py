@@ -28,12 +28,21 @@ def run(tmp_path_factory, draw_face):
     identity = [name for name in NAMES for _ in range(6)]
     table = pa.table({"image": pa.array(images, pa.binary()), "identity": identity})
     pq.write_table(table, root / "made.parquet")
+    lamps = ["A+000E+00", "A+010E+00", "A+000E+20", "A+070E+00", "A-085E+20", "A-070E+45"]
+    table = pa.table(
+        {
+            "image": pa.array(images[:36], pa.binary()),
+            "identity": identity[:36],
+            "file": [f"lamp{lamp}.pgm" for _ in range(6) for lamp in lamps],
+        }
+    )
+    pq.write_table(table, root / "lamps.parquet")
     settings = {
         "prepared": str(root / "prepared"),
         "runs": str(root / "runs"),
         "prepare": {"packs": ["made.parquet"]},
         "model": {"options": {"width": 0.25, "embedding": 32, "batch_norm": False}},
-        "evaluate": {"conditions": ["clean", "dark"]},
+        "evaluate": {"conditions": ["clean", "dark"], "lighting_pack": "lamps.parquet"},
         "calibrate": {"min_brightness": 1},
         "errors": {"pairs": 5},
     }
@@ -47,15 +56,15 @@ def run(tmp_path_factory, draw_face):
 def test_the_folder_has_sheets_tables_and_sentences(run):
     found = json.loads((run / "errors.json").read_text())
     assert found["people"] == 24
-    assert [kind["name"] for kind in found["conditions"]] == ["dark"]
-    assert 0.0 <= found["conditions"][0]["tar"] <= 1.0
-    for name in ("genuine-clean", "impostor-clean", "genuine-dark", "impostor-dark"):
+    assert {kind["name"] for kind in found["conditions"]} == {"dark", "lighting"}
+    assert all(0.0 <= kind["tar"] <= 1.0 for kind in found["conditions"])
+    for name in ("genuine-clean", "impostor-clean", "genuine-dark", "impostor-lighting"):
         with Image.open(run / f"{name}.png") as picture:
             # Five trials in rows of four, three crops each.
             assert picture.width == 4 * (3 * 112 + 8) + 8
             assert picture.height > 2 * 112
     with (run / "errors.csv").open() as file:
-        assert next(csv.DictReader(file))["kind"] == "dark"
+        assert next(csv.DictReader(file))["kind"] in {"dark", "lighting"}
     assert all(line in (run / "errors.txt").read_text() for line in found["next"])
 
 
