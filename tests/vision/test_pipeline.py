@@ -62,6 +62,16 @@ class TestDetector:
             expected = face.landmarks * scale + (51, 37)
             assert np.abs(again.landmarks - expected).max() < 0.15 * face.width * scale
 
+    @pytest.mark.parametrize("name", [*SAME, *STRANGERS])
+    def test_finds_the_smallest_face_that_may_count_in_a_large_picture(self, bundle, picture, name):
+        rgb = picture(name)
+        scale = bundle.quality.min_face_px / largest(bundle.detector.detect(rgb)).width
+        small = resized(rgb, round(rgb.shape[1] * scale))
+        frame = np.full((1080, 1920, 3), 110, dtype=np.uint8)
+        frame[300 : 300 + small.shape[0], 900 : 900 + small.shape[1]] = small
+        widths = [face.width for face in bundle.detector.detect(frame)]
+        assert any(abs(w - bundle.quality.min_face_px) < 10 for w in widths)
+
     def test_no_face_in_nothing(self, bundle, rng):
         for blank in (
             np.zeros((480, 640, 3), dtype=np.uint8),
@@ -202,6 +212,20 @@ class TestRecognise:
 
 
 class TestEnrolment:
+    @pytest.mark.parametrize("name", SAME)
+    @pytest.mark.parametrize("share", [0.3, 0.6, 0.75])
+    def test_a_face_that_nearly_fills_a_large_picture_is_accepted(
+        self, bundle, picture, name, share
+    ):
+        rgb = picture(name)
+        x1, y1, x2, y2 = largest(bundle.detector.detect(rgb)).box
+        half = (y2 - y1) / share / 2
+        middle = ((x1 + x2) / 2, (y1 + y2) / 2)
+        box = (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)
+        selfie = Image.fromarray(rgb).crop(tuple(round(v) for v in box)).resize((1600, 1600))
+        template = examine(bundle, np.asarray(selfie)).template
+        assert is_same_person(bundle, template.embedding, [examine(bundle, rgb).template])
+
     def refused(self, bundle, rgb, others=()):
         with pytest.raises(PictureError) as error:
             examine(bundle, rgb, others)

@@ -21,6 +21,12 @@ from .types import Face, FloatArray, RgbImage
 STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = tuple(f"{kind}_{s}" for s in STRIDES for kind in ("score", "box", "kps"))
 
+DOOR_SIDE: Final = 960
+"""Keeps a face of 40 pixels in a 1920-pixel picture, as small as may count, at 20 for the network,
+which finds faces from 16."""
+PORTRAIT_SIDE: Final = 640
+"""For pictures of one near face, which the network reads less surely the larger it gets."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -40,9 +46,8 @@ class Detector:
         *,
         score_threshold: float,
         overlap: float = 0.3,
-        max_side: int = 640,
     ) -> None:
-        """Use ``session`` on pictures shrunk to ``max_side`` pixels.
+        """Use ``session`` to find faces.
 
         ``score_threshold`` (0..1) comes from the bundle; boxes whose intersection over union
         exceeds ``overlap`` are one face.
@@ -50,11 +55,13 @@ class Detector:
         self._session = session
         self._score_threshold = score_threshold
         self._overlap = overlap
-        self._max_side = max_side
 
-    def detect(self, rgb: RgbImage) -> list[Face]:
-        """Return the faces of uint8[H, W, 3], surest first, in that picture's pixels."""
-        shrunk, scale = self._shrink(rgb)
+    def detect(self, rgb: RgbImage, max_side: int = DOOR_SIDE) -> list[Face]:
+        """Return the faces of uint8[H, W, 3], surest first, in that picture's pixels.
+
+        The network sees the picture shrunk to ``max_side`` pixels, never enlarged.
+        """
+        shrunk, scale = _shrink(rgb, max_side)
         height, width = shrunk.shape[:2]
         # Black below and to the right up to the stride, so that no coordinate moves.
         padded = np.zeros((1, 3, -(-height // 32) * 32, -(-width // 32) * 32), dtype=np.float32)
@@ -69,14 +76,15 @@ class Detector:
             for index in suppress(found.boxes, found.scores, self._overlap)
         ]
 
-    def _shrink(self, rgb: RgbImage) -> tuple[RgbImage, float]:
-        height, width = rgb.shape[:2]
-        scale = min(1.0, self._max_side / max(height, width))
-        if scale == 1.0:
-            return rgb, 1.0
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-        return np.asarray(image, dtype=np.uint8), scale
+
+def _shrink(rgb: RgbImage, max_side: int) -> tuple[RgbImage, float]:
+    height, width = rgb.shape[:2]
+    scale = min(1.0, max_side / max(height, width))
+    if scale == 1.0:
+        return rgb, 1.0
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(image, dtype=np.uint8), scale
 
 
 def decode(maps: Mapping[str, FloatArray], score_threshold: float) -> Candidates:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .align import align
 from .bundle import Bundle
+from .detector import PORTRAIT_SIDE
 from .gallery import centre
 from .quality import measure
 from .types import FloatArray, PictureError, Problem, RgbImage, Template
@@ -45,7 +46,7 @@ def examine(bundle: Bundle, rgb: RgbImage, others: Sequence[Template] = ()) -> P
         PictureError: no face, several, too small, too dark, blurred, or not the same person.
 
     """
-    faces = sorted(bundle.detector.detect(rgb), key=lambda face: -face.width)
+    faces = sorted(bundle.detector.detect(rgb, PORTRAIT_SIDE), key=lambda face: -face.width)
     if not faces:
         raise PictureError(Problem.NO_FACE)
     face = faces[0]
