@@ -9,14 +9,8 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryError, UnsupportedStorageVersionError
 from homeassistant.helpers import (
     config_validation as cv,
-)
-from homeassistant.helpers import (
     device_registry as dr,
-)
-from homeassistant.helpers import (
     entity_registry as er,
-)
-from homeassistant.helpers import (
     issue_registry as ir,
 )
 from homeassistant.helpers.event import async_track_entity_registry_updated_event
@@ -25,6 +19,7 @@ from .const import DOMAIN, ISSUE_CAMERA_MISSING, ISSUE_LOCK_MISSING, ISSUE_PICTU
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
 from .door_lock import TargetLock
 from .entity import door_device
+from .issues import async_report
 from .runtime import async_load_bundle
 from .store import PictureStore, async_remove_store, embed_anew
 from .vision import Bundle
@@ -125,7 +120,7 @@ def _report_missing_pictures(
     issue = f"{ISSUE_PICTURES_MISSING}_{entry.entry_id}"
     missing = [s.title for person, s in people_of(entry).items() if not store.album(person)]
     if missing:
-        _create_issue(
+        async_report(
             hass, issue, ISSUE_PICTURES_MISSING, door=entry.title, people=", ".join(missing)
         )
     else:
@@ -142,7 +137,7 @@ def _follow_target(
         return
     issue = f"{ISSUE_LOCK_MISSING}_{entry.entry_id}"
     if (entity_id := lock.entity_id) is None:
-        _create_issue(hass, issue, ISSUE_LOCK_MISSING, door=entry.title)
+        async_report(hass, issue, ISSUE_LOCK_MISSING, door=entry.title)
         return
     ir.async_delete_issue(hass, DOMAIN, issue)
 
@@ -154,16 +149,3 @@ def _follow_target(
             hass.config_entries.async_schedule_reload(entry.entry_id)
 
     entry.async_on_unload(async_track_entity_registry_updated_event(hass, entity_id, _updated))
-
-
-@callback
-def _create_issue(hass: HomeAssistant, issue: str, key: str, **placeholders: str) -> None:
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        issue,
-        is_fixable=False,
-        severity=ir.IssueSeverity.ERROR,
-        translation_key=key,
-        translation_placeholders=placeholders,
-    )

@@ -27,6 +27,7 @@ from .const import (
     SUBENTRY_PERSON,
 )
 from .door_lock import OwnLock, TargetLock
+from .issues import async_report
 from .source import async_resolve
 from .store import PictureStore
 from .vision import (
@@ -176,14 +177,8 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         if before is None:
             _LOGGER.warning("%s is not watched: %s", self.config_entry.title, state.outage)
         if async_resolve(self.hass, self.config_entry.data[CONF_CAMERA]) is None:
-            ir.async_create_issue(
-                self.hass,
-                DOMAIN,
-                self._camera_issue,
-                is_fixable=False,
-                severity=ir.IssueSeverity.ERROR,
-                translation_key=ISSUE_CAMERA_MISSING,
-                translation_placeholders={"door": self.config_entry.title},
+            async_report(
+                self.hass, self._camera_issue, ISSUE_CAMERA_MISSING, door=self.config_entry.title
             )
 
     @property

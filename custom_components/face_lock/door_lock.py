@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
-from homeassistant.components.lock.const import DOMAIN as LOCK_DOMAIN
-from homeassistant.components.lock.const import LockState
+from homeassistant.components.lock.const import DOMAIN as LOCK_DOMAIN, LockState
 from homeassistant.const import (
     ATTR_ENTITY_ID,
     SERVICE_LOCK,
@@ -32,20 +31,6 @@ class LockFailedError(HomeAssistantError):
 
     def __init__(self, key: str) -> None:
         super().__init__(translation_domain=DOMAIN, translation_key=key)
-
-
-class DoorLock(Protocol):
-    """A lock that can be worked."""
-
-    async def async_unlock(self, context: Context | None = None, code: str | None = None) -> None:
-        """Unlock; raises HomeAssistantError where that failed."""
-
-    async def async_lock(self, context: Context | None = None, code: str | None = None) -> None:
-        """Lock; raises HomeAssistantError where that failed."""
-
-    @callback
-    def async_stop(self) -> None:
-        """Go out of use."""
 
 
 class TargetLock:

@@ -20,6 +20,7 @@ from homeassistant.requirements import (
 )
 
 from .const import DOMAIN, ISSUE_MODELS_DAMAGED, ISSUE_RUNTIME_MISSING
+from .issues import async_report
 from .vision import Bundle, BundleError, RuntimeUnavailableError, load_bundle
 
 _LOGGER = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ async def async_load_bundle(hass: HomeAssistant) -> Bundle:
         if await _async_install(hass, requirement):
             bundle = await _async_try(hass)
     if bundle is None:
-        _create_issue(hass, ISSUE_RUNTIME_MISSING)
+        async_report(hass, ISSUE_RUNTIME_MISSING, ISSUE_RUNTIME_MISSING)
         raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=ISSUE_RUNTIME_MISSING)
     ir.async_delete_issue(hass, DOMAIN, ISSUE_RUNTIME_MISSING)
     ir.async_delete_issue(hass, DOMAIN, ISSUE_MODELS_DAMAGED)
@@ -58,7 +59,7 @@ async def _async_try(hass: HomeAssistant) -> Bundle | None:
         _LOGGER.debug("No inference runtime yet: %s", error)
         return None
     except (BundleError, OSError, RuntimeError) as error:
-        _create_issue(hass, ISSUE_MODELS_DAMAGED)
+        async_report(hass, ISSUE_MODELS_DAMAGED, ISSUE_MODELS_DAMAGED)
         raise ConfigEntryError(
             translation_domain=DOMAIN,
             translation_key=ISSUE_MODELS_DAMAGED,
@@ -77,14 +78,3 @@ async def _async_install(hass: HomeAssistant, requirement: str) -> bool:
         return False
     await hass.async_add_executor_job(importlib.invalidate_caches)
     return True
-
-
-def _create_issue(hass: HomeAssistant, key: str) -> None:
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        key,
-        is_fixable=False,
-        severity=ir.IssueSeverity.ERROR,
-        translation_key=key,
-    )
