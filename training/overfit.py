@@ -5,8 +5,7 @@ apart. With shuffled labels it may fall too, but held-out pictures must stay at 
 not, labels would be leaking into the pictures.
 """
 
-from dataclasses import dataclass
-from dataclasses import replace as changed
+from dataclasses import dataclass, replace as changed
 
 import numpy as np
 import pyarrow.parquet as pq

@@ -10,9 +10,7 @@ from aiohttp import FormData
 from homeassistant.components import file_upload
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers import storage
+from homeassistant.helpers import device_registry as dr, issue_registry as ir, storage
 from homeassistant.setup import async_setup_component
 from homeassistant.util.file import WriteError
 from PIL import Image

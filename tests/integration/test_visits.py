@@ -8,8 +8,7 @@ import time
 import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from PIL import Image, ImageDraw
 
 from custom_components.face_lock import coordinator, door_lock, source, vision, watcher, worker

@@ -9,8 +9,13 @@ import torch
 from onnx import helper, numpy_helper
 
 from training.detector.blend import blend
-from training.detector.model import STRIDES, FaceDetector, load_checkpoint, load_yunet
-from training.detector.model import _graph_order as graph_order
+from training.detector.model import (
+    STRIDES,
+    FaceDetector,
+    _graph_order as graph_order,
+    load_checkpoint,
+    load_yunet,
+)
 
 
 def yunet_like(path: Path, seed: int = 0) -> list[np.ndarray]:

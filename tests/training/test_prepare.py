@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from training import config as configuration
-from training import gallery, prepare
+from training import config as configuration, gallery, prepare
 from training.cli import main
 from training.config import Config
 from training.dataset import load_training_set, pull_to_centroids

@@ -10,8 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from training import config as configuration
-from training import search
+from training import config as configuration, search
 from training.cli import main
 from training.config import Config, ModelSettings, SearchSettings
 from training.pictures import encode

@@ -7,12 +7,18 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 
-from vision import PictureError, Problem, decode_grey, decode_rgb, encode_jpeg, encode_png
-from vision import decode as decode_module
+from vision import (
+    PictureError,
+    Problem,
+    decode as decode_module,
+    decode_grey,
+    decode_rgb,
+    encode_jpeg,
+    encode_png,
+)
 
 
 def encoded(size=(64, 48), fmt="JPEG", mode="RGB", **options) -> bytes:
