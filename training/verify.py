@@ -12,7 +12,8 @@ import onnxruntime as ort
 
 from training import bundle, gallery, model
 from training.config import Config
-from training.export import INPUT_NAME, OUTPUT_NAME
+from training.export import OUTPUT_NAME
+from training.formats import INPUT_NAME
 from training.runs import open_run, write_json
 
 PARITY = 0.999

@@ -10,7 +10,8 @@ import torch
 from training import bundle, model, verify
 from training.backbones import Verifier, build_backbone
 from training.config import Config, ModelSettings, PrepareSettings
-from training.export import export_verifier, rename_blobs, to_onnx
+from training.export import export_verifier, to_onnx
+from training.formats import rename_blobs
 from training.prepare import teacher_embeddings
 from training.warm_start import load_onnx_weights
 

@@ -16,13 +16,12 @@ import torch
 from PIL import Image
 
 from training.detector.data import split_of
-from training.liveness import evaluate as measuring
-from training.liveness import export
-from training.liveness import train as training
+from training.formats import Paths
+from training.liveness import evaluate as measuring, export, train as training
 from training.liveness.data import sides
 from training.liveness.model import ExportedLiveness, LivenessNet, load_checkpoint
 from training.liveness.settings import LivenessConfig
-from training.presence.export import Paths, open_onnx, run_ncnn, run_onnx, smooth_noise
+from training.presence.export import open_onnx, run_ncnn, run_onnx, smooth_noise
 from vision.types import Face
 
 SUBJECTS = [f"{number:04d}" for number in range(1, 10)]

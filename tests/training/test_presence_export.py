@@ -9,8 +9,8 @@ import onnx
 import pytest
 import torch
 
+from training.formats import Paths
 from training.presence import export
-from training.presence.export import Paths
 from training.presence.model import ExportedPresence, PresenceNet, load_checkpoint
 
 CARD = {"version": "7", "licence": "none", "origin": "random", "threshold": 0.3}

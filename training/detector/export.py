@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import subprocess
-import sys
-import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
 import ncnn
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 
-from training.bundle import file_entry
 from training.detector.model import (
     ExportedDetector,
     FaceDetector,
@@ -25,12 +18,12 @@ from training.detector.model import (
     load_yunet,
     output_names,
 )
+from training.formats import INPUT_NAME, Paths, write_ncnn, write_onnx
 
 _LOGGER = logging.getLogger(__name__)
 
-OPSET = 17
-# Height and width of the pictures the exports are compared on: two, because the sizes are dynamic.
-_CHECK_SIZES = ((320, 320), (192, 416))
+# What the exports are made with and compared on: two, because height and width are dynamic.
+_SHAPES = [(3, 320, 320), (3, 192, 416)]
 # float32 against float32; ncnn's Winograd and onnxruntime's sigmoid differ in the last digits.
 _TOLERANCE = 2e-3
 
@@ -45,64 +38,22 @@ YUNET_THRESHOLD = 0.5
 
 
 def to_onnx(detector: FaceDetector, path: Path) -> None:
-    """Write `detector` as ONNX, opset 17, one file, height and width dynamic (multiples of 32)."""
-    names = output_names()
-    axes = {"image": {2: "height", 3: "width"}}
-    for name in names:
+    """Write `detector` as ONNX, one file, height and width dynamic (multiples of 32)."""
+    free = {INPUT_NAME: {2: "height", 3: "width"}}
+    for name in output_names():
         stride = name.split("_")[1]
-        axes[name] = {2: f"height_{stride}", 3: f"width_{stride}"}
-    with warnings.catch_warnings():
-        # The TorchScript exporter is deprecated, not gone; it writes the plain graph needed here.
-        warnings.simplefilter("ignore", category=DeprecationWarning)
-        torch.onnx.export(
-            ExportedDetector(detector).eval(),
-            (torch.zeros(1, 3, 320, 320),),
-            str(path),
-            input_names=["image"],
-            output_names=names,
-            dynamic_axes=axes,
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    onnx.checker.check_model(str(path), full_check=True)
+        free[name] = {2: f"height_{stride}", 3: f"width_{stride}"}
+    write_onnx(ExportedDetector(detector), path, _SHAPES[0], output_names(), free)
 
 
-def to_ncnn(detector: FaceDetector, param: Path, weights: Path) -> None:
-    """Write `detector` as ncnn files through pnnx, float32, with the ONNX file's blob names.
+def to_ncnn(detector: FaceDetector, paths: Paths) -> None:
+    """Write `detector` as ncnn files, float32, height and width dynamic.
 
     Raises:
         RuntimeError: pnnx failed; its output is in the message.
 
     """
-    with tempfile.TemporaryDirectory() as folder:
-        traced = Path(folder) / "detector.pt"
-        module = ExportedDetector(detector).eval()
-        torch.jit.trace(module, torch.zeros(1, 3, 320, 320), check_trace=False).save(str(traced))
-        pnnx = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or "pnnx"
-        # A second shape tells pnnx that height and width vary.
-        shapes = ["inputshape=[1,3,320,320]", "inputshape2=[1,3,192,416]"]
-        done = subprocess.run(  # noqa: S603 - arguments are ours
-            [pnnx, traced.name, *shapes, "fp16=0"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        made = (Path(folder) / "detector.ncnn.param", Path(folder) / "detector.ncnn.bin")
-        if done.returncode or not all(file.is_file() for file in made):
-            message = f"pnnx failed ({done.returncode}): {done.stdout[-2000:]}{done.stderr[-2000:]}"
-            raise RuntimeError(message)
-        param.write_text(_rename_blobs(made[0].read_text()))
-        shutil.copyfile(made[1], weights)
-
-
-def _rename_blobs(text: str) -> str:
-    """Give pnnx's `in0`, `out0`, `out1`... the names of the ONNX file."""
-    names = {"in0": "image"} | {f"out{index}": name for index, name in enumerate(output_names())}
-    lines = text.splitlines()
-    for index, line in enumerate(lines[2:], start=2):
-        lines[index] = " ".join(names.get(word, word) for word in line.split())
-    return "\n".join(lines) + "\n"
+    write_ncnn(ExportedDetector(detector), paths, _SHAPES, output_names(), half=False)
 
 
 def run_onnx(path: Path, image: np.ndarray) -> list[np.ndarray]:
@@ -143,7 +94,7 @@ def check_parity(detector: FaceDetector, onnx_path: Path, param: Path, weights: 
     """
     generator = np.random.default_rng(7)
     worst = 0.0
-    for height, width in _CHECK_SIZES:
+    for _, height, width in _SHAPES:
         # Smoothed noise: a plain white one hardly excites the deeper layers.
         coarse = generator.uniform(0, 255, (1, 3, height // 16, width // 16)).astype(np.float32)
         image = torch.nn.functional.interpolate(
@@ -175,18 +126,14 @@ def export_detector(
     """Write detector.onnx, .param and .bin into `out_dir`; return the entry for models.json."""
     out_dir.mkdir(parents=True, exist_ok=True)
     detector = detector.eval()
-    files = {suffix: out_dir / f"detector.{suffix}" for suffix in ("onnx", "param", "bin")}
-    to_onnx(detector, files["onnx"])
-    to_ncnn(detector, files["param"], files["bin"])
-    worst = check_parity(detector, files["onnx"], files["param"], files["bin"])
+    paths = Paths.inside(out_dir, "detector")
+    to_onnx(detector, paths.onnx)
+    to_ncnn(detector, paths)
+    worst = check_parity(detector, paths.onnx, paths.param, paths.bin)
     _LOGGER.info("detector exported, largest difference from PyTorch %.1e", worst)
-    entries = {suffix: file_entry(file) for suffix, file in files.items()}
     return {
         "version": version,
-        "files": {
-            "onnx": entries["onnx"],
-            "ncnn": {"param": entries["param"], "bin": entries["bin"]},
-        },
+        "files": paths.entry(),
         "input": {
             "name": "image",
             "layout": "NCHW",

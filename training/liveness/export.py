@@ -1,4 +1,4 @@
-"""Write the liveness model as ONNX and ncnn; `training.presence.export` does the work."""
+"""Write the liveness model as ONNX and ncnn; the gate's export does most of the work."""
 
 from __future__ import annotations
 
@@ -8,17 +8,9 @@ from typing import Any
 import onnxruntime
 import torch
 
+from training.formats import INPUT_NAME, Paths, write_ncnn
 from training.liveness.model import ENLARGED, SIDE, ExportedLiveness, load_checkpoint
-from training.presence.export import (
-    INPUT_NAME,
-    Paths,
-    check_parity,
-    files_of,
-    open_onnx,
-    smooth_noise,
-    to_ncnn,
-    to_onnx,
-)
+from training.presence.export import check_parity, open_onnx, smooth_noise, to_onnx
 
 SHAPE = (3, SIDE, SIDE)
 
@@ -43,11 +35,11 @@ def export(checkpoint: Path | str, folder: Path | str) -> dict[str, Any]:
     card = torch.load(str(checkpoint), map_location="cpu", weights_only=True)["card"]
     paths = Paths.inside(folder, "liveness")
     to_onnx(module, paths.onnx, "live", SHAPE)
-    to_ncnn(module, paths, "live", [SHAPE], half=False)
+    write_ncnn(module, paths, [SHAPE], ["live"], half=False)
     worst = check_parity(module, paths, "live", [smooth_noise((8, *SHAPE), 5)])
     return {
         "version": card["version"],
-        "files": files_of(paths),
+        "files": paths.entry(),
         "input": {
             "name": INPUT_NAME,
             "layout": "NCHW",

@@ -6,12 +6,6 @@ The liveness model is exported by the same functions.
 from __future__ import annotations
 
 import copy
-import shutil
-import subprocess
-import sys
-import tempfile
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.bundle import file_entry
-from training.export import INPUT_NAME, OPSET, rename_blobs
+from training.formats import INPUT_NAME, Paths, Shape, write_ncnn, write_onnx
 from training.presence.model import HEIGHT, MULTIPLE, ExportedPresence, load_checkpoint
 
 TOLERANCE = 1e-3
@@ -35,44 +28,15 @@ TOLERANCE = 1e-3
 _WORTH = 64
 
 
-@dataclass(frozen=True)
-class Paths:
-    """The three files of one model."""
-
-    onnx: Path
-    param: Path
-    bin: Path
-
-    @staticmethod
-    def inside(folder: Path, name: str) -> Paths:
-        """Name the files of model `name` in `folder`."""
-        return Paths(*(folder / f"{name}.{suffix}" for suffix in ("onnx", "param", "bin")))
-
-
-def to_onnx(module: nn.Module, path: Path, output: str, shape: tuple[int, int, int]) -> None:
+def to_onnx(module: nn.Module, path: Path, output: str, shape: Shape) -> None:
     """Write `module` as ONNX, opset 17: `image` [N,C,H,W] to `output` [N,1], N free.
 
     `shape` is (C, H, W); W is free where C is 1.
     """
-    axes = {INPUT_NAME: {0: "n"}, output: {0: "n"}}
+    free = {INPUT_NAME: {0: "n"}, output: {0: "n"}}
     if shape[0] == 1:
-        axes[INPUT_NAME][3] = "width"
-    with warnings.catch_warnings():
-        # The TorchScript exporter is deprecated but writes the plain opset 17 graph wanted here.
-        warnings.simplefilter("ignore", category=DeprecationWarning)
-        # Each view is normalised by its own contrast, in inference too: that is what is wanted.
-        warnings.filterwarnings("ignore", message=".*instance_norm.*", category=UserWarning)
-        torch.onnx.export(
-            module.eval(),
-            (torch.zeros(2, *shape),),
-            str(path),
-            input_names=[INPUT_NAME],
-            output_names=[output],
-            dynamic_axes=axes,
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    onnx.checker.check_model(str(path), full_check=True)
+        free[INPUT_NAME][3] = "width"
+    write_onnx(module, path, shape, [output], free)
 
 
 def folded(module: nn.Module) -> nn.Module:
@@ -108,42 +72,6 @@ def halve(path: Path) -> None:
         graph.node.insert(0, cast)
     onnx.save(model, str(path))
     onnx.checker.check_model(str(path), full_check=True)
-
-
-def to_ncnn(
-    module: nn.Module, paths: Paths, output: str, shapes: list[tuple[int, int, int]], *, half: bool
-) -> None:
-    """Write `module` as ncnn files for one picture, blobs `image` and `output`.
-
-    `shapes` are one or two (C, H, W); two tell pnnx that the width varies. `half` stores the
-    weights as float16.
-
-    Raises:
-        RuntimeError: pnnx failed; its output is in the message.
-
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        traced = Path(folder) / "model.pt"
-        example = torch.rand(1, *shapes[0]) * 255
-        torch.jit.trace(module.eval(), example, check_trace=False).save(str(traced))
-        pnnx = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or "pnnx"
-        inputs = [
-            f"inputshape{'2' if index else ''}=[1,{','.join(map(str, shape))}]"
-            for index, shape in enumerate(shapes)
-        ]
-        done = subprocess.run(  # noqa: S603 - the arguments are ours
-            [pnnx, traced.name, *inputs, f"fp16={int(half)}"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        made = (Path(folder) / "model.ncnn.param", Path(folder) / "model.ncnn.bin")
-        if done.returncode or not all(file.is_file() for file in made):
-            raise RuntimeError(f"pnnx failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        names = {"in0": INPUT_NAME, "out0": output}
-        paths.param.write_text(rename_blobs(made[0].read_text(), names))
-        shutil.copyfile(made[1], paths.bin)
 
 
 def open_onnx(path: Path) -> onnxruntime.InferenceSession:
@@ -211,14 +139,6 @@ def smooth_noise(shape: tuple[int, int, int, int], seed: int) -> np.ndarray:
     return image.numpy()
 
 
-def files_of(paths: Paths) -> dict[str, Any]:
-    """Return the `files` part of an entry in models.json."""
-    return {
-        "onnx": file_entry(paths.onnx),
-        "ncnn": {"param": file_entry(paths.param), "bin": file_entry(paths.bin)},
-    }
-
-
 def exportable(checkpoint: Path | str) -> nn.Module:
     """Return a checkpoint's network as it is exported."""
     return folded(ExportedPresence(load_checkpoint(checkpoint)))
@@ -247,12 +167,12 @@ def export(checkpoint: Path | str, folder: Path | str) -> dict[str, Any]:
     shapes = [(1, HEIGHT, 160), (1, HEIGHT, 96)]
     to_onnx(module, paths.onnx, "presence", shapes[0])
     halve(paths.onnx)
-    to_ncnn(module, paths, "presence", shapes, half=True)
+    write_ncnn(module, paths, shapes, ["presence"], half=True)
     images = [smooth_noise((4, 1, HEIGHT, width), width) for width in (64, 96, 160, 176)]
     worst = check_parity(module, paths, "presence", images)
     return {
         "version": card["version"],
-        "files": files_of(paths),
+        "files": paths.entry(),
         "input": {
             "name": INPUT_NAME,
             "layout": "NCHW",
