@@ -4,13 +4,12 @@ Light adds up linearly and a sensor counts photons, so exposure, noise, gain and
 on linear light, between an inverse and a forward gamma of 2.2.
 """
 
-import io
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
-from training.pictures import CROP, STORED, centre
+from training.pictures import CROP, STORED, centre, jpeg
 
 Degrade = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -85,14 +84,6 @@ def small(rgb: np.ndarray, scale: float) -> np.ndarray:
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
     shrunk = Image.fromarray(rgb).resize(size, Image.Resampling.BOX)
     return np.asarray(shrunk.resize((width, height), Image.Resampling.BILINEAR))
-
-
-def jpeg(rgb: np.ndarray, quality: int) -> np.ndarray:
-    """Compress as JPEG of `quality` (1..95) and decode."""
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
-    with Image.open(buffer) as picture:
-        return np.asarray(picture.convert("RGB"))
 
 
 def jitter(stored: np.ndarray, rng: np.random.Generator) -> np.ndarray:

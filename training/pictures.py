@@ -27,6 +27,14 @@ def encode(rgb: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def jpeg(rgb: np.ndarray, quality: int) -> np.ndarray:
+    """Send uint8 [H, W, 3] through JPEG of `quality` (1..95)."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
+    with Image.open(buffer) as picture:
+        return np.array(picture.convert("RGB"))
+
+
 def centre(stored: np.ndarray) -> np.ndarray:
     """Return what a recogniser gets: uint8 [..., 112, 112, 3] of uint8 [..., 128, 128, 3]."""
     return stored[..., BORDER : BORDER + CROP, BORDER : BORDER + CROP, :]

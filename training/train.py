@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from training import gallery, metrics, model
 from training.augment import in_condition
+from training.average import Average
 from training.backbones import Verifier
 from training.config import Config, TrainSettings
 from training.dataset import Batch, load_training_set
@@ -23,28 +24,6 @@ WANTED_FAR = 1e-4
 CLOSE = 0.005
 BEST = "best.pt"
 LAST = "last.pt"
-
-
-class Average:
-    """Exponential moving average of a network's weights."""
-
-    def __init__(self, verifier: Verifier, decay: float) -> None:
-        self.verifier = copy.deepcopy(verifier).eval()
-        self.decay = decay
-        self.updates = 0
-
-    @torch.no_grad()
-    def update(self, verifier: Verifier) -> None:
-        """Move the average towards `verifier`; early on faster, so that it does not lag."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for mean, value in zip(
-            self.verifier.state_dict().values(), verifier.state_dict().values(), strict=True
-        ):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1.0 - decay)
-            else:
-                mean.copy_(value)
 
 
 @torch.no_grad()
@@ -206,7 +185,7 @@ def train(config: Config, validator: Validator | None = None) -> Trained:
     validator = validator or Validator(config)
     start_weights = model.build(config)
     trainer = Trainer(copy.deepcopy(start_weights), data.people, settings)
-    trained = trainer.average.verifier
+    trained = trainer.average.network
     best = last = validator.start or _consider(config, validator, trained, 0, None)[0]
     rng = np.random.default_rng(settings.seed)
     batches = data.batches(settings.batch_size, settings.clean_share, rng)

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from training import model, train
+from training.average import Average
 from training.backbones import build_backbone
 from training.cli import main
 from training.config import TrainSettings
@@ -107,10 +108,10 @@ def test_the_average_follows_and_a_blend_lies_between():
     first, last = (next(network.parameters()) for network in (start, trained))
     middle = next(train.blend(start, trained, 0.25).parameters())
     assert torch.allclose(middle, 0.75 * first + 0.25 * last)
-    average = train.Average(start, 0.5)
+    average = Average(start, 0.5)
     for _ in range(40):
         average.update(trained)
-    assert torch.allclose(next(average.verifier.parameters()), last, atol=1e-5)
+    assert torch.allclose(next(average.network.parameters()), last, atol=1e-5)
 
 
 def test_satisfying_comes_before_a_better_tar():

@@ -7,11 +7,12 @@ simulations, not nights.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageFilter
+
+from training.pictures import jpeg
 
 # BT.601 luma.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -72,7 +73,7 @@ def simulate(picture: np.ndarray, night: Night, generator: np.random.Generator) 
     electrons += np.float32(night.read_noise) * noise
     light = electrons * np.float32(night.exposure / night.photons)
     encoded = to_srgb(np.broadcast_to(light, picture.shape))
-    return compress(encoded, night.jpeg)
+    return jpeg(encoded, night.jpeg)
 
 
 def _lamp(shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
@@ -83,13 +84,6 @@ def _lamp(shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
     y = (np.arange(height, dtype=np.float32)[:, None] - centre[0]) / reach
     x = (np.arange(width, dtype=np.float32)[None, :] - centre[1]) / reach
     return (1.5 / (1.0 + 4.0 * (x * x + y * y)))[..., None].astype(np.float32)
-
-
-def compress(picture: np.ndarray, quality: int) -> np.ndarray:
-    """Send uint8[H,W,3] through JPEG at `quality`."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
-    return np.array(Image.open(buffer).convert("RGB"))
 
 
 def recolour(picture: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -114,7 +108,7 @@ def degrade(picture: np.ndarray, generator: np.random.Generator, night_share: fl
         radius = generator.uniform(0.3, 1.2)
         picture = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius)))
     if kind < 0.6:
-        picture = compress(picture, int(generator.integers(30, 95)))
+        picture = jpeg(picture, int(generator.integers(30, 95)))
     return picture
 
 

@@ -17,6 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from training.average import Average
 from training.detector.data import Batch, CanvasMaker, batches, read_scenes
 from training.detector.losses import LossWeights, detection_loss, to_cells
 from training.detector.model import FaceDetector, load_yunet
@@ -92,23 +93,6 @@ def read_config(path: Path | str) -> DetectorConfig:
     return DetectorConfig.from_mapping(yaml.safe_load(Path(path).read_text()))
 
 
-class Average:
-    """Exponential moving average of a model's weights (Tarvainen and Valpola 2017)."""
-
-    def __init__(self, model: FaceDetector, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval()
-        self._decay = decay
-        self._updates = 0
-
-    @torch.no_grad()
-    def update(self, model: FaceDetector) -> None:
-        """Move the average towards `model`, faster at first."""
-        self._updates += 1
-        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
-        for mean, value in zip(self.model.parameters(), model.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
-
-
 def batch_loss(
     model: FaceDetector, teacher: FaceDetector | None, batch: Batch, weights: LossWeights
 ) -> dict[str, Tensor]:
@@ -160,13 +144,13 @@ def train(
         log.writerow(["step", "seconds", "train", "validation", "obj", "cls", "box", "kps"])
 
         def note(step: int, loss: float) -> None:
-            parts = _mean_loss(average.model, teacher, validation, config.loss)
+            parts = _mean_loss(average.network, teacher, validation, config.loss)
             total = sum(parts.values())
             seconds = time.monotonic() - started
             values = [loss, total, *(parts[key] for key in ("obj", "cls", "box", "kps"))]
             log.writerow([step, round(seconds), *(f"{value:.4f}" for value in values)])
             file.flush()
-            _save(checkpoint, average.model, config)
+            _save(checkpoint, average.network, config)
             report(f"step {step:5d}  {seconds:5.0f} s  train {loss:.4f}  validation {total:.4f}")
 
         note(0, math.nan)

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from training.detector import night
 from training.detector.data import read_scenes
 from training.liveness.attacks import ATTACKS, camera
 from training.liveness.model import ENLARGED, SIDE
+from training.pictures import jpeg
 from training.split import TEST, TRAIN, VALIDATION, side_of
 from vision.detector import Detector
 
@@ -113,7 +113,7 @@ def attacked(patches: list[Patch], behind: list[Patch], kind: str, seed: int) ->
             generator = np.random.default_rng([seed, index])
             ground = _elsewhere(behind[generator.integers(len(behind))].rgb, generator)
             rgb = ATTACKS[kind](patch.rgb, ground, generator)
-            made.append(Patch(night.compress(rgb, 85), False, patch.who))
+            made.append(Patch(jpeg(rgb, 85), False, patch.who))
     return made
 
 

@@ -1,0 +1,32 @@
+"""Exponential moving average of a network's weights (Tarvainen and Valpola 2017)."""
+
+import copy
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Average(Generic[Network]):
+    """The average, as a `network` that can be evaluated."""
+
+    def __init__(self, network: Network, decay: float) -> None:
+        """Start from a copy of `network`; `decay` is the share of the old average a step keeps."""
+        self.network = copy.deepcopy(network).eval()
+        self._decay = decay
+        self._updates = 0
+
+    @torch.no_grad()
+    def update(self, network: Network) -> None:
+        """Move the average towards `network`; early on faster, so that it does not lag."""
+        self._updates += 1
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        for mean, value in zip(
+            self.network.state_dict().values(), network.state_dict().values(), strict=True
+        ):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1.0 - decay)
+            else:
+                mean.copy_(value)
