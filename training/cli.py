@@ -7,12 +7,12 @@ from pathlib import Path
 
 import yaml
 
-from training import config as configuration
-from training.config import Config
+from training.verifier import config as configuration
+from training.verifier.config import Config
 
 
 def _prepare(config: Config, _options: argparse.Namespace) -> None:
-    from training.prepare import prepare  # noqa: PLC0415 - a step loads only what it needs
+    from training.verifier.prepare import prepare  # noqa: PLC0415 - a step loads only what it needs
 
     summary = prepare(config)
     print(json.dumps({key: summary[key] for key in ("pictures", "people")}))
@@ -20,55 +20,55 @@ def _prepare(config: Config, _options: argparse.Namespace) -> None:
 
 
 def _inspect(config: Config, _options: argparse.Namespace) -> None:
-    from training.inspect_data import inspect  # noqa: PLC0415
+    from training.verifier.inspect_data import inspect  # noqa: PLC0415
 
     inspect(config)
 
 
 def _train(config: Config, _options: argparse.Namespace) -> None:
-    from training.train import train  # noqa: PLC0415
+    from training.verifier.train import train  # noqa: PLC0415
 
     train(config)
 
 
 def _evaluate(config: Config, options: argparse.Namespace) -> None:
-    from training.evaluate import evaluate  # noqa: PLC0415
+    from training.verifier.evaluate import evaluate  # noqa: PLC0415
 
     evaluate(config, options.what)
 
 
 def _errors(config: Config, options: argparse.Namespace) -> None:
-    from training.errors import errors  # noqa: PLC0415
+    from training.verifier.errors import errors  # noqa: PLC0415
 
     errors(config, options.what)
 
 
 def _search(config: Config, _options: argparse.Namespace) -> None:
-    from training.search import search  # noqa: PLC0415
+    from training.verifier.search import search  # noqa: PLC0415
 
     search(config)
 
 
 def _calibrate(config: Config, _options: argparse.Namespace) -> None:
-    from training.calibrate import calibrate  # noqa: PLC0415
+    from training.verifier.calibrate import calibrate  # noqa: PLC0415
 
     calibrate(config)
 
 
 def _export(config: Config, options: argparse.Namespace) -> None:
-    from training.export import export  # noqa: PLC0415
+    from training.verifier.export import export  # noqa: PLC0415
 
     export(config, from_start=options.what == "start")
 
 
 def _verify(config: Config, _options: argparse.Namespace) -> None:
-    from training.verify import verify  # noqa: PLC0415
+    from training.verifier.verify import verify  # noqa: PLC0415
 
     verify(config)
 
 
 def _overfit(config: Config, options: argparse.Namespace) -> None:
-    from training.overfit import overfit  # noqa: PLC0415
+    from training.verifier.overfit import overfit  # noqa: PLC0415
 
     overfit(config, people=options.people)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from training.pictures import STORED, encode
+from training.common.pictures import STORED, encode
 
 
 def _draw_face(person: int, picture: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from training import augment
-from training.pictures import centre, decode
+from training.common.pictures import centre, decode
+from training.verifier import augment
 
 
 @pytest.mark.parametrize("condition", list(augment.CONDITIONS))

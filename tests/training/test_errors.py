@@ -10,12 +10,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from training import errors, metrics, sheets
 from training.cli import main
-from training.errors import Kind, Scored
-from training.gallery import Protocol
-from training.pictures import encode
-from training.split import VALIDATION, side_of
+from training.common import sheets
+from training.common.pictures import encode
+from training.common.split import VALIDATION, side_of
+from training.verifier import errors, metrics
+from training.verifier.errors import Kind, Scored
+from training.verifier.gallery import Protocol
 
 NAMES = [name for k in range(400) if side_of(name := f"made/{k}", 100) == VALIDATION][:24]
 

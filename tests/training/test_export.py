@@ -7,13 +7,14 @@ import onnx
 import pytest
 import torch
 
-from training import bundle, model, verify
-from training.backbones import Verifier, build_backbone
-from training.config import Config, ModelSettings, PrepareSettings
-from training.export import export_verifier, to_onnx
-from training.formats import rename_blobs
-from training.prepare import teacher_embeddings
-from training.warm_start import load_onnx_weights
+from training.common import bundle
+from training.common.formats import rename_blobs
+from training.verifier import model, verify
+from training.verifier.backbones import Verifier, build_backbone
+from training.verifier.config import Config, ModelSettings, PrepareSettings
+from training.verifier.export import export_verifier, to_onnx
+from training.verifier.prepare import teacher_embeddings
+from training.verifier.warm_start import load_onnx_weights
 
 OPTIONS = {"width": 0.25, "embedding": 32, "batch_norm": False}
 
@@ -96,7 +97,7 @@ def test_the_teacher_sees_what_the_network_sees(verifier, exported, faces, tmp_p
         dynamic_axes={"x": {0: "n"}},
         dynamo=False,
     )
-    from training.pictures import decode_centres
+    from training.common.pictures import decode_centres
 
     found = teacher_embeddings(images[:4], tmp_path / "teacher.onnx")
     own = model.embed(verifier, decode_centres(images[:4]))

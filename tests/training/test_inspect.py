@@ -11,9 +11,9 @@ import pytest
 import yaml
 from PIL import Image, ImageEnhance
 
-from training import inspect_data, measures
 from training.cli import main
-from training.config import CalibrateSettings, InspectSettings
+from training.verifier import inspect_data, measures
+from training.verifier.config import CalibrateSettings, InspectSettings
 
 PICTURES = Path(__file__).parent.parent / "pictures"
 

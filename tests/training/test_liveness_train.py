@@ -15,8 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
+from training.common.formats import Paths
 from training.detector.data import split_of
-from training.formats import Paths
 from training.liveness import evaluate as measuring, export, train as training
 from training.liveness.data import sides
 from training.liveness.model import ExportedLiveness, LivenessNet, load_checkpoint

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from training import measures
-from training.augment import low_light, motion_blur
+from training.verifier import measures
+from training.verifier.augment import low_light, motion_blur
 
 
 def turned(yaw: float, pitch: float) -> np.ndarray:

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from training import calibrate, gallery, metrics
-from training.config import CalibrateSettings
+from training.verifier import calibrate, gallery, metrics
+from training.verifier.config import CalibrateSettings
 
 RNG = np.random.default_rng(4)
 

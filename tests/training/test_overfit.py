@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from training.backbones import Verifier, build_backbone
-from training.config import TrainSettings
-from training.overfit import memorise
-from training.pictures import encode
+from training.common.pictures import encode
+from training.verifier.backbones import Verifier, build_backbone
+from training.verifier.config import TrainSettings
+from training.verifier.overfit import memorise
 
 SETTINGS = TrainSettings(
     seed=3,

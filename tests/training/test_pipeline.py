@@ -10,12 +10,12 @@ import pytest
 import torch
 import yaml
 
-from training import model, train
-from training.average import Average
-from training.backbones import build_backbone
 from training.cli import main
-from training.config import TrainSettings
-from training.pictures import encode
+from training.common.average import Average
+from training.common.pictures import encode
+from training.verifier import model, train
+from training.verifier.backbones import build_backbone
+from training.verifier.config import TrainSettings
 
 NETWORK = {"width": 0.25, "embedding": 32, "batch_norm": False}
 

@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from training import config as configuration, gallery, prepare
 from training.cli import main
-from training.config import Config
-from training.dataset import load_training_set, pull_to_centroids
-from training.evaluate import bundled_embedder
-from training.pictures import decode_centres, encode
-from training.split import side_of
+from training.common.pictures import decode_centres, encode
+from training.common.split import side_of
+from training.verifier import config as configuration, gallery, prepare
+from training.verifier.config import Config
+from training.verifier.dataset import load_training_set, pull_to_centroids
+from training.verifier.evaluate import bundled_embedder
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.common.split import TRAIN, side_of
 from training.detector.data import Labels
 from training.presence import data, places
 from training.presence.data import IGNORED, CanvasMaker, Source, View
-from training.split import TRAIN, side_of
 
 
 def somebody(

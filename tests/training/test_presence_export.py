@@ -9,7 +9,7 @@ import onnx
 import pytest
 import torch
 
-from training.formats import Paths
+from training.common.formats import Paths
 from training.presence import export
 from training.presence.model import ExportedPresence, PresenceNet, load_checkpoint
 

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from training import config as configuration, search
 from training.cli import main
-from training.config import Config, ModelSettings, SearchSettings
-from training.pictures import encode
-from training.train import Standing, Trained
+from training.common.pictures import encode
+from training.verifier import config as configuration, search
+from training.verifier.config import Config, ModelSettings, SearchSettings
+from training.verifier.train import Standing, Trained
 
 
 @pytest.fixture(scope="module")

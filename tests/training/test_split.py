@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from training.split import LARGE, TEST, TRAIN, VALIDATION, person_of, side_of
+from training.common.split import LARGE, TEST, TRAIN, VALIDATION, person_of, side_of
 
 
 def test_the_celeba_sources_share_their_people():

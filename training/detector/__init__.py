@@ -1,6 +1,6 @@
 """The face detector: model, data, training, evaluation and export."""
 
-from training.paths import use_vision
+from training.common.paths import use_vision
 
 # Evaluation decodes with the product's own detector.
 use_vision()

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 import torch
 
+from training.common.formats import INPUT_NAME, Paths, write_ncnn, write_onnx
 from training.detector.model import (
     ExportedDetector,
     FaceDetector,
@@ -18,7 +19,6 @@ from training.detector.model import (
     load_yunet,
     output_names,
 )
-from training.formats import INPUT_NAME, Paths, write_ncnn, write_onnx
 
 _LOGGER = logging.getLogger(__name__)
 

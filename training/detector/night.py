@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from training.pictures import jpeg
+from training.common.pictures import jpeg
 
 # BT.601 luma.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from training.bundle import write_entry
+from training.common.bundle import write_entry
 from training.detector.blend import blend
 from training.detector.evaluate import evaluate, open_detector, table
 from training.detector.export import export

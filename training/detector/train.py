@@ -17,7 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from training.average import Average
+from training.common.average import Average
 from training.detector.data import Batch, CanvasMaker, batches, read_scenes
 from training.detector.losses import LossWeights, detection_loss, to_cells
 from training.detector.model import FaceDetector, load_yunet

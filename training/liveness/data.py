@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from training.common.pictures import jpeg
+from training.common.split import TEST, TRAIN, VALIDATION, side_of
 from training.detector.data import read_scenes
 from training.liveness.attacks import ATTACKS, camera
 from training.liveness.model import ENLARGED, SIDE
-from training.pictures import jpeg
-from training.split import TEST, TRAIN, VALIDATION, side_of
 from vision.detector import Detector
 
 STORED = 224

@@ -8,7 +8,7 @@ from typing import Any
 import onnxruntime
 import torch
 
-from training.formats import INPUT_NAME, Paths, write_ncnn
+from training.common.formats import INPUT_NAME, Paths, write_ncnn
 from training.liveness.model import ENLARGED, SIDE, ExportedLiveness, load_checkpoint
 from training.presence.export import check_parity, open_onnx, smooth_noise, to_onnx
 

@@ -19,10 +19,10 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from training.common.split import TRAIN, side_of
 from training.detector import night
 from training.detector.data import Labels, Scene, read_scenes
 from training.presence.model import HEIGHT, MULTIPLE, STRIDES
-from training.split import TRAIN, side_of
 
 WIDTH = 160
 """Columns of a training canvas: 5:3, between a 4:3 and a 16:9 camera."""

@@ -18,7 +18,6 @@ import torch
 from PIL import Image
 
 from training.detector import night
-from training.metrics import draw_people
 from training.presence.data import (
     Trial,
     digest,
@@ -32,6 +31,7 @@ from training.presence.data import (
 from training.presence.export import open_onnx, run_onnx, to_measure
 from training.presence.model import HEIGHT
 from training.presence.settings import PresenceConfig
+from training.verifier.metrics import draw_people
 
 Gate = Callable[[np.ndarray], float]
 """From a view uint8[96,W] to `presence`, 0..1."""

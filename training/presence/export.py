@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.formats import INPUT_NAME, Paths, Shape, write_ncnn, write_onnx
+from training.common.formats import INPUT_NAME, Paths, Shape, write_ncnn, write_onnx
 from training.presence.model import HEIGHT, MULTIPLE, ExportedPresence, load_checkpoint
 
 TOLERANCE = 1e-3

@@ -12,7 +12,7 @@ from .types import FloatArray, Gallery, Match
 def centre(embeddings: Sequence[FloatArray]) -> FloatArray:
     """Average one person's unit embeddings float32[D] and scale the mean to unit length.
 
-    Calibration enrols people in the same way (`training/gallery.py`), so that its thresholds hold
+    Calibration enrols people in the same way (`training/verifier/gallery.py`), so that its thresholds hold
     for what is compared at the door. Taking the best of several templates instead would multiply
     the false positive rate by up to their number.
     """

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from training.config import Config
-from training.paths import ROOT
+from training.common.paths import ROOT
+from training.verifier.config import Config
 
 PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "ncnn", "pnnx", "pillow")
 

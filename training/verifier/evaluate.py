@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training import bundle, gallery, metrics, model
-from training.augment import in_condition
-from training.config import Config
-from training.paths import use_vision
-from training.runs import append_csv, open_run, write_json
-from training.train import BEST
+from training.common import bundle
+from training.common.paths import use_vision
+from training.common.runs import append_csv, open_run, write_json
+from training.verifier import gallery, metrics, model
+from training.verifier.augment import in_condition
+from training.verifier.config import Config
+from training.verifier.train import BEST
 
 RATES = (1e-3, 1e-4, 1e-5)
 LIGHTING = "lighting"

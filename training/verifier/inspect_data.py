@@ -9,15 +9,15 @@ import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 from PIL import Image
 
-from training import measures
-from training.config import CalibrateSettings, Config, InspectSettings
-from training.evaluate import bundled_embedder
-from training.measures import Measures
-from training.pictures import CROP, decode, decode_centres
-from training.prepare import EXCLUDED, TABLE, TEACHER, prepare
-from training.runs import append_csv, open_run, write_json
-from training.sheets import Cell, sheet
-from training.split import VALIDATION
+from training.common.pictures import CROP, decode, decode_centres
+from training.common.runs import append_csv, open_run, write_json
+from training.common.sheets import Cell, sheet
+from training.common.split import VALIDATION
+from training.verifier import measures
+from training.verifier.config import CalibrateSettings, Config, InspectSettings
+from training.verifier.evaluate import bundled_embedder
+from training.verifier.measures import Measures
+from training.verifier.prepare import EXCLUDED, TABLE, TEACHER, prepare
 
 # Independent impostor trials without an error that prove a rate below 1e-4 at 95 %: the binomial
 # bound, log(0.05) / log(1 - 1e-4), rounded up (the "rule of three" gives 30,000).

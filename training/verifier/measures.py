@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.gallery import qualities
-from training.paths import use_vision
-from training.pictures import centre
+from training.common.paths import use_vision
+from training.common.pictures import centre
+from training.verifier.gallery import qualities
 
 # A mean face in eye distances: left and right eye, nose, left and right mouth corner; x to the
 # viewer's right, y down, z towards the camera. x and y are medians of how the bundle's detector

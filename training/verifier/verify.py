@@ -10,11 +10,12 @@ import ncnn
 import numpy as np
 import onnxruntime as ort
 
-from training import bundle, gallery, model
-from training.config import Config
-from training.export import OUTPUT_NAME
-from training.formats import INPUT_NAME
-from training.runs import open_run, write_json
+from training.common import bundle
+from training.common.formats import INPUT_NAME
+from training.common.runs import open_run, write_json
+from training.verifier import gallery, model
+from training.verifier.config import Config
+from training.verifier.export import OUTPUT_NAME
 
 PARITY = 0.999
 TORCH_PARITY = 0.9999

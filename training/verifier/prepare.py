@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from training.config import Config
-from training.paths import use_vision
-from training.pictures import BORDER, decode_centres, encode
-from training.split import TEST, TRAIN, VALIDATION, person_of, side_of
+from training.common.paths import use_vision
+from training.common.pictures import BORDER, decode_centres, encode
+from training.common.split import TEST, TRAIN, VALIDATION, person_of, side_of
+from training.verifier.config import Config
 
 TABLE = "faces.parquet"
 TEACHER = "teacher.npy"

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from training.backbones.mobilefacenet import MobileFaceNet, Verifier
+from training.verifier.backbones.mobilefacenet import MobileFaceNet, Verifier
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {"mobilefacenet": MobileFaceNet}
 

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from training import gallery, metrics, model
-from training.augment import in_condition
-from training.average import Average
-from training.backbones import Verifier
-from training.config import Config, TrainSettings
-from training.dataset import Batch, load_training_set
-from training.losses import ArcFace, distillation_loss
-from training.runs import append_csv, open_run, write_json
+from training.common.average import Average
+from training.common.runs import append_csv, open_run, write_json
+from training.verifier import gallery, metrics, model
+from training.verifier.augment import in_condition
+from training.verifier.backbones import Verifier
+from training.verifier.config import Config, TrainSettings
+from training.verifier.dataset import Batch, load_training_set
+from training.verifier.losses import ArcFace, distillation_loss
 
 # The satisficing metric of a lock: nobody else gets in more often than this.
 WANTED_FAR = 1e-4

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training import gallery, measures, metrics, model
-from training.augment import in_condition
-from training.config import Config
-from training.evaluate import LIGHTING, Embed, acceptable, bundled_embedder
-from training.gallery import Protocol
-from training.inspect_data import kinds_of
-from training.pictures import BORDER
-from training.runs import append_csv, open_run, write_json
-from training.sheets import Cell, sheet
-from training.train import BEST
+from training.common.pictures import BORDER
+from training.common.runs import append_csv, open_run, write_json
+from training.common.sheets import Cell, sheet
+from training.verifier import gallery, measures, metrics, model
+from training.verifier.augment import in_condition
+from training.verifier.config import Config
+from training.verifier.evaluate import LIGHTING, Embed, acceptable, bundled_embedder
+from training.verifier.gallery import Protocol
+from training.verifier.inspect_data import kinds_of
+from training.verifier.train import BEST
 
 CLEAN = "clean"
 SOURCE = "from "

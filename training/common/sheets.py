@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from training.pictures import CROP
+from training.common.pictures import CROP
 
 GAP = 8
 LINE = 14

@@ -14,7 +14,7 @@ import onnx
 import torch
 from torch import nn
 
-from training.bundle import file_entry
+from training.common.bundle import file_entry
 
 OPSET = 17
 INPUT_NAME = "image"

@@ -5,11 +5,12 @@ from typing import Any
 
 from torch import nn
 
-from training import bundle, model
-from training.config import Config
-from training.formats import INPUT_NAME, Paths, write_ncnn, write_onnx
-from training.pictures import CROP
-from training.runs import open_run
+from training.common import bundle
+from training.common.formats import INPUT_NAME, Paths, write_ncnn, write_onnx
+from training.common.pictures import CROP
+from training.common.runs import open_run
+from training.verifier import model
+from training.verifier.config import Config
 
 OUTPUT_NAME = "embedding"
 SHAPE = (3, CROP, CROP)

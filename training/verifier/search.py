@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import spearmanr
 
-from training.config import Config, from_dict
-from training.runs import append_csv, open_run, write_json
-from training.train import Standing, Validator, train
+from training.common.runs import append_csv, open_run, write_json
+from training.verifier.config import Config, from_dict
+from training.verifier.train import Standing, Validator, train
 
 STUDY = "search.db"
 # Fewer finished trials say nothing about which setting matters.

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from training.augment import clean_view, training_view
-from training.config import Config
-from training.pictures import decode
-from training.prepare import TABLE, TEACHER, UNLABELLED
-from training.split import TRAIN
+from training.common.pictures import decode
+from training.common.split import TRAIN
+from training.verifier.augment import clean_view, training_view
+from training.verifier.config import Config
+from training.verifier.prepare import TABLE, TEACHER, UNLABELLED
 
 
 @dataclass(frozen=True)

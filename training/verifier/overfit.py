@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from training import model
-from training.backbones import Verifier, build_backbone
-from training.config import Config, TrainSettings
-from training.dataset import TrainingSet
-from training.pictures import decode_centres
-from training.prepare import TABLE
-from training.runs import open_run, write_json
-from training.split import TRAIN
-from training.train import Trainer
+from training.common.pictures import decode_centres
+from training.common.runs import open_run, write_json
+from training.common.split import TRAIN
+from training.verifier import model
+from training.verifier.backbones import Verifier, build_backbone
+from training.verifier.config import Config, TrainSettings
+from training.verifier.dataset import TrainingSet
+from training.verifier.prepare import TABLE
+from training.verifier.train import Trainer
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from training.config import Config
-from training.paths import use_vision
-from training.pictures import decode_centres
-from training.prepare import TABLE
+from training.common.paths import use_vision
+from training.common.pictures import decode_centres
+from training.verifier.config import Config
+from training.verifier.prepare import TABLE
 
 # As many reference pictures of a person as the owner of a door may be expected to give.
 ENROLLED = 5

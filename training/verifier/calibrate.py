@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from training import bundle, metrics
-from training.config import CalibrateSettings, Config
-from training.evaluate import Measured, bundled_embedder, measure, measure_lighting
-from training.runs import open_run, write_json
+from training.common import bundle
+from training.common.runs import open_run, write_json
+from training.verifier import metrics
+from training.verifier.config import CalibrateSettings, Config
+from training.verifier.evaluate import Measured, bundled_embedder, measure, measure_lighting
 
 # A cosine ends at 1, so its tail cannot be heavier than exponential (shape 0). Below -0.1 the fit
 # would put a cosine that no impostor ever reaches within sight of the counts.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from training.pictures import CROP, STORED, centre, jpeg
+from training.common.pictures import CROP, STORED, centre, jpeg
 
 Degrade = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 

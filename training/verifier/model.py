@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from training.backbones import Verifier, build_backbone
-from training.config import Config
-from training.warm_start import load_onnx_weights
+from training.verifier.backbones import Verifier, build_backbone
+from training.verifier.config import Config
+from training.verifier.warm_start import load_onnx_weights
 
 
 def build(config: Config) -> Verifier:

@@ -1,0 +1,1 @@
+"""The verifier, which tells whether two faces are the same person's."""
