@@ -12,9 +12,9 @@ from .types import FloatArray, Gallery, Match
 def centre(embeddings: Sequence[FloatArray]) -> FloatArray:
     """Average one person's unit embeddings float32[D] and scale the mean to unit length.
 
-    Calibration enrols people in the same way (`training/verifier/gallery.py`), so that its thresholds hold
-    for what is compared at the door. Taking the best of several templates instead would multiply
-    the false positive rate by up to their number.
+    Calibration enrols people in the same way (`training/verifier/gallery.py`), so that its
+    thresholds hold for what is compared at the door. Taking the best of several templates instead
+    would multiply the false positive rate by up to their number.
     """
     mean: FloatArray = np.mean(embeddings, axis=0, dtype=np.float32)
     unit: FloatArray = mean / np.linalg.norm(mean)
