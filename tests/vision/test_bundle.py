@@ -3,10 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from vision import BundleFormatError, BundleIntegrityError, RuntimeUnavailableError, load_bundle
-from vision.bundle import BUNDLED
+from vision.bundle import BUNDLED, OPTIONAL
 from vision.runtime import RUNTIMES, available, choose
 
 
@@ -65,6 +66,72 @@ def test_a_malformed_description_is_refused(copy, change):
     edit(copy, change)
     with pytest.raises(BundleFormatError):
         load_bundle(copy)
+
+
+def add(folder, role):
+    """Describe the detector's files under another role, as files of that role."""
+
+    def change(description):
+        entry = json.loads(json.dumps(description["models"]["detector"]))
+        files = entry["files"]
+        for listed in (files["onnx"], *files["ncnn"].values()):
+            name = listed["name"].replace("detector", role)
+            shutil.copyfile(folder / listed["name"], folder / name)
+            listed["name"] = name
+        description["models"][role] = entry | {"version": f"1.0-{role}"}
+
+    edit(folder, change)
+
+
+def remove(folder, role):
+    edit(folder, lambda description: description["models"].pop(role, None))
+
+
+@pytest.mark.parametrize("role", OPTIONAL)
+def test_a_role_that_may_be_absent_is_none_then(copy, role):
+    remove(copy, role)
+    loaded = load_bundle(copy)
+    assert getattr(loaded, role) is None
+    assert getattr(loaded.info, role) is None
+
+
+@pytest.mark.parametrize("runtime", available())
+@pytest.mark.parametrize("role", OPTIONAL)
+def test_an_optional_role_is_loaded_by_every_runtime(copy, role, runtime):
+    add(copy, role)
+    loaded = load_bundle(copy, runtime=runtime)
+    model = getattr(loaded, role)
+    found = model.session.run(np.zeros((1, 3, 32, 32), np.float32), ("score_32",))["score_32"]
+    assert found.shape == (1, 1, 1, 1)
+    assert model.entry["version"] == getattr(loaded.info, role) == f"1.0-{role}"
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "param", "bin"])
+@pytest.mark.parametrize("role", OPTIONAL)
+def test_a_changed_or_missing_file_of_an_optional_role_is_refused(copy, role, suffix):
+    add(copy, role)
+    path = copy / f"{role}.{suffix}"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(BundleIntegrityError, match=path.name):
+        load_bundle(copy)
+    path.unlink()
+    with pytest.raises(BundleIntegrityError, match=path.name):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("entry", [None, {}, [], {"files": {}}])
+@pytest.mark.parametrize("role", OPTIONAL)
+def test_a_malformed_optional_role_is_refused(copy, role, entry):
+    edit(copy, lambda description: description["models"].update({role: entry}))
+    with pytest.raises(BundleFormatError):
+        load_bundle(copy)
+
+
+def test_a_role_of_a_newer_release_is_left_alone(copy):
+    newer = {"files": {"gguf": "doorbell.gguf"}, "version": 7}
+    edit(copy, lambda description: description["models"].update(doorbell=newer))
+    edit(copy, lambda description: description["models"]["verifier"].update(invented="later"))
+    assert load_bundle(copy).verifier.model == load_bundle().verifier.model
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "\x00"])

@@ -8,7 +8,8 @@ from typing import Any
 FORMAT = 1
 VERSION = "0.1.0"
 NAME = "models.json"
-ROLES = ("detector", "verifier")
+ROLES = ("detector", "verifier", "presence", "liveness")
+"""A bundle must have the first two to be loaded; the others are optional."""
 
 
 def file_entry(path: Path) -> dict[str, str]:

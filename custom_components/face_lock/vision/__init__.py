@@ -13,6 +13,7 @@ from .bundle import (
     BundleFormatError,
     BundleInfo,
     BundleIntegrityError,
+    OptionalModel,
     load_bundle,
     load_thresholds,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Motion",
     "MotionGate",
     "OperatingPoint",
+    "OptionalModel",
     "PictureError",
     "Portrait",
     "Problem",

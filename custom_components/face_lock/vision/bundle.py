@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from .detector import Detector
 from .quality import QualityLimits
-from .runtime import ModelFiles, choose
+from .runtime import ModelFiles, Session, choose
 from .thresholds import OperatingPoint, Thresholds
 from .verifier import Verifier
 
 BUNDLED: Final = Path(__file__).resolve().parent.parent / "models"
 FORMAT: Final = 1
+OPTIONAL: Final = ("presence", "liveness")
+"""Roles that a bundle may lack."""
 
 
 class BundleError(RuntimeError):
@@ -39,23 +42,41 @@ class BundleInfo:
     runtime_version: str
     verifier: str
     detector: str
+    presence: str | None = None
+    liveness: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OptionalModel:
+    """A network that the bundle may lack: ``entry`` is its description in ``models.json``."""
+
+    session: Session
+    entry: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Everything needed to recognise faces."""
+    """Everything needed to recognise faces, and what may help: ``None`` where it is not there."""
 
     detector: Detector
     verifier: Verifier
     thresholds: Thresholds
     quality: QualityLimits
     info: BundleInfo
+    presence: OptionalModel | None = None
+    """Says whether anybody is in view, cheaply."""
+    liveness: OptionalModel | None = None
+    """Says whether a face is alive; only to deny."""
 
 
 def load_bundle(
     path: Path | str | None = None, *, runtime: str | None = None, threads: int = 1
 ) -> Bundle:
     """Check and load the bundle in folder ``path`` (None: the bundled models).
+
+    Detector and verifier must be there. ``presence`` and ``liveness`` may be absent; where they are
+    described they are checked as strictly. Roles and fields that this code does not know are left
+    alone: a bundle grows without a new format, and has a new one where old code would misread it.
 
     ``runtime`` is ``"ncnn"`` or ``"onnxruntime"`` (None: the fastest installed).
 
@@ -68,15 +89,21 @@ def load_bundle(
     folder = BUNDLED if path is None else Path(path)
     description = _read(folder)
     try:
-        detector = description["models"]["detector"]
-        verifier = description["models"]["verifier"]
+        models = description["models"]
+        detector, verifier = models["detector"], models["verifier"]
         thresholds = _thresholds(verifier)
         quality = QualityLimits(**{key: float(v) for key, v in verifier["quality"].items()})
         files = {
             role: _files(folder, model)
             for role, model in (("detector", detector), ("verifier", verifier))
         }
+        files |= {role: _files(folder, models[role]) for role in OPTIONAL if role in models}
         engine = choose(runtime)
+        optional = {
+            role: OptionalModel(engine.load(files[role], threads), models[role])
+            for role in OPTIONAL
+            if role in files
+        }
         return Bundle(
             detector=Detector(
                 engine.load(files["detector"], threads),
@@ -96,7 +123,9 @@ def load_bundle(
                 runtime_version=engine.version,
                 verifier=str(verifier["version"]),
                 detector=str(detector["version"]),
+                **{role: str(models[role]["version"]) for role in optional},
             ),
+            **optional,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleFormatError(f"models.json: {error!r}") from error
