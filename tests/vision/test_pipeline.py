@@ -21,7 +21,7 @@ from vision import (
     load_bundle,
     recognise,
 )
-from vision.detector import decode, suppress
+from vision.detector import Candidates, agreed_landmarks, decode, suppress
 from vision.runtime import available
 
 SAME = ("obama", "obama2", "obama3")
@@ -106,6 +106,16 @@ class TestDetector:
     def test_suppression_keeps_the_surest_of_each_place(self):
         boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [20, 0, 30, 10]], dtype=np.float32)
         assert suppress(boxes, np.array([0.7, 0.9, 0.8], dtype=np.float32), 0.3) == [1, 2]
+
+    def test_candidates_of_one_face_agree_on_its_landmarks_by_score(self):
+        near, neighbour = [0, 0, 10, 10], [5, 0, 15, 10]
+        boxes = np.array([near, [0, 1, 10, 11], neighbour], dtype=np.float32)
+        points = np.stack([np.full((5, 2), value, dtype=np.float32) for value in (4, 8, 100)])
+        found = Candidates(boxes, points, np.array([0.9, 0.3, 0.8], dtype=np.float32))
+        # A third of the box is shared with the neighbour: another face.
+        assert np.allclose(agreed_landmarks(found, [0])[0], (0.9 * 4 + 0.3 * 8) / 1.2)
+        assert np.allclose(agreed_landmarks(found, [2, 1])[0], 100)
+        assert agreed_landmarks(found, []).shape == (0, 5, 2)
 
 
 class TestVerifier:
