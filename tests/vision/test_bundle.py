@@ -78,6 +78,7 @@ def add(folder, role):
             name = listed["name"].replace("detector", role)
             shutil.copyfile(folder / listed["name"], folder / name)
             listed["name"] = name
+        entry["points"] = [{"bpcer": 0.05, "threshold": 0.5}, {"bpcer": 0.01, "threshold": 0.2}]
         description["models"][role] = entry | {"version": f"1.0-{role}"}
 
     edit(folder, change)
@@ -100,10 +101,30 @@ def test_a_role_that_may_be_absent_is_none_then(copy, role):
 def test_an_optional_role_is_loaded_by_every_runtime(copy, role, runtime):
     add(copy, role)
     loaded = load_bundle(copy, runtime=runtime)
-    model = getattr(loaded, role)
+    assert getattr(loaded, role) is not None
+    assert getattr(loaded.info, role) == f"1.0-{role}"
+
+
+def test_what_has_no_class_of_its_own_yet_is_a_session_and_its_entry(copy):
+    add(copy, "presence")
+    model = load_bundle(copy).presence
     found = model.session.run(np.zeros((1, 3, 32, 32), np.float32), ("score_32",))["score_32"]
     assert found.shape == (1, 1, 1, 1)
-    assert model.entry["version"] == getattr(loaded.info, role) == f"1.0-{role}"
+    assert model.entry["score_threshold"] > 0
+
+
+def test_liveness_has_its_points_from_lenient_to_strict(copy):
+    add(copy, "liveness")
+    points = load_bundle(copy).liveness.points
+    assert [(point.bpcer, point.threshold) for point in points] == [(0.01, 0.2), (0.05, 0.5)]
+
+
+@pytest.mark.parametrize("points", [None, [], [{"bpcer": 0.01}], [{"bpcer": 2, "threshold": 0.5}]])
+def test_liveness_without_proper_points_is_refused(copy, points):
+    add(copy, "liveness")
+    edit(copy, lambda description: description["models"]["liveness"].update(points=points))
+    with pytest.raises(BundleFormatError):
+        load_bundle(copy)
 
 
 @pytest.mark.parametrize("suffix", ["onnx", "param", "bin"])

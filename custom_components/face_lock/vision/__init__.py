@@ -22,6 +22,7 @@ from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png
 from .enrol import Portrait, embed_crop, examine, is_same_person
 from .gallery import Matcher
 from .gate import GateSettings, MotionGate
+from .liveness import Liveness, LivenessPoint, LivenessScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
 from .thresholds import OperatingPoint, Thresholds
@@ -55,6 +56,9 @@ __all__ = [
     "Frame",
     "Gallery",
     "GateSettings",
+    "Liveness",
+    "LivenessPoint",
+    "LivenessScore",
     "Match",
     "Matcher",
     "Motion",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .detector import Detector
+from .liveness import Liveness, LivenessPoint
 from .quality import QualityLimits
 from .runtime import ModelFiles, Session, choose
 from .thresholds import OperatingPoint, Thresholds
@@ -65,7 +66,7 @@ class Bundle:
     info: BundleInfo
     presence: OptionalModel | None = None
     """Says whether anybody is in view, cheaply."""
-    liveness: OptionalModel | None = None
+    liveness: Liveness | None = None
     """Says whether a face is alive; only to deny."""
 
 
@@ -125,7 +126,8 @@ def load_bundle(
                 detector=str(detector["version"]),
                 **{role: str(models[role]["version"]) for role in optional},
             ),
-            **optional,
+            presence=optional.get("presence"),
+            liveness=_liveness(optional["liveness"]) if "liveness" in optional else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleFormatError(f"models.json: {error!r}") from error
@@ -161,6 +163,14 @@ def _thresholds(verifier: dict[str, Any]) -> Thresholds:
         slope=float(verifier["confidence"]["slope"]),
         offset=float(verifier["confidence"]["offset"]),
     )
+
+
+def _liveness(model: OptionalModel) -> Liveness:
+    points = [
+        LivenessPoint(bpcer=float(point["bpcer"]), threshold=float(point["threshold"]))
+        for point in model.entry["points"]
+    ]
+    return Liveness(model.session, points)
 
 
 def _files(folder: Path, model: dict[str, Any]) -> ModelFiles:

@@ -27,7 +27,10 @@ class Session(Protocol):
     """A loaded network."""
 
     def run(self, image: FloatArray, outputs: Sequence[str]) -> Mapping[str, FloatArray]:
-        """Run float32[N, 3, H, W] (RGB, 0..255); return the named outputs, batch axis first."""
+        """Run float32[N, C, H, W], 0..255; return the named outputs, batch axis first.
+
+        C is 3 for one RGB picture, and as a network has it otherwise.
+        """
 
 
 class Runtime(Protocol):
