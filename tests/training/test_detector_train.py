@@ -12,13 +12,15 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from training.common.settings import build
 from training.detector.data import Canvas, Labels, collate, split_of
 from training.detector.evaluate import evaluate, open_detector
 from training.detector.export import to_onnx
 from training.detector.losses import LossWeights
 from training.detector.matching import landmark_error, match
 from training.detector.model import FaceDetector, load_checkpoint
-from training.detector.train import DetectorConfig, batch_loss, rate_at, train
+from training.detector.settings import DetectorConfig
+from training.detector.train import batch_loss, rate_at, train
 
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], dtype=np.float32)
 
@@ -51,7 +53,7 @@ def test_overfits_three_pictures_and_the_door_finds_the_faces(tmp_path: Path) ->
     batch = collate(canvases)
     model = FaceDetector().to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-    plan = DetectorConfig(scenes="", steps=400, warm_up=20)
+    plan = DetectorConfig("x", scenes="", steps=400, warm_up=20)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, plan))
     losses = []
     for _ in range(plan.steps):
@@ -108,7 +110,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_train_writes_a_reproducible_checkpoint_that_evaluates(pack: Path, tmp_path: Path) -> None:
     config = {
-        "role": "detector",
+        "runs": str(tmp_path),
         "scenes": str(pack),
         "canvas": 128,
         "batch": 2,
@@ -116,8 +118,8 @@ def test_train_writes_a_reproducible_checkpoint_that_evaluates(pack: Path, tmp_p
         "validation_canvases": 2,
         "log_every": 2,
     }
-    first = train(config | {"output": str(tmp_path / "a")})
-    second = train(config | {"output": str(tmp_path / "b")})
+    first = train(build(DetectorConfig, config | {"name": "a"}))
+    second = train(build(DetectorConfig, config | {"name": "b"}))
     one, other = load_checkpoint(first).state_dict(), load_checkpoint(second).state_dict()
     assert all(torch.equal(one[key], other[key]) for key in one)
     with (tmp_path / "a" / "log.csv").open() as file:
@@ -134,13 +136,13 @@ def test_train_writes_a_reproducible_checkpoint_that_evaluates(pack: Path, tmp_p
 
 def test_config_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="learning_rat"):
-        DetectorConfig.from_mapping({"scenes": "x", "learning_rat": 1})
+        build(DetectorConfig, {"name": "x", "scenes": "x", "learning_rat": 1})
     with pytest.raises(ValueError, match="128"):
-        DetectorConfig.from_mapping({"scenes": "x", "canvas": 200})
+        build(DetectorConfig, {"name": "x", "scenes": "x", "canvas": 200})
 
 
 def test_rate_warms_up_and_falls() -> None:
-    config = DetectorConfig(scenes="x", steps=100, warm_up=10)
+    config = DetectorConfig("x", scenes="x", steps=100, warm_up=10)
     rates = [rate_at(step, config) for step in range(100)]
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)

@@ -133,9 +133,10 @@ def packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LivenessConfig:
     }
     pq.write_table(pa.table(columns), tmp_path / "scenes.parquet")
     return LivenessConfig(
+        "run",
+        runs=str(tmp_path),
         spoof=str(tmp_path / "spoof.parquet"),
         scenes=str(tmp_path / "scenes.parquet"),
-        output=str(tmp_path / "run"),
         batch=2,
         steps=2,
         log_every=1,

@@ -13,10 +13,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from training.common.settings import build
 from training.detector.data import split_of
 from training.presence import evaluate as measuring
 from training.presence.model import Maps, PresenceNet, load_checkpoint, view_logit
-from training.presence.settings import PresenceConfig, read_settings
+from training.presence.settings import PresenceConfig
 from training.presence.train import cell_loss, train, view_loss
 
 
@@ -122,6 +123,7 @@ def test_train_writes_a_reproducible_checkpoint_that_evaluates(pack: Path, tmp_p
     }
     pq.write_table(pa.table(columns), webcam)
     config = {
+        "runs": str(tmp_path),
         "scenes": str(pack),
         "empty": [str(places)],
         "webcam": str(webcam),
@@ -130,13 +132,13 @@ def test_train_writes_a_reproducible_checkpoint_that_evaluates(pack: Path, tmp_p
         "log_every": 2,
     }
     folders = [tmp_path / "a", tmp_path / "b"]
-    made = [train(read_settings(PresenceConfig, config | {"output": str(one)})) for one in folders]
+    made = [train(build(PresenceConfig, config | {"name": one.name})) for one in folders]
     one, other = (load_checkpoint(path).state_dict() for path in made)
     assert all(torch.equal(one[key], other[key]) for key in one)
     with (folders[0] / "log.csv").open() as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == [2, 3]
 
-    settings = read_settings(PresenceConfig, config | {"output": str(folders[0])})
+    settings = build(PresenceConfig, config | {"name": "a"})
     report = measuring.evaluate(settings, made[0])
     assert set(report["test"]) == set(measuring.CONDITIONS)
     assert report["validation"]["clean"]["recall"]["value"] >= 0.995
@@ -150,12 +152,13 @@ def test_train_writes_a_reproducible_checkpoint_that_evaluates(pack: Path, tmp_p
 
 
 def test_training_goes_on_from_a_checkpoint(pack: Path, tmp_path: Path) -> None:
-    config = {"scenes": str(pack), "batch": 2, "steps": 1, "learning_rate": 0.0}
-    first = train(read_settings(PresenceConfig, config | {"output": str(tmp_path / "a")}))
-    more = config | {"output": str(tmp_path / "b"), "start": str(first), "seed": 2}
-    second = train(read_settings(PresenceConfig, more))
-    fresh = more | {"output": str(tmp_path / "c"), "start": ""}
-    third = train(read_settings(PresenceConfig, fresh))
+    config = {"runs": str(tmp_path), "scenes": str(pack), "batch": 2, "steps": 1}
+    config["learning_rate"] = 0.0
+    first = train(build(PresenceConfig, config | {"name": "a"}))
+    more = config | {"name": "b", "start": str(first), "seed": 2}
+    second = train(build(PresenceConfig, more))
+    fresh = more | {"name": "c", "start": ""}
+    third = train(build(PresenceConfig, fresh))
     # At a rate of nothing the weights stay what they were.
     heads = [load_checkpoint(path).fine.weight for path in (first, second, third)]
     assert torch.equal(heads[0], heads[1])
@@ -181,4 +184,4 @@ def test_interval_is_over_pictures_not_views() -> None:
 
 def test_settings_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValueError, match="step"):
-        read_settings(PresenceConfig, {"scenes": "x", "step": 1})
+        build(PresenceConfig, {"name": "x", "scenes": "x", "step": 1})

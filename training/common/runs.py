@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from training.common.paths import ROOT
-from training.verifier.config import Config
+from training.common.settings import RunSettings
 
 PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "ncnn", "pnnx", "pillow")
 
@@ -32,7 +32,7 @@ def revision() -> str:
     return done.stdout.strip()
 
 
-def open_run(config: Config, step: str) -> Path:
+def open_run(config: RunSettings, step: str) -> Path:
     """Make the run's folder and note there what `step` ran with; return the folder."""
     folder = config.run_dir
     folder.mkdir(parents=True, exist_ok=True)

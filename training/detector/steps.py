@@ -1,38 +1,41 @@
-"""The detector's steps, one at a time: train, blend, evaluate, lamps, export."""
-
-from __future__ import annotations
+"""The detector's steps."""
 
 import argparse
-import logging
 from pathlib import Path
 
 import torch
 
-from training.common.bundle import write_entry
-from training.detector.blend import blend
-from training.detector.evaluate import evaluate, open_detector, table
-from training.detector.export import export
-from training.detector.lamps import recall_by_azimuth
-from training.detector.train import CHECKPOINT, DetectorConfig, read_config, train
+from training.common.runs import open_run
+from training.common.steps import CHECKPOINT, LIMIT, Option, Role, Step
+from training.detector.settings import DetectorConfig
 
 
 def _train(config: DetectorConfig, _options: argparse.Namespace) -> None:
+    from training.detector.train import train  # noqa: PLC0415 - a step loads only what it needs
+
+    open_run(config, "train")
     print(train(config))
 
 
 def _blend(config: DetectorConfig, options: argparse.Namespace) -> None:
+    from training.detector.blend import blend  # noqa: PLC0415
+
     if config.warm_start is None:
         raise SystemExit("blend needs a warm start to blend with")
-    out = Path(config.output) / f"blend-{options.share:g}.pt"
+    out = open_run(config, f"blend {options.share:g}") / f"blend-{options.share:g}.pt"
     blend(config.warm_start, _checkpoint(config, options), out, options.share)
     print(out)
 
 
 def _evaluate(config: DetectorConfig, options: argparse.Namespace) -> None:
+    from training.detector.evaluate import evaluate, table  # noqa: PLC0415
+
+    torch.set_num_threads(config.threads)
+    checkpoint = _checkpoint(config, options)
     report = evaluate(
         config.scenes,
-        _checkpoint(config, options),
-        config.output,
+        checkpoint,
+        open_run(config, f"evaluate {checkpoint.stem}"),
         limit=options.limit,
         threshold=options.threshold,
         teacher=config.warm_start,
@@ -43,63 +46,68 @@ def _evaluate(config: DetectorConfig, options: argparse.Namespace) -> None:
 
 
 def _lamps(config: DetectorConfig, options: argparse.Namespace) -> None:
+    from training.detector.evaluate import open_detector  # noqa: PLC0415
+    from training.detector.lamps import recall_by_azimuth  # noqa: PLC0415
+
+    torch.set_num_threads(config.threads)
     threshold = options.threshold
     checkpoint = _checkpoint(config, options)
     if threshold is None:
         threshold = torch.load(str(checkpoint), weights_only=True)["card"]["score_threshold"]
-    counts = recall_by_azimuth(options.pack, open_detector(checkpoint, threshold))
+    pack = Path(config.data) / options.pack
+    counts = recall_by_azimuth(pack, open_detector(checkpoint, threshold))
     for azimuth, (found, total) in counts.items():
         print(f"{azimuth} degrees: {found} of {total}, {100 * found / max(1, total):.1f} %")
 
 
 def _export(config: DetectorConfig, options: argparse.Namespace) -> None:
+    from training.common.bundle import write_entry  # noqa: PLC0415
+    from training.detector.export import export  # noqa: PLC0415
+
+    open_run(config, "export")
     entry = export(_checkpoint(config, options), config.models)
     write_entry(Path(config.models), "detector", entry)
     print(f"{config.models}: detector {entry['version']}")
 
 
 def _checkpoint(config: DetectorConfig, options: argparse.Namespace) -> Path:
-    return options.checkpoint or Path(config.output) / CHECKPOINT
+    chosen: Path | None = options.checkpoint
+    return chosen or config.run_dir / "last.pt"
 
 
-STEPS = {
-    "train": (_train, "train from YuNet's weights, or from random ones"),
-    "blend": (_blend, "mix the trained weights with those they started from"),
-    "evaluate": (_evaluate, "choose the threshold on validation, report on test"),
-    "lamps": (_lamps, "recall under real lamps, by their direction"),
-    "export": (_export, "write ONNX and ncnn files and the entry in models.json"),
-}
+_SHARE = Option("--share", "of trained weights, 0..1", type=float, required=True)
+_THRESHOLD = Option("--threshold", "score; else the one measured", type=float)
+_PACK = Option("--pack", "pack of lamps, in the data folder", default="lighting.parquet")
 
-
-def parser() -> argparse.ArgumentParser:
-    """Return the command line's parser."""
-    top = argparse.ArgumentParser(prog="python -m training.detector", description=__doc__)
-    steps = top.add_subparsers(dest="step", required=True)
-    for name, (_, summary) in STEPS.items():
-        step = steps.add_parser(name, help=summary, description=summary)
-        step.add_argument("--config", type=Path, required=True, help="YAML file of the run")
-        if name != "train":
-            step.add_argument(
-                "--checkpoint",
-                type=Path,
-                help="instead of the run's own: another .pt, or YuNet's .onnx",
-            )
-        if name in ("evaluate", "lamps"):
-            step.add_argument("--threshold", type=float, help="score; else the one measured")
-        if name == "evaluate":
-            step.add_argument("--limit", type=int, help="only so many pictures of each split")
-        if name == "blend":
-            step.add_argument("--share", type=float, required=True, help="of trained weights, 0..1")
-        if name == "lamps":
-            step.add_argument("--pack", type=Path, required=True, help="lighting.parquet")
-    return top
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run one step; return the exit code."""
-    options = parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = read_config(options.config)
-    torch.set_num_threads(config.threads)
-    STEPS[options.step][0](config, options)
-    return 0
+ROLE = Role(
+    "detector",
+    "where are faces, and their eyes, nose and mouth?",
+    DetectorConfig,
+    (
+        Step("train", _train, "train from YuNet's weights, or from random ones"),
+        Step(
+            "blend",
+            _blend,
+            "mix the trained weights with those they started from",
+            (CHECKPOINT, _SHARE),
+        ),
+        Step(
+            "evaluate",
+            _evaluate,
+            "choose the threshold on validation, report on test",
+            (CHECKPOINT, _THRESHOLD, LIMIT),
+        ),
+        Step(
+            "lamps",
+            _lamps,
+            "recall under real lamps, by their direction",
+            (CHECKPOINT, _THRESHOLD, _PACK),
+        ),
+        Step(
+            "export",
+            _export,
+            "write ONNX and ncnn files and the entry in models.json",
+            (CHECKPOINT,),
+        ),
+    ),
+)

@@ -8,19 +8,17 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from training.common.average import Average
 from training.detector.data import Batch, CanvasMaker, batches, read_scenes
 from training.detector.losses import LossWeights, detection_loss, to_cells
 from training.detector.model import FaceDetector, load_yunet
+from training.detector.settings import DetectorConfig
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,63 +32,6 @@ COLD_ORIGIN = (
     "trained by this project from random weights on research-only pictures (CelebA, VGGFace2)"
     " labelled by YuNet"
 )
-
-
-@dataclass(frozen=True)
-class DetectorConfig:
-    """All that decides a training run; paths are relative to the working folder.
-
-    `warm_start` is `yunet_n_dynamic.onnx`, or None for random weights (then without a teacher).
-    `resume` is a checkpoint to go on from, for a second stage; the teacher stays YuNet.
-    `night_share` of the canvases are darkened; rates are for AdamW; `seed` fixes everything random.
-    """
-
-    scenes: str
-    output: str = "runs/detector"
-    models: str = "custom_components/face_lock/models"
-    warm_start: str | None = None
-    resume: str | None = None
-    version: str = "0.1.0"
-    licence: str = "Apache-2.0; trained on research-only pictures, see training/detector/README.md"
-    canvas: int = 256
-    batch: int = 16
-    steps: int = 2600
-    learning_rate: float = 1e-3
-    warm_up: int = 100
-    weight_decay: float = 1e-4
-    ema: float = 0.999
-    night_share: float = 0.5
-    validation_canvases: int = 128
-    log_every: int = 100
-    threads: int = 1
-    seed: int = 1
-    loss: LossWeights = field(default_factory=LossWeights)
-
-    @staticmethod
-    def from_mapping(values: dict[str, Any]) -> DetectorConfig:
-        """Build a config from parsed YAML; `role` is allowed and skipped.
-
-        Raises:
-            ValueError: a key is unknown or the canvas is no multiple of 128.
-
-        """
-        values = {key: value for key, value in values.items() if key != "role"}
-        unknown = values.keys() - {item.name for item in fields(DetectorConfig)}
-        if unknown:
-            message = f"unknown settings: {', '.join(sorted(unknown))}"
-            raise ValueError(message)
-        if "loss" in values:
-            values["loss"] = LossWeights(**values["loss"])
-        config = DetectorConfig(**values)
-        if config.canvas % 128:
-            message = "canvas must be a multiple of 128: grids of 4 cells, strides up to 32"
-            raise ValueError(message)
-        return config
-
-
-def read_config(path: Path | str) -> DetectorConfig:
-    """Read a YAML file of `DetectorConfig`'s fields."""
-    return DetectorConfig.from_mapping(yaml.safe_load(Path(path).read_text()))
 
 
 def batch_loss(
@@ -112,15 +53,11 @@ def rate_at(step: int, config: DetectorConfig) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def train(
-    config: DetectorConfig | dict[str, Any], report: Callable[[str], None] = _LOGGER.info
-) -> Path:
+def train(config: DetectorConfig, report: Callable[[str], None] = _LOGGER.info) -> Path:
     """Train as `config` says; write log.csv and the averaged weights; return the checkpoint."""
-    if isinstance(config, dict):
-        config = DetectorConfig.from_mapping(config)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    output = Path(config.output)
+    output = config.run_dir
     output.mkdir(parents=True, exist_ok=True)
 
     model, teacher = _networks(config)

@@ -107,7 +107,7 @@ def errors(scores: Scores, threshold: float) -> dict[str, dict[str, float]]:
 
 def evaluate(config: LivenessConfig, checkpoint: Path) -> dict[str, Any]:
     """Choose the threshold on validation, store it in the checkpoint, report on test."""
-    folder = Path(config.output)
+    folder = config.run_dir
     measure = to_measure(checkpoint, folder)
     validation = measured(measure, kinds(config, "validation")[0])
     threshold = choose(validation)
@@ -137,8 +137,8 @@ def crossvalidate(
     """Train and evaluate every fold, so that each subject is once in the test; pool the errors."""
     pooled: Scores = {}
     for fold in range(FOLDS):
-        folder = Path(config.output) / f"fold-{fold}"
-        one = replace(config, fold=fold, output=str(folder))
+        one = replace(config, fold=fold, name=f"{config.name}/fold-{fold}")
+        folder = one.run_dir
         if not (folder / "test.npz").is_file():
             evaluate(one, train(one))
         report(f"fold {fold} is measured")
@@ -153,7 +153,7 @@ def crossvalidate(
                 )
     # Scores were stored relative to each fold's own threshold.
     found = errors(pooled, 0.0)
-    (Path(config.output) / "crossvalidation.json").write_text(json.dumps(found, indent=1) + "\n")
+    (config.run_dir / "crossvalidation.json").write_text(json.dumps(found, indent=1) + "\n")
     return found
 
 

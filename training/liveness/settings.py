@@ -1,13 +1,13 @@
 """Settings of a liveness run."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
+from training.common.settings import RunSettings, under
 
-@dataclass(frozen=True)
-class LivenessConfig:
-    """All that decides a run; paths are relative to the working folder.
+
+@dataclass(kw_only=True)
+class LivenessConfig(RunSettings):
+    """All that decides a run.
 
     `spoof` is a Parquet pack (`image`, `label` live or spoof, `subject`), `scenes` one of pictures
     of living people with labelled faces; `detector` an ONNX file of the bundle. `real_attacks`
@@ -15,10 +15,10 @@ class LivenessConfig:
     names, 0 to 2 is a fold of the cross-validation.
     """
 
-    spoof: str
-    scenes: str
+    role: str = "liveness"
+    spoof: str = under("data")
+    scenes: str = under("data")
     detector: str = "custom_components/face_lock/models/detector.onnx"
-    output: str = "runs/liveness"
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/liveness/README.md"
     real_attacks: bool = True

@@ -30,7 +30,7 @@ def train(config: LivenessConfig) -> Path:
     """Train as `config` says; write log.csv and the weights; return the checkpoint."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    output = Path(config.output)
+    output = config.run_dir
     output.mkdir(parents=True, exist_ok=True)
     detector = open_detector(config.detector, FACE_SCORE)
     webcam, _ = read_webcam(config.spoof, detector, "train", config.fold)

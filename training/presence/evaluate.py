@@ -149,7 +149,7 @@ def evaluate(
     config: PresenceConfig, checkpoint: Path, *, limit: int | None = None
 ) -> dict[str, Any]:
     """Choose the threshold on validation, store it in the checkpoint, report on test."""
-    folder = Path(config.output)
+    folder = config.run_dir
     gate = open_gate(checkpoint, folder)
     validation, test = (Views.read(config, split, limit) for split in ("validation", "test"))
     people = [one for one in validation.scenes if one.face]

@@ -63,7 +63,7 @@ def train(config: PresenceConfig) -> Path:
     """Train as `config` says; write log.csv and the weights; return the checkpoint."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    output = Path(config.output)
+    output = config.run_dir
     output.mkdir(parents=True, exist_ok=True)
     makers = {}
     for split in ("train", "validation"):

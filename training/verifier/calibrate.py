@@ -1,220 +1,64 @@
 """Step `calibrate`: the table false positive rate -> threshold, and what a cosine is worth.
 
-Every threshold is the upper 95 % bound over a bootstrap of people, in the worst of the
-conditions and sources measured. Where counts run out, a generalised Pareto tail goes on
-(ISO/IEC 19795-1 speaks of the counts, Pickands 1975 of the tail).
+Writes the table, the confidence and the quality limits into models.json, and into the run's folder
+
+`calibrate.json`:
+- `table`: the rows of models.json, each with `worst`, the domain that sets it
+- `galleries`: SIZE -> rows as of `table`, for the best of a gallery of that size, each with
+  `union_threshold` (what the table says of fpr / SIZE, which is what `vision.Thresholds` uses),
+  None where the table ends before
+- `gallery_rule`: which of the two the product uses, and why
+- `domains`: NAME -> `people`, `impostors`, `thresholds`, `measured` (lists by rate)
+- `watched`: NAME -> `people`, `impostors`, `pairs of people`, `highest`, `fpr at threshold`:
+  RATE -> `threshold`, `fpr`, `fpr_high`, `pairs of people`; domains too small to set a threshold
+- `worst_case`: RATE -> `threshold`, `fpr_high`, `where`, `pairs_of_people`: the highest bound that
+  any domain allows at that row, the watched ones included
+- `limits`: MEASURE -> `configured`, `fitted`, `rate`, `threshold`, `bins` (see `limits.py`)
+- `advice`: sentences on what a person should look at
+
+`limits.png` shows the limits' curves, `calibration-record.json` is the record that is published
+(see `record.py`). `check` counts again from pictures.
 """
 
-from dataclasses import dataclass
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 
 from training.common import bundle
+from training.common.paths import ROOT, use_vision
 from training.common.runs import open_run, write_json
-from training.verifier import metrics
-from training.verifier.config import CalibrateSettings, Config
-from training.verifier.evaluate import Measured, bundled_embedder, measure, measure_lighting
+from training.verifier import gallery, limits, metrics, record
+from training.verifier.conditions import CLEAN, Measured, measure, measure_lighting
+from training.verifier.config import Config
+from training.verifier.embedders import Embed, embedder
+from training.verifier.table import (
+    fit_confidence,
+    make_domains,
+    make_table,
+    watch,
+    worst_cases,
+)
 
-# A cosine ends at 1, so its tail cannot be heavier than exponential (shape 0). Below -0.1 the fit
-# would put a cosine that no impostor ever reaches within sight of the counts.
-SHAPES = (-0.1, 0.0)
-
-
-@dataclass(frozen=True)
-class Tail:
-    """Generalised Pareto distribution of the scores above `start`, which `share` of them exceed."""
-
-    start: float
-    share: float
-    shape: float
-    scale: float
-
-    def threshold(self, rate: float) -> float:
-        """Score exceeded by `rate` of the impostors (rate <= share)."""
-        ratio = rate / self.share
-        if abs(self.shape) < 1e-6:
-            return self.start - self.scale * float(np.log(ratio))
-        return self.start + self.scale / self.shape * (ratio**-self.shape - 1.0)
-
-    def rate(self, threshold: float) -> float:
-        """Share of impostors above `threshold` (>= start)."""
-        excess = max(0.0, threshold - self.start) / self.scale
-        if abs(self.shape) < 1e-6:
-            return self.share * float(np.exp(-excess))
-        return self.share * max(0.0, 1.0 + self.shape * excess) ** (-1.0 / self.shape)
+# The rate at which quality limits are fitted and the watched domains are spoken of.
+WANTED = 1e-4
+RULE = (
+    "The union bound: the row for fpr / people of the table for one person. It holds for any "
+    "gallery, however alike the enrolled are; a family is no random gallery. The measured rows "
+    "are means over random galleries and cannot be above it."
+)
 
 
-def fit_tail(scores: np.ndarray, weights: np.ndarray, share: float) -> Tail:
-    """Fit by weighted L-moments (Hosking 1990) to the descending scores that make up `share`.
-
-    The lowest score is the start of the tail. Raises ValueError for fewer than 20 scores.
-    """
-    if len(scores) < 20:
-        raise ValueError("too few impostor scores for a tail")
-    start = float(scores[-1])
-    # Small ties (a picture twice) are harmless; a weight of 0 takes a pair of people out.
-    excess = (scores - start)[::-1].astype(float)
-    weights = weights[::-1].astype(float)
-    total = weights.sum()
-    place = (np.cumsum(weights) - 0.5 * weights) / total
-    mean = float((weights * excess).sum() / total)
-    second = float((weights * excess * (2.0 * place - 1.0)).sum() / total)
-    shape = float(np.clip(2.0 - mean / max(second, 1e-9), *SHAPES))
-    return Tail(start, share, shape, mean * (1.0 - shape))
-
-
-def tail_of(trials: metrics.Trials, weights: np.ndarray, share: float) -> Tail:
-    """Fit the tail of one bootstrap draw of people."""
-    counted = weights[trials.tail_enrolled] * weights[trials.tail_probe]
-    accepted = np.cumsum(counted)
-    total = trials.impostor_weight(weights)
-    number = int(np.searchsorted(accepted, share * total, side="right"))
-    number = min(max(number, 20), len(trials.tail))
-    kept = slice(0, number)
-    return fit_tail(trials.tail[kept], counted[kept], float(accepted[number - 1] / total))
-
-
-def people_pairs(trials: metrics.Trials, threshold: float) -> int:
-    """Count different (enrolled, probe) pairs of people at or above `threshold`."""
-    above = trials.tail >= np.float32(threshold)
-    pairs = trials.tail_enrolled[above] * trials.people + trials.tail_probe[above]
-    return len(np.unique(pairs))
-
-
-@dataclass(frozen=True)
-class Domain:
-    """Thresholds of one condition and source, at every rate of the table."""
-
-    name: str
-    trials: metrics.Trials
-    thresholds: np.ndarray
-    measured: np.ndarray
-    draws: np.ndarray
-    tails: list[Tail]
-
-    def rates(self, threshold: float, measured: bool) -> np.ndarray:
-        """Return the false positive rate at `threshold` in every bootstrap draw."""
-        if measured:
-            found = [metrics.false_accept_rates(self.trials, [threshold], w) for w in self.draws]
-            return np.concatenate(found)
-        return np.array([tail.rate(threshold) for tail in self.tails])
-
-
-def domain(
-    name: str, trials: metrics.Trials, settings: CalibrateSettings, draws: np.ndarray
-) -> Domain:
-    """Bound the threshold of every rate from above, by counts or by the tail."""
-    rates = np.array(settings.rates)
-    counted = np.array([metrics.thresholds_at(trials, rates, weights) for weights in draws])
-    share = max(settings.tail_share, 50.0 / trials.impostors)
-    tails = [tail_of(trials, weights, share) for weights in draws]
-    thresholds, measured = [], []
-    for column, rate in enumerate(rates):
-        by_count = float(np.quantile(counted[:, column], 0.975))
-        enough = np.isfinite(by_count) and (
-            people_pairs(trials, by_count) >= settings.min_people_pairs
-        )
-        by_tail = max(
-            float(np.quantile([tail.threshold(min(rate, tail.share)) for tail in tails], 0.975)),
-            by_count if np.isfinite(by_count) else -1.0,
-        )
-        thresholds.append(by_count if enough else by_tail)
-        measured.append(bool(enough))
-    return Domain(name, trials, np.array(thresholds), np.array(measured), draws, tails)
-
-
-def make_table(
-    domains: list[Domain], clean: metrics.Trials, settings: CalibrateSettings
-) -> list[dict[str, Any]]:
-    """Return models.json's rows: for each rate the highest threshold of all domains.
-
-    `tar` is what that threshold accepts of the clean genuine trials.
-    """
-    rows: list[dict[str, Any]] = []
-    last = -1.0
-    for column, rate in enumerate(settings.rates):
-        worst = max(domains, key=lambda one: one.thresholds[column])
-        threshold = max(float(worst.thresholds[column]), last + 1e-4)
-        threshold = float(np.ceil(threshold * 1e4) / 1e4)
-        last = threshold
-        measured = bool(worst.measured[column])
-        low, high = np.quantile(worst.rates(threshold, measured), [0.025, 0.975])
-        rows.append(
-            {
-                "fpr": float(f"{rate:.3g}"),
-                "threshold": round(threshold, 4),
-                "fpr_low": float(f"{low:.3g}"),
-                "fpr_high": min(float(f"{high:.3g}"), float(f"{rate:.3g}")),
-                "measured": measured,
-                "tar": round(float(metrics.true_accept_rates(clean, [threshold])[0]), 4),
-                "worst": worst.name,
-            }
-        )
-    return rows
-
-
-def fit_confidence(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float]:
-    """Logistic slope and offset: cosine -> probability of one person, at even odds."""
-
-    def loss(parameters: np.ndarray) -> float:
-        slope, offset = parameters
-        same = np.logaddexp(0.0, -(slope * genuine + offset)).mean()
-        other = np.logaddexp(0.0, slope * impostor + offset).mean()
-        return float(same + other)
-
-    slope, offset = minimize(loss, [20.0, -8.0], method="Nelder-Mead").x
-    return float(slope), float(offset)
-
-
-def make_domains(
-    config: Config, measured_sets: list[Measured]
-) -> tuple[list[Domain], dict[str, metrics.Trials]]:
-    """Return the domains that set thresholds, and the trials of those too small to do so."""
-    domains: list[Domain] = []
-    watched: dict[str, metrics.Trials] = {}
-    for measured in measured_sets:
-        sources = sorted({name.split("_")[0] for name in measured.enrolled_source})
-        for source in ["", *(sources if len(sources) > 1 else [])]:
-            trials = measured.trials(source=source)
-            name = f"{measured.condition}, {source or 'all sources'}"
-            if (trials.enrolled > 0).sum() < config.calibrate.min_people:
-                watched[name] = trials
-                continue
-            draws = metrics.draw_people(
-                trials.people, config.evaluate.bootstrap, config.evaluate.seed
-            )
-            domains.append(domain(name, trials, config.calibrate, draws))
-    if not domains:
-        raise ValueError(f"no condition has {config.calibrate.min_people} enrolled people")
-    return domains, watched
-
-
-def _watch(config: Config, trials: metrics.Trials, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a small domain shows of false positives at the table's thresholds."""
-    thresholds = np.array([row["threshold"] for row in rows])
-    # Below the tail kept there is nothing to count.
-    inside = thresholds >= trials.tail[-1]
-    draws = metrics.draw_people(trials.people, config.evaluate.bootstrap, config.evaluate.seed)
-    drawn = [metrics.false_accept_rates(trials, thresholds[inside], w) for w in draws]
-    high = np.quantile(drawn, 0.975, axis=0)
-    found = metrics.false_accept_rates(trials, thresholds[inside])
-    kept = [row for row, counted in zip(rows, inside, strict=True) if counted]
-    return {
-        "people": int((trials.enrolled > 0).sum()),
-        "impostors": int(trials.impostors),
-        "fpr at threshold": {
-            f"{row['fpr']:.0e}": {
-                "fpr": float(rate),
-                "fpr_high": float(bound),
-                "pairs of people": people_pairs(trials, row["threshold"]),
-            }
-            for row, rate, bound in zip(kept, found, high, strict=True)
-        },
-    }
+def measure_all(config: Config, embed: Embed, side: str) -> list[Measured]:
+    """Embed a side in every condition and the real lamps; ValueError without clean pictures."""
+    if CLEAN not in config.evaluate.conditions:
+        raise ValueError(f"evaluate.conditions must name {CLEAN}")
+    sets = list(measure(config, embed, gallery.load_side(config, side)))
+    if (lighting := measure_lighting(config, embed)) is not None:
+        sets.append(lighting)
+    return sets
 
 
 def calibrate(config: Config) -> None:
@@ -222,47 +66,161 @@ def calibrate(config: Config) -> None:
     torch.set_num_threads(config.evaluate.threads)
     folder = open_run(config, "calibrate")
     settings = config.calibrate
-    embed = bundled_embedder(config)
-    measured_sets = list(measure(config, embed, "validation"))
-    try:
-        clean_set = next(one for one in measured_sets if one.condition == "clean")
-    except StopIteration:
-        raise ValueError("evaluate.conditions must name clean") from None
-    if (lighting := measure_lighting(config, embed)) is not None:
-        measured_sets.append(lighting)
-    domains, watched = make_domains(config, measured_sets)
+    embed = embedder(config, "bundle")
+    sets = measure_all(config, embed, "validation")
+    clean_set = next(one for one in sets if one.condition == CLEAN)
+    sizes = tuple(sorted({1, *config.evaluate.gallery_sizes}))
+    domains, watched = make_domains(config, sets, sizes)
     clean = clean_set.trials()
     rows = make_table(domains, clean, settings)
     slope, offset = fit_confidence(clean.genuine, _impostor_sample(clean_set))
+    galleries = {
+        str(size): with_union(make_table(domains, clean, settings, size), rows, size)
+        for size in sizes
+        if size > 1
+    }
+    watching = {name: watch(config, trials, rows) for name, trials in watched.items()}
+    worst = worst_cases(rows, watching)
+    found = {}
+    at = next((row["threshold"] for row in rows if row["fpr"] == WANTED), None)
+    if settings.limit_probes and at is not None:
+        found = limits.fit(config, embed, clean_set.shown, WANTED, at)
+        limits.draw(found, folder / "limits.png")
+    lines = advice(rows, worst, found)
     write_json(
         folder / "calibrate.json",
         {
             "table": rows,
+            "galleries": galleries,
+            "gallery_rule": RULE,
             "domains": {
                 one.name: {
                     "people": int((one.trials.enrolled > 0).sum()),
                     "impostors": int(one.trials.impostors),
-                    "thresholds": [round(float(value), 4) for value in one.thresholds],
-                    "measured": one.measured.tolist(),
+                    "thresholds": [round(float(t), 4) for t in one.columns[1].thresholds],
+                    "measured": one.columns[1].measured.tolist(),
                 }
                 for one in domains
             },
-            "watched": {name: _watch(config, trials, rows) for name, trials in watched.items()},
+            "watched": watching,
+            "worst_case": worst,
+            "limits": found,
+            "advice": lines,
         },
     )
     for row in rows:
         print(row, flush=True)
+    print("\n".join(lines), flush=True)
+    models = Path(config.export.models)
     bundle.update_entry(
-        Path(config.export.models),
+        models,
         "verifier",
         thresholds=[{k: v for k, v in row.items() if k != "worst"} for row in rows],
         confidence={"slope": round(slope, 3), "offset": round(offset, 3)},
-        quality={
-            "min_face_px": settings.min_face_px,
-            "min_brightness": settings.min_brightness,
-            "min_sharpness": settings.min_sharpness,
+        quality={name: float(getattr(settings, name)) for name in limits.EDGES},
+    )
+    kept = record.make_record(models, {one.name: one.trials for one in domains}, watched)
+    write_json(folder / "calibration-record.json", kept)
+    if settings.record and models.resolve() == ROOT / "custom_components/face_lock/models":
+        # Of the product's own bundle alone: a copy to try things on must not change it.
+        path = ROOT / settings.record
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(kept, separators=(",", ":")) + "\n")
+
+
+def with_union(
+    measured: list[dict[str, Any]], rows: list[dict[str, Any]], size: int
+) -> list[dict[str, Any]]:
+    """Put beside each row of a gallery what the product uses: the table's row for fpr / size."""
+    use_vision()
+    from vision.thresholds import OperatingPoint, Thresholds  # noqa: PLC0415 - needs the path
+
+    points = [OperatingPoint(**{k: v for k, v in row.items() if k != "worst"}) for row in rows]
+    thresholds = Thresholds(points, slope=1.0, offset=0.0)
+
+    def union(fpr: float) -> float | None:
+        try:
+            return thresholds.operating_point(fpr, size).threshold
+        except ValueError:
+            return None
+
+    return [row | {"union_threshold": union(row["fpr"])} for row in measured]
+
+
+def advice(
+    rows: list[dict[str, Any]], worst: dict[str, Any], found: dict[str, dict[str, Any]]
+) -> list[str]:
+    """Say where the table's promise is not borne out, and which limits the pictures ask for."""
+    lines = []
+    row = next((row for row in rows if row["fpr"] == WANTED), None)
+    if row is not None:
+        case = worst[f"{WANTED:.0e}"]
+        if case["fpr_high"] > row["fpr"]:
+            lines.append(
+                f"At the row for {row['fpr']:g}, {case['where']} allows up to "
+                f"{case['fpr_high']:.2g} ({case['pairs_of_people']} pairs of people were seen "
+                "above it): too few people to set a threshold, so the table does not cover it."
+            )
+    for name, one in found.items():
+        if one["fitted"] is None:
+            lines.append(f"{name}: the promise holds in no region at its upper end.")
+        elif one["fitted"] > one["configured"]:
+            lines.append(
+                f"{name} is {one['configured']:g}, but below {one['fitted']:g} the promise is "
+                "broken or nothing was measured: raise it."
+            )
+        elif one["fitted"] < one["configured"]:
+            lines.append(
+                f"{name} is {one['configured']:g}; the promise holds down to {one['fitted']:g}."
+            )
+    return lines
+
+
+def check(config: Config) -> list[str]:
+    """Count again from pictures what models.json promises; return what is broken.
+
+    Every measured row, in every domain that has enough people: the rate counted must be at most
+    the row's upper bound. On another side (`evaluate.side=test`) these are people whom
+    calibration has not seen; there the counted rate must be at most the row's rate.
+    """
+    torch.set_num_threads(config.evaluate.threads)
+    folder = open_run(config, "calibrate check")
+    side = config.evaluate.side
+    entry = bundle.read(Path(config.export.models))["models"]["verifier"]
+    rows = [row for row in entry["thresholds"] if row["measured"]]
+    sets = measure_all(config, embedder(config, "bundle"), side)
+    domains, watched = make_domains(config, sets)
+    counted = [
+        {
+            "domain": one.name,
+            "fpr": row["fpr"],
+            "threshold": row["threshold"],
+            "counted": float(
+                metrics.false_accept_rates(one.trials, np.array([row["threshold"]]))[0]
+            ),
+            "bound": row["fpr_high"] if side == "validation" else row["fpr"],
+        }
+        for one in domains
+        for row in rows
+    ]
+    broken = [
+        f"{one['domain']}: {one['counted']:.3g} at {one['threshold']}, the row for {one['fpr']:g} "
+        f"allows {one['bound']:.3g}"
+        for one in counted
+        if one["counted"] > one["bound"]
+    ]
+    write_json(
+        folder / f"calibrate-check-{side}.json",
+        {
+            "side": side,
+            "rows": counted,
+            "watched": {name: watch(config, trials, rows) for name, trials in watched.items()},
+            "broken": broken,
         },
     )
+    print(f"{len(counted)} rates of {len(domains)} domains counted again, {len(broken)} broken")
+    print("\n".join(broken), flush=True)
+    return broken
 
 
 def _impostor_sample(measured: Measured, most: int = 200_000) -> np.ndarray:

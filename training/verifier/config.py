@@ -75,6 +75,11 @@ class EvaluateSettings:
     """Measurement on people never trained on."""
 
     side: str = "validation"
+    # Any Parquet of aligned crops (`image`, `identity`), in `data`, in place of the side.
+    pack: str = ""
+    # A list of pairs in LFW's format and the folder of its pictures, both in `data`; empty: none.
+    pairs: str = ""
+    pairs_pictures: str = ""
     # Of the probe, or probe/enrolled; clean pictures are enrolled where nothing else is said.
     conditions: list[str] = field(
         default_factory=lambda: ["clean", "dim", "dark", "infrared", "dark/dark"]
@@ -83,6 +88,15 @@ class EvaluateSettings:
     pictures_per_person: int = 20
     bootstrap: int = 200
     seed: int = 7
+    # How many people are enrolled at a door.
+    gallery_sizes: list[int] = field(default_factory=lambda: [1, 5, 20])
+    # Simulated visits, in which conditions, and the frames of each that show the face; 0: none.
+    visits: int = 400
+    visit_frames: int = 5
+    visit_conditions: list[str] = field(default_factory=lambda: ["clean", "dark", "infrared"])
+    # Pictures of a source without identities that come as strangers; empty: none.
+    strangers: str = "aaf"
+    stranger_pictures: int = 500
     # Pack of real lamps (`identity`, `file` with azimuth and elevation), in `data`; empty: none.
     lighting_pack: str = ""
     # Which of the product's runtimes measures the bundle: onnxruntime or ncnn.
@@ -108,6 +122,11 @@ class CalibrateSettings:
     min_people: int = 100
     # Share of the highest impostor scores to which the generalised Pareto tail is fitted.
     tail_share: float = 0.002
+    # Probe pictures that are darkened, blurred and shrunk to see where the table's promise ends;
+    # 0: the limits are not looked at.
+    limit_probes: int = 1000
+    # File, in the repository, for the published record of the product's own bundle; empty: none.
+    record: str = ""
     min_face_px: float = 40.0
     min_brightness: float = 35.0
     min_sharpness: float = 15.0

@@ -1,4 +1,11 @@
-"""Step `errors`: the worst pairs as pictures, what costs most, and what to collect next."""
+"""Step `errors`: the worst pairs as pictures, what costs most, and what to collect next.
+
+`errors-WHAT/errors.json` in the run's folder:
+- `far`, `threshold`, `people`: the one threshold at which all is compared
+- `conditions`, `kinds`: costliest first, `name`, `loss`, `low` and `high` (its 95 % interval over
+  people), `clear` (the interval leaves out no loss), `tar`, `rest`, `share`, `trials`, `people`
+- `next`: sentences
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,22 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.common.pictures import BORDER
 from training.common.runs import append_csv, open_run, write_json
 from training.common.sheets import Cell, sheet
-from training.verifier import gallery, measures, metrics, model
+from training.verifier import gallery, groups, metrics
 from training.verifier.augment import in_condition
+from training.verifier.conditions import CLEAN, LIGHTING, acceptable, noise_seed
 from training.verifier.config import Config
-from training.verifier.evaluate import LIGHTING, Embed, acceptable, bundled_embedder
+from training.verifier.embedders import Embed, embedder
+from training.verifier.evaluate import COUNTED, common_threshold
 from training.verifier.gallery import Protocol
-from training.verifier.inspect_data import kinds_of
-from training.verifier.train import BEST
 
-CLEAN = "clean"
-SOURCE = "from "
-# Impostor trials that must lie above a threshold for its rate to be counted rather than guessed.
-COUNTED = 10
-# A loss of TAR smaller than this is not told from chance on a few hundred people.
+# A loss of TAR smaller than this is not worth collecting pictures for.
 NOTICED = 0.01
 # Two people whose worst trial scores this high are one person, or twins, more often than an error.
 ONE_PERSON = 0.8
@@ -50,7 +52,8 @@ class Kind:
     """A kind of probe and what it costs.
 
     `tar` is that of these probes at the common threshold, `rest` that of what they are compared
-    with, `share` their part of the genuine trials (1 for a simulated condition).
+    with, `share` their part of the genuine trials (1 for a simulated condition). `low` and `high`
+    are the loss's 95 % interval over people.
     """
 
     name: str
@@ -58,11 +61,19 @@ class Kind:
     rest: float
     share: float
     trials: int
+    people: int
+    low: float
+    high: float
 
     @property
     def loss(self) -> float:
         """How much higher the TAR of all were, if these probes did as well as the rest."""
         return self.share * (self.rest - self.tar)
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out that there is no loss at all."""
+        return self.low > 0.0
 
 
 def score(config: Config, embed: Embed, shown: Protocol, condition: str) -> Scored:
@@ -74,7 +85,7 @@ def score(config: Config, embed: Embed, shown: Protocol, condition: str) -> Scor
     rows, crops, embeddings = {}, {}, {}
     for enrolled, name in ((True, enrolled_condition or CLEAN), (False, probe_condition)):
         own = np.nonzero(shown.enrolled == enrolled)[0]
-        view = in_condition(shown.crops[own], name, config.evaluate.seed + int(enrolled))
+        view = in_condition(shown.crops[own], name, noise_seed(config, enrolled))
         usable = acceptable(config, view, shown.face_px[own])
         if not usable.any():
             raise ValueError(f"no picture of {condition} is good enough to be measured")
@@ -94,33 +105,57 @@ def score(config: Config, embed: Embed, shown: Protocol, condition: str) -> Scor
     )
 
 
-def counted_rate(wanted: float, impostors: float) -> float:
-    """Return `wanted`, or the next power of ten that this many impostor trials can count."""
-    rate = wanted
-    while rate < 0.1 and rate * impostors < COUNTED:
-        rate *= 10.0
-    return rate
-
-
-def common_threshold(found: dict[str, Scored], rate: float) -> float:
-    """Return the threshold that holds `rate` in every condition, as at a door."""
-    return max(float(metrics.thresholds_at(s.trials, np.array([rate]))[0]) for s in found.values())
-
-
 def genuine_of(scored: Scored) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return template, probe and score of every genuine trial: int, int, float32 [G]."""
     template, probe = np.nonzero(scored.owner[:, None] == scored.person[None, :])
     return template, probe, scored.scores[template, probe]
 
 
-def rank_conditions(found: dict[str, Scored], threshold: float) -> list[Kind]:
-    """Compare every condition, simulated or of real lamps, with clean probes, costliest first."""
-    tar = {name: float((genuine_of(s)[2] >= threshold).mean()) for name, s in found.items()}
-    kinds = [
-        Kind(name, tar[name], tar[CLEAN], 1.0, len(found[name].trials.genuine))
-        for name in found
-        if name != CLEAN
-    ]
+def accepted_by_person(scored: Scored, threshold: float, flag: np.ndarray) -> np.ndarray:
+    """Count accepted and all genuine trials of flagged probes (bool [M]): float64 [people, 2]."""
+    _, probe, scores = genuine_of(scored)
+    probe, scores = probe[flag[probe]], scores[flag[probe]]
+    person = scored.person[probe]
+    return np.stack(
+        [
+            np.bincount(person[scores >= np.float32(threshold)], minlength=scored.trials.people),
+            np.bincount(person, minlength=scored.trials.people),
+        ],
+        axis=1,
+    ).astype(float)
+
+
+def rank_conditions(
+    found: dict[str, Scored], threshold: float, *, draws: int = 200, seed: int = 7
+) -> list[Kind]:
+    """Compare every condition, simulated or of real lamps, with clean probes, costliest first.
+
+    People are drawn together in all conditions; those under lamps are others, drawn for
+    themselves.
+    """
+
+    def counts(name: str) -> np.ndarray:
+        one = found[name]
+        return accepted_by_person(one, threshold, np.ones(len(one.person), bool))
+
+    def drawn(count: np.ndarray) -> np.ndarray:
+        weights = metrics.draw_people(len(count), draws, seed)
+        return metrics.share_of(count, weights)
+
+    clean = counts(CLEAN)
+    rest = metrics.share_of(clean, np.ones((1, len(clean))))[0]
+    kinds = []
+    for name in found:
+        if name == CLEAN:
+            continue
+        count = counts(name)
+        tar = metrics.share_of(count, np.ones((1, len(count))))[0]
+        low, high = metrics.interval(drawn(clean) - drawn(count))
+        people = int((count[:, 1] > 0).sum())
+        trials = int(count[:, 1].sum())
+        kinds.append(
+            Kind(name, float(tar), float(rest), 1.0, trials, people, float(low), float(high))
+        )
     return sorted(kinds, key=lambda kind: -kind.loss)
 
 
@@ -129,27 +164,34 @@ def rank_kinds(config: Config, shown: Protocol, clean: Scored, threshold: float)
 
     Of a kind with fewer than ten genuine trials nothing is said.
     """
-    # Stored crops have a border; the side that is measured was read without it.
-    stored = np.pad(clean.probe, ((0, 0), (BORDER,) * 2, (BORDER,) * 2, (0, 0)), mode="edge")
-    measured = measures.measure(stored)
-    flags = {
-        name: flag & known
-        for name, (flag, known) in kinds_of(
-            measured, shown.face_px[clean.probe_row], config.inspect
-        ).items()
-    }
-    source = shown.source[clean.probe_row]
-    flags |= {f"{SOURCE}{name}": source == name for name in sorted(set(source.tolist()))}
-    enrolled = np.bincount(shown.person[clean.enrolled_row], minlength=len(shown.names))
-    flags["of people with one enrolled picture"] = enrolled[clean.person] == 1
-    _, probe, scores = genuine_of(clean)
-    accepted = scores >= threshold
+    flags = groups.flags_of(config, shown, clean.probe_row, clean.enrolled_row)
+    settings = config.evaluate
+    weights = metrics.draw_people(clean.trials.people, settings.bootstrap, settings.seed)
+    plain = np.ones((1, clean.trials.people))
     kinds = []
-    for name, flag in flags.items():
-        of_it = flag[probe]
-        if of_it.sum() >= COUNTED and (~of_it).sum() >= COUNTED:
-            tar, rest = float(accepted[of_it].mean()), float(accepted[~of_it].mean())
-            kinds.append(Kind(name, tar, rest, float(of_it.mean()), int(of_it.sum())))
+    for name, (flag, known) in flags.items():
+        own = accepted_by_person(clean, threshold, flag & known)
+        rest = accepted_by_person(clean, threshold, ~(flag & known))
+        if own[:, 1].sum() < COUNTED or rest[:, 1].sum() < COUNTED:
+            continue
+
+        def loss(w: np.ndarray, own: np.ndarray = own, rest: np.ndarray = rest) -> np.ndarray:
+            share = (w @ own[:, 1]) / np.maximum(w @ (own + rest)[:, 1], 1e-12)
+            return share * (metrics.share_of(rest, w) - metrics.share_of(own, w))
+
+        low, high = metrics.interval(loss(weights))
+        kinds.append(
+            Kind(
+                name,
+                float(metrics.share_of(own, plain)[0]),
+                float(metrics.share_of(rest, plain)[0]),
+                float(own[:, 1].sum() / (own + rest)[:, 1].sum()),
+                int(own[:, 1].sum()),
+                int((own[:, 1] > 0).sum()),
+                float(low),
+                float(high),
+            )
+        )
     return sorted(kinds, key=lambda kind: -kind.loss)
 
 
@@ -211,31 +253,50 @@ ADVICE = {
 
 
 def next_pictures(kinds: list[Kind], conditions: list[Kind], alike: list[float]) -> list[str]:
-    """Say in sentences what to collect or look at next; `alike` are the worst impostors' scores."""
+    """Say in sentences what to collect or look at next; `alike` are the worst impostors' scores.
+
+    What is not told from chance is named as such and asks for people, not for pictures of a kind.
+    """
     lines = []
     for kind in conditions:
-        if kind.loss >= NOTICED:
+        if kind.clear and kind.loss >= NOTICED:
             wanted = ADVICE.get(kind.name, f"pictures in {kind.name} light")
             lines.append(
-                f"Probes in the condition {kind.name} lose {100 * kind.loss:.1f} points of TAR "
+                f"Probes in the condition {kind.name} lose {_points(kind)} of TAR "
                 f"({100 * kind.rest:.1f} to {100 * kind.tar:.1f} %): collect {wanted}."
             )
     for kind in kinds:
-        if kind.loss >= NOTICED / 2:
+        if kind.clear and kind.loss >= NOTICED / 2:
             wanted = ADVICE.get(kind.name, f"more pictures {kind.name}")
-            if kind.name.startswith(SOURCE):
+            if kind.name.startswith(groups.SOURCE):
                 wanted = "nothing yet, look at the sheets: a source is no reason in itself"
             lines.append(
                 f"Pictures {kind.name} are {100 * kind.share:.0f} % of the clean probes and cost "
-                f"{100 * kind.loss:.1f} points of TAR (theirs is {100 * kind.tar:.1f}, of the rest "
-                f"{100 * kind.rest:.1f} %): collect {wanted}."
+                f"{_points(kind)} of TAR (theirs is {100 * kind.tar:.1f}, of the rest "
+                f"{100 * kind.rest:.1f} %; {kind.trials} probes of {kind.people} people): "
+                f"collect {wanted}."
             )
+    unclear = [kind for kind in [*conditions, *kinds] if not kind.clear and kind.high >= NOTICED]
+    if unclear:
+        named = ", ".join(
+            f"{kind.name} ({100 * kind.low:+.1f} to {100 * kind.high:+.1f} points, "
+            f"{kind.people} people)"
+            for kind in unclear
+        )
+        lines.append(
+            f"Not told from chance, but not small for certain: {named}. To know, measure more "
+            "people of these kinds."
+        )
     if same := sum(value >= ONE_PERSON for value in alike):
         lines.append(
             f"Worst pairs of people that score {ONE_PERSON} or more: {same}. Look at "
             "impostor-clean.png, and put those who are one person into prepare.same_people."
         )
     return lines or ["No condition or kind of picture stands out: collect more people."]
+
+
+def _points(kind: Kind) -> str:
+    return f"{100 * kind.loss:.1f} points ({100 * kind.low:.1f} to {100 * kind.high:.1f})"
 
 
 def errors(config: Config, what: str = "checkpoint") -> list[str]:
@@ -249,16 +310,16 @@ def errors(config: Config, what: str = "checkpoint") -> list[str]:
     folder = run / f"errors-{what}"
     folder.mkdir(exist_ok=True)
     embed = embedder(config, what)
-    shown = gallery.load_side(config, config.evaluate.side, people=settings.people)
+    shown = gallery.load(config, people=settings.people)
     if len(set(shown.person[shown.enrolled].tolist())) < 2:
-        raise ValueError(f"fewer than two people of the {config.evaluate.side} side are enrolled")
+        raise ValueError("fewer than two people have two pictures: there is nothing to compare")
     conditions = dict.fromkeys([CLEAN, *config.evaluate.conditions])
     found = {name: score(config, embed, shown, name) for name in conditions}
-    rate = counted_rate(settings.far, min(s.trials.impostors for s in found.values()))
-    threshold = common_threshold(found, rate)
+    common = common_threshold({name: s.trials for name, s in found.items()}, settings.far)
+    rate, threshold = common["far"], common["threshold"]
 
     sides = dict.fromkeys(found, shown)
-    if config.evaluate.lighting_pack:
+    if config.evaluate.lighting_pack and not config.evaluate.pack:
         # Too few people to set a threshold, but these lamps are real.
         lamps, _ = gallery.load_lighting(
             Path(config.data) / config.evaluate.lighting_pack, config.evaluate.seed
@@ -274,7 +335,9 @@ def errors(config: Config, what: str = "checkpoint") -> list[str]:
             if trials:
                 path = folder / f"{kind}-{name.replace('/', '-')}.png"
                 sheet(cells(scored, sides[name], trials)).save(path)
-    simulated = rank_conditions(found, threshold)
+    simulated = rank_conditions(
+        found, threshold, draws=config.evaluate.bootstrap, seed=config.evaluate.seed
+    )
     kinds = rank_kinds(config, shown, found[CLEAN], threshold)
     lines = next_pictures(kinds, simulated, alike)
     head = (
@@ -288,8 +351,8 @@ def errors(config: Config, what: str = "checkpoint") -> list[str]:
             "far": rate,
             "threshold": threshold,
             "people": len(shown.names),
-            "conditions": [vars(kind) | {"loss": kind.loss} for kind in simulated],
-            "kinds": [vars(kind) | {"loss": kind.loss} for kind in kinds],
+            "conditions": [_plain(kind) for kind in simulated],
+            "kinds": [_plain(kind) for kind in kinds],
             "next": lines,
         },
     )
@@ -297,19 +360,17 @@ def errors(config: Config, what: str = "checkpoint") -> list[str]:
     return lines
 
 
-def embedder(config: Config, what: str) -> Embed:
-    """Return how `checkpoint` (the run's), `start` or `bundle` embeds crops."""
-    if what == "bundle":
-        return bundled_embedder(config)
-    network = model.load(config.run_dir / BEST) if what == "checkpoint" else model.build(config)
-    return lambda crops: model.embed(network, crops)
+def _plain(kind: Kind) -> dict[str, object]:
+    return vars(kind) | {"loss": kind.loss, "clear": kind.clear}
 
 
 def _write(folder: Path, kinds: list[Kind], lines: list[str]) -> None:
     table = folder / "errors.csv"
     table.unlink(missing_ok=True)
     for kind in kinds:
-        row = {name: getattr(kind, name) for name in ("loss", "tar", "rest", "share")}
+        row = {
+            name: getattr(kind, name) for name in ("loss", "low", "high", "tar", "rest", "share")
+        }
         row = {name: round(value, 4) for name, value in row.items()}
-        append_csv(table, {"kind": kind.name, **row, "trials": kind.trials})
+        append_csv(table, {"kind": kind.name, **row, "trials": kind.trials, "people": kind.people})
     (folder / "errors.txt").write_text("\n".join(lines) + "\n")

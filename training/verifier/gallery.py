@@ -1,13 +1,15 @@
 """Who is enrolled with which pictures, and who comes as a probe, on people never trained on."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from PIL import Image
 
 from training.common.paths import use_vision
-from training.common.pictures import decode_centres
+from training.common.pictures import CROP, STORED, centre, decode_centres
 from training.verifier.config import Config
 from training.verifier.prepare import TABLE
 
@@ -43,6 +45,13 @@ def split_gallery(person: np.ndarray, most: int = ENROLLED) -> np.ndarray:
     return enrolled
 
 
+def load(config: Config, *, people: int = 0) -> Protocol:
+    """Read what the run measures: its own pack if it names one, else the run's side."""
+    if config.evaluate.pack:
+        return load_pack(config, Path(config.data) / config.evaluate.pack, people=people)
+    return load_side(config, config.evaluate.side, people=people)
+
+
 def load_side(
     config: Config, side: str, *, people: int = 0, pictures_per_person: int = 0
 ) -> Protocol:
@@ -52,30 +61,99 @@ def load_side(
     """
     table = pq.read_table(config.prepared_dir / TABLE, filters=[("side", "=", side)])
     names = np.array(table["person"].to_pylist())
-    known = sorted(set(names))
-    if people and len(known) > people:
-        chosen = [known[k] for k in np.linspace(0, len(known) - 1, people).astype(int)]
-        known = sorted(set(chosen))
-    rng = np.random.default_rng(config.evaluate.seed)
-    rows: list[int] = []
     limit = pictures_per_person or config.evaluate.pictures_per_person
-    order = np.argsort(names, kind="stable")
-    starts = np.searchsorted(names[order], known, side="left")
-    ends = np.searchsorted(names[order], known, side="right")
-    for start, end in zip(starts, ends, strict=True):
-        own = order[start:end]
-        rng.shuffle(own)
-        rows += own[:limit].tolist()
+    rows, known = choose(names, people=people, most=limit, seed=config.evaluate.seed)
     chosen_rows = table.take(rows)
-    numbers = np.searchsorted(known, np.array(chosen_rows["person"].to_pylist()))
+    numbers = np.searchsorted(known, names[rows])
     return Protocol(
         crops=decode_centres(chosen_rows["image"].to_pylist()),
         person=numbers,
         source=np.array(chosen_rows["source"].to_pylist()),
         face_px=chosen_rows["face_px"].to_numpy(),
         enrolled=split_gallery(numbers),
-        names=list(known),
+        names=known,
     )
+
+
+def choose(names: np.ndarray, *, people: int, most: int, seed: int) -> tuple[np.ndarray, list[str]]:
+    """Choose rows of `people` people (0: all), spread evenly, at most `most` of each, shuffled.
+
+    Rows come person by person, in the order of the names, which are returned too.
+    """
+    known = sorted(set(names.tolist()))
+    if people and len(known) > people:
+        known = sorted({known[k] for k in np.linspace(0, len(known) - 1, people).astype(int)})
+    rng = np.random.default_rng(seed)
+    rows: list[int] = []
+    order = np.argsort(names, kind="stable")
+    starts = np.searchsorted(names[order], known, side="left")
+    ends = np.searchsorted(names[order], known, side="right")
+    for start, end in zip(starts, ends, strict=True):
+        own = order[start:end]
+        rng.shuffle(own)
+        rows += own[:most].tolist()
+    return np.array(rows, int), known
+
+
+def load_unlabelled(config: Config, source: str, *, most: int, seed: int) -> np.ndarray:
+    """Read up to `most` pictures of a source without identities: uint8 [N, 112, 112, 3]."""
+    table = pq.read_table(
+        config.prepared_dir / TABLE, filters=[("side", "=", "unlabelled"), ("source", "=", source)]
+    )
+    rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:most])
+    images = table.take(rows)["image"].to_pylist()
+    return decode_centres(images) if images else np.zeros((0, CROP, CROP, 3), np.uint8)
+
+
+def load_pack(config: Config, path: Path, *, people: int = 0) -> Protocol:
+    """Read any Parquet of aligned crops: `image` (bytes, or a struct with `bytes`), `identity`.
+
+    Crops are 112x112, or 128x128 with the border of `faces.parquet`. `source` and `face_px` are
+    used where there are such columns; rows without an identity are left out. Raises ValueError
+    for a crop of another size and for a missing column.
+    """
+    present = set(pq.read_schema(path).names)
+    if missing := {"image", "identity"} - present:
+        raise ValueError(f"{path} has no column {sorted(missing)}")
+    table = pq.read_table(
+        path, columns=sorted(present & {"image", "identity", "source", "face_px"})
+    )
+    table = table.filter(table["identity"].is_valid())
+    names = np.array([str(name) for name in table["identity"].to_pylist()])
+    rows, known = choose(
+        names,
+        people=people,
+        most=config.evaluate.pictures_per_person,
+        seed=config.evaluate.seed,
+    )
+    taken = table.take(rows)
+    images = [
+        item["bytes"] if isinstance(item, dict) else item for item in taken["image"].to_pylist()
+    ]
+    widths = taken["face_px"].to_pylist() if "face_px" in present else [None] * len(rows)
+    sources = taken["source"].to_pylist() if "source" in present else [path.stem] * len(rows)
+    numbers = np.searchsorted(known, names[rows])
+    return Protocol(
+        crops=np.stack(
+            [decode_crop(item["bytes"] if isinstance(item, dict) else item) for item in images]
+        ),
+        person=numbers,
+        source=np.array([str(source) for source in sources]),
+        face_px=np.array([np.nan if width is None else width for width in widths], float),
+        enrolled=split_gallery(numbers),
+        names=known,
+    )
+
+
+def decode_crop(data: bytes) -> np.ndarray:
+    """Decode an aligned crop to uint8 [112, 112, 3], with or without a border around it."""
+    with Image.open(io.BytesIO(data)) as picture:
+        rgb = np.asarray(picture.convert("RGB"))
+    if rgb.shape == (STORED, STORED, 3):
+        return centre(rgb)
+    if rgb.shape != (CROP, CROP, 3):
+        raise ValueError(f"a crop is {CROP}x{CROP} or {STORED}x{STORED}, not {rgb.shape}")
+    return rgb
 
 
 def load_lighting(path: Path, seed: int) -> tuple[Protocol, np.ndarray]:

@@ -15,7 +15,7 @@ from training.common.sheets import Cell, sheet
 from training.common.split import VALIDATION
 from training.verifier import measures
 from training.verifier.config import CalibrateSettings, Config, InspectSettings
-from training.verifier.evaluate import bundled_embedder
+from training.verifier.embedders import bundled_embedder
 from training.verifier.measures import Measures
 from training.verifier.prepare import EXCLUDED, TABLE, TEACHER, prepare
 

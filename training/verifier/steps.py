@@ -1,0 +1,117 @@
+"""The verifier's steps."""
+
+import argparse
+import json
+
+from training.common.steps import Option, Role, Step
+from training.verifier.config import Config
+
+
+def _prepare(config: Config, _options: argparse.Namespace) -> None:
+    from training.verifier.prepare import prepare  # noqa: PLC0415 - a step loads only what it needs
+
+    summary = prepare(config)
+    print(json.dumps({key: summary[key] for key in ("pictures", "people")}))
+    print(f"{len(summary['duplicates'])} people found under two names")
+
+
+def _inspect(config: Config, _options: argparse.Namespace) -> None:
+    from training.verifier.inspect_data import inspect  # noqa: PLC0415
+
+    inspect(config)
+
+
+def _train(config: Config, _options: argparse.Namespace) -> None:
+    from training.verifier.train import train  # noqa: PLC0415
+
+    train(config)
+
+
+def _evaluate(config: Config, options: argparse.Namespace) -> None:
+    from training.verifier.evaluate import evaluate  # noqa: PLC0415
+
+    evaluate(config, options.what)
+
+
+def _errors(config: Config, options: argparse.Namespace) -> None:
+    from training.verifier.errors import errors  # noqa: PLC0415
+
+    errors(config, options.what)
+
+
+def _search(config: Config, _options: argparse.Namespace) -> None:
+    from training.verifier.search import search  # noqa: PLC0415
+
+    search(config)
+
+
+def _calibrate(config: Config, _options: argparse.Namespace) -> None:
+    from training.verifier.calibrate import calibrate  # noqa: PLC0415
+
+    calibrate(config)
+
+
+def _export(config: Config, options: argparse.Namespace) -> None:
+    from training.verifier.export import export  # noqa: PLC0415
+
+    export(config, from_start=options.what == "start")
+
+
+def _verify(config: Config, _options: argparse.Namespace) -> None:
+    from training.verifier.verify import verify  # noqa: PLC0415
+
+    verify(config)
+
+
+def _overfit(config: Config, options: argparse.Namespace) -> None:
+    from training.verifier.overfit import overfit  # noqa: PLC0415
+
+    overfit(config, people=options.people)
+
+
+_WHAT = Option(
+    "--what",
+    "the run's best checkpoint, the network before training, or the bundle",
+    default="checkpoint",
+    choices=("checkpoint", "start", "bundle"),
+)
+_WEIGHTS = Option(
+    "--what",
+    "the run's best checkpoint, or the network before training",
+    default="checkpoint",
+    choices=("checkpoint", "start"),
+)
+_PEOPLE = Option("--people", "how many people to learn", type=int, default=8)
+
+ROLE = Role(
+    "verifier",
+    "are two faces one person's?",
+    Config,
+    (
+        Step("prepare", _prepare, "read the sources, split people, embed with the teacher"),
+        Step("inspect", _inspect, "what the pictures are and what they lack, before anyone trains"),
+        Step(
+            "overfit",
+            _overfit,
+            "learn a few people by heart, and fail to with shuffled labels",
+            (_PEOPLE,),
+        ),
+        Step("search", _search, "look for better settings with Optuna; goes on where it stopped"),
+        Step("train", _train, "train the run's network; best.pt is chosen by FAR first, then TAR"),
+        Step(
+            "evaluate",
+            _evaluate,
+            "TAR at fixed FAR on people never trained on, by condition",
+            (_WHAT,),
+        ),
+        Step(
+            "errors",
+            _errors,
+            "sheets of the worst pairs, what costs most, what to collect next",
+            (_WHAT,),
+        ),
+        Step("export", _export, "write the verifier into the bundle as ONNX and ncnn", (_WEIGHTS,)),
+        Step("calibrate", _calibrate, "measure the bundle and write its threshold table"),
+        Step("verify", _verify, "compare the bundle's files with the checkpoint and one another"),
+    ),
+)

@@ -1,0 +1,228 @@
+"""The table false positive rate -> threshold, for one enrolled person and for galleries.
+
+Every threshold is the upper 95 % bound over a bootstrap of people, in the worst of the domains
+(a condition, and a source in it) that have enough people.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from training.verifier import metrics
+from training.verifier.conditions import Measured
+from training.verifier.config import CalibrateSettings, Config
+from training.verifier.tails import Tail, tail_of
+
+# The bound of a two-sided 95 % interval.
+UPPER = 0.975
+
+
+@dataclass(frozen=True)
+class Column:
+    """Thresholds of one domain for galleries of one size, at every rate of the table."""
+
+    thresholds: np.ndarray
+    measured: np.ndarray
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One condition and source; `columns` by gallery size, the tails one a bootstrap draw."""
+
+    name: str
+    trials: metrics.Trials
+    columns: dict[int, Column]
+    draws: np.ndarray
+    tails: list[Tail]
+
+    def rates(self, threshold: float, measured: bool, size: int = 1) -> np.ndarray:
+        """Return the false positive rate at `threshold` in every bootstrap draw.
+
+        Where the tail stands in for counts, a gallery gets the union bound.
+        """
+        if measured:
+            at = np.array([threshold])
+            found = [
+                metrics.false_accept_rates(self.trials, at, weights, size=size)
+                for weights in self.draws
+            ]
+            return np.concatenate(found)
+        return np.array([min(1.0, size * tail.rate(threshold)) for tail in self.tails])
+
+
+def people_pairs(trials: metrics.Trials, threshold: float) -> int:
+    """Count different (enrolled, probe) pairs of people at or above `threshold`."""
+    above = trials.tail >= np.float32(threshold)
+    pairs = trials.tail_enrolled[above] * trials.people + trials.tail_probe[above]
+    return len(np.unique(pairs))
+
+
+def domain(
+    name: str,
+    trials: metrics.Trials,
+    settings: CalibrateSettings,
+    draws: np.ndarray,
+    sizes: tuple[int, ...] = (1,),
+) -> Domain:
+    """Bound the threshold of every rate from above, by counts or by the tail.
+
+    A gallery of N is counted as such; where that takes the tail, each person gets rate / N.
+    """
+    rates = np.array(settings.rates)
+    share = max(settings.tail_share, 50.0 / trials.impostors)
+    tails = [tail_of(trials, weights, share) for weights in draws]
+    columns = {}
+    for size in sizes:
+        counted = np.array(
+            [metrics.thresholds_at(trials, rates, weights, size=size) for weights in draws]
+        )
+        thresholds, measured = [], []
+        for column, rate in enumerate(rates):
+            by_count = float(np.quantile(counted[:, column], UPPER))
+            enough = np.isfinite(by_count) and (
+                people_pairs(trials, by_count) >= settings.min_people_pairs
+            )
+            of_tails = [tail.threshold(min(rate / size, tail.share)) for tail in tails]
+            by_tail = max(
+                float(np.quantile(of_tails, UPPER)), by_count if np.isfinite(by_count) else -1.0
+            )
+            thresholds.append(by_count if enough else by_tail)
+            measured.append(bool(enough))
+        columns[size] = Column(np.array(thresholds), np.array(measured))
+    return Domain(name, trials, columns, draws, tails)
+
+
+def make_table(
+    domains: list[Domain], clean: metrics.Trials, settings: CalibrateSettings, size: int = 1
+) -> list[dict[str, Any]]:
+    """Return the rows for galleries of `size`: for each rate the highest threshold of all domains.
+
+    `worst` names the domain that sets it. `fpr_low` and `fpr_high` bound the rate in the domain
+    whose upper bound is highest at that threshold; `tar` is what the threshold accepts of the
+    clean genuine trials, the person being the best of the gallery.
+    """
+    rows: list[dict[str, Any]] = []
+    last = -1.0
+    for column, rate in enumerate(settings.rates):
+        worst = max(domains, key=lambda one: one.columns[size].thresholds[column])
+        threshold = max(float(worst.columns[size].thresholds[column]), last + 1e-4)
+        threshold = float(np.ceil(threshold * 1e4) / 1e4)
+        last = threshold
+        bounds = [
+            metrics.interval(one.rates(threshold, bool(one.columns[size].measured[column]), size))
+            for one in domains
+        ]
+        low, high = max(bounds, key=lambda bound: float(bound[1]))
+        rows.append(
+            {
+                "fpr": float(f"{rate:.3g}"),
+                "threshold": round(threshold, 4),
+                "fpr_low": float(f"{low:.3g}"),
+                "fpr_high": min(float(f"{high:.3g}"), float(f"{rate:.3g}")),
+                "measured": bool(worst.columns[size].measured[column]),
+                "tar": round(
+                    float(metrics.true_accept_rates(clean, np.array([threshold]), size=size)[0]), 4
+                ),
+                "worst": worst.name,
+            }
+        )
+    return rows
+
+
+def make_domains(
+    config: Config, measured_sets: list[Measured], sizes: tuple[int, ...] = (1,)
+) -> tuple[list[Domain], dict[str, metrics.Trials]]:
+    """Return the domains that set thresholds, and the trials of those too small to do so."""
+    domains: list[Domain] = []
+    watched: dict[str, metrics.Trials] = {}
+    for measured in measured_sets:
+        sources = sorted(
+            {name.split("_")[0] for name in measured.shown.source[measured.enrolled_row]}
+        )
+        for source in ["", *(sources if len(sources) > 1 else [])]:
+            trials = measured.trials(source=source)
+            name = f"{measured.condition}, {source or 'all sources'}"
+            if (trials.enrolled > 0).sum() < config.calibrate.min_people:
+                watched[name] = trials
+                continue
+            draws = metrics.draw_people(
+                trials.people, config.evaluate.bootstrap, config.evaluate.seed
+            )
+            domains.append(domain(name, trials, config.calibrate, draws, sizes))
+    if not domains:
+        raise ValueError(f"no condition has {config.calibrate.min_people} enrolled people")
+    return domains, watched
+
+
+def watch(config: Config, trials: metrics.Trials, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a small domain shows of false positives at the table's thresholds.
+
+    `fpr_high` is the bootstrap's bound over people. Where no pair of people lies above, a
+    bootstrap can only say nothing, and the bound is that of none in so many pairs of people.
+    """
+    thresholds = np.array([row["threshold"] for row in rows])
+    # Below the tail kept there is nothing to count.
+    inside = thresholds >= trials.tail[-1]
+    draws = metrics.draw_people(trials.people, config.evaluate.bootstrap, config.evaluate.seed)
+    drawn = [metrics.false_accept_rates(trials, thresholds[inside], w) for w in draws]
+    high = np.quantile(drawn, UPPER, axis=0)
+    found = metrics.false_accept_rates(trials, thresholds[inside])
+    kept = [row for row, counted in zip(rows, inside, strict=True) if counted]
+    enrolled, probes = trials.enrolled > 0, trials.probes > 0
+    pairs = int(enrolled.sum() * probes.sum() - (enrolled & probes).sum())
+    none = 1.0 - (1.0 - UPPER) ** (1.0 / max(pairs, 1))
+    return {
+        "people": int(enrolled.sum()),
+        "impostors": int(trials.impostors),
+        "pairs of people": pairs,
+        "highest": float(trials.tail[0]),
+        "fpr at threshold": {
+            f"{row['fpr']:.0e}": {
+                "threshold": row["threshold"],
+                "fpr": float(rate),
+                "fpr_high": float(max(bound, none if rate == 0.0 else 0.0)),
+                "pairs of people": people_pairs(trials, row["threshold"]),
+            }
+            for row, rate, bound in zip(kept, found, high, strict=True)
+        },
+    }
+
+
+def worst_cases(
+    rows: list[dict[str, Any]], watched: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return for each rate the highest bound of any domain, those too small to set it included."""
+    found = {}
+    for row in rows:
+        name = f"{row['fpr']:.0e}"
+        bounds = {"the table": row["fpr_high"]}
+        for domain_name, one in watched.items():
+            if name in one["fpr at threshold"]:
+                bounds[domain_name] = one["fpr at threshold"][name]["fpr_high"]
+        worst = max(bounds, key=lambda one: bounds[one])
+        found[name] = {
+            "threshold": row["threshold"],
+            "fpr_high": bounds[worst],
+            "where": worst,
+            "pairs_of_people": (
+                watched[worst]["fpr at threshold"][name]["pairs of people"]
+                if worst in watched
+                else None
+            ),
+        }
+    return found
+
+
+def fit_confidence(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float]:
+    """Logistic slope and offset: cosine -> probability of one person, at even odds."""
+
+    def loss(parameters: np.ndarray) -> float:
+        slope, offset = parameters
+        same = np.logaddexp(0.0, -(slope * genuine + offset)).mean()
+        other = np.logaddexp(0.0, slope * impostor + offset).mean()
+        return float(same + other)
+
+    slope, offset = minimize(loss, [20.0, -8.0], method="Nelder-Mead").x
+    return float(slope), float(offset)
