@@ -41,7 +41,7 @@ def run(tmp_path_factory, draw_face):
     settings = {
         "prepared": str(root / "prepared"),
         "runs": str(root / "runs"),
-        "prepare": {"packs": ["made.parquet"]},
+        "prepare": {"sources": ["made.parquet"]},
         "model": {"options": {"width": 0.25, "embedding": 32, "batch_norm": False}},
         "evaluate": {"conditions": ["clean", "dark"], "lighting_pack": "lamps.parquet"},
         "calibrate": {"min_brightness": 1},

@@ -48,7 +48,7 @@ def report(tmp_path_factory):
     settings = {
         "prepared": str(root / "prepared"),
         "runs": str(root / "runs"),
-        "prepare": {"folders": ["door"]},
+        "prepare": {"sources": ["door"]},
     }
     (root / "door.yaml").write_text(yaml.safe_dump(settings))
     assert main(["inspect", "--config", str(root / "door.yaml"), "--data", str(root)]) == 0

@@ -40,7 +40,7 @@ def run(tmp_path_factory, draw_face):
     settings = {
         "prepared": str(root / "prepared"),
         "runs": str(root / "runs"),
-        "prepare": {"packs": ["made.parquet"], "teacher": "teacher.onnx", "duplicate_cosine": 1.0},
+        "prepare": {"sources": ["made.parquet"], "teacher": "teacher.onnx", "duplicate_cosine": 1.0},
         "model": {"options": NETWORK, "warm_start": "teacher.onnx"},
         "train": {"steps": 4, "batch_size": 8, "validate_every": 4, "blends": [0.5]},
         "evaluate": {"conditions": ["clean", "dark"], "bootstrap": 10},

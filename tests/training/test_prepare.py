@@ -1,21 +1,19 @@
-"""Packs -> the table that training and measurement read."""
+"""Sources -> the table that training and measurement read."""
 
-import shutil
-from pathlib import Path
+import hashlib
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 
 from training.cli import main
-from training.common.pictures import decode_centres, encode
-from training.common.split import side_of
+from training.common.pictures import encode
+from training.common.split import rule, side_of
 from training.verifier import config as configuration, gallery, prepare
-from training.verifier.config import Config
 from training.verifier.dataset import load_training_set, pull_to_centroids
-from training.verifier.evaluate import bundled_embedder
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ def pack(tmp_path, faces):
         "data": str(tmp_path),
         "prepared": str(tmp_path / "prepared"),
         "runs": str(tmp_path / "runs"),
-        "prepare": {"packs": ["made.parquet"]},
+        "prepare": {"sources": ["made.parquet"]},
         "train": {"min_pictures": 1},
     }
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(settings))
@@ -39,7 +37,7 @@ def pack(tmp_path, faces):
 
 def test_every_row_gets_the_side_of_its_person(pack, capsys):
     assert main(["prepare", "--config", str(pack)]) == 0
-    assert '"unlabelled": 4' in capsys.readouterr().out
+    assert "unlabelled 4 of 0 people" in capsys.readouterr().out
     config = configuration.load(pack)
     table = pq.read_table(config.prepared_dir / prepare.TABLE).to_pylist()
     assert len(table) == 54
@@ -91,10 +89,89 @@ def test_of_names_chained_together_one_is_kept_where_it_is_measured():
         by_side.setdefault(side_of(person, 60), []).append(person)
     trained, checked, tested = by_side["train"][0], by_side["validation"][0], by_side["test"][0]
     pairs = [(trained, checked), (checked, tested)]
-    sides = dict(zip(people, prepare._sides(people, pairs, 60), strict=True))
+    sides = dict(zip(people, prepare.sides_of(people, pairs, 60), strict=True))
     assert sides[trained] == sides[checked] == prepare.EXCLUDED
     assert sides[tested] == "test"
     assert sum(side == prepare.EXCLUDED for side in sides.values()) == 2
+
+
+def test_groups_of_more_than_two_names_keep_one_and_names_that_are_not_there_do_not_matter():
+    people = [f"s/{k}" for k in range(9)]
+    sides = prepare.sides_of(people, [["s/1", "s/nobody", "s/4", "s/7"]], 9)
+    assert [k for k, side in enumerate(sides) if side == prepare.EXCLUDED] in (
+        [1, 4],
+        [1, 7],
+        [4, 7],
+    )
+
+
+def test_what_ties_the_sides_together_is_said():
+    people = ["a", "b", "b", None, "c"]
+    sides = ["train", "validation", "validation", prepare.UNLABELLED, prepare.EXCLUDED]
+    found = prepare.leaks([b"1", b"1", b"2", b"2", b"2"], people, sides)
+    assert found["people on two sides"] == []
+    assert (found["equal pictures"], found["equal pictures under two names"]) == (3, 2)
+    assert [len(group) for group in found["equal pictures on two sides"]] == [2, 3]
+    found = prepare.leaks([b"1", b"2"], ["a", "a"], ["train", "test"])
+    assert found["people on two sides"] == ["a"]
+    assert (
+        prepare.leaks([b"1", b"1"], ["a", "a"], ["test"] * 2)["equal pictures on two sides"] == []
+    )
+
+
+def test_the_summary_states_the_rule_and_counts_people_only(pack):
+    summary = prepare.prepare(configuration.load(pack))
+    assert summary["split"].startswith("60/20/20 %")
+    assert sum(summary["people"].values()) == 40
+    assert summary["leaks"]["people on two sides"] == []
+    assert rule(1_000_000).startswith("90/5/5 %")
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    """A teacher of two numbers, which sees only the left half of a crop."""
+    left = torch.zeros(112)
+    left[:40] = 1
+
+    class Left(torch.nn.Module):
+        def forward(self, x):
+            seen = (x * left).mean((2, 3))
+            return torch.stack([seen[:, 0] + 1, seen[:, 1] + 1], 1)
+
+    torch.onnx.export(
+        Left(), (torch.zeros(1, 3, 112, 112),), str(tmp_path / "left.onnx"),
+        input_names=["x"], dynamic_axes={"x": {0: "n"}}, dynamo=False,
+    )  # fmt: skip
+    return tmp_path / "left.onnx"
+
+
+def test_with_mirrors_a_picture_and_its_mirror_image_have_one_target(teacher):
+    half = np.zeros((128, 128, 3), np.uint8)
+    half[:, :50] = (250, 20, 90)
+    images = [encode(half), encode(np.ascontiguousarray(half[:, ::-1]))]
+    plain = prepare.teacher_embeddings(images, teacher)
+    both = prepare.teacher_embeddings(images, teacher, mirrors=True)
+    assert plain[0] @ plain[1] < 0.97
+    assert np.allclose(both[0], both[1], atol=1e-6)
+    assert np.allclose(np.linalg.norm(both, axis=1), 1)
+    total = plain.sum(axis=0)
+    assert np.allclose(both[0], total / np.linalg.norm(total), atol=1e-6)
+
+
+def test_embeddings_are_kept_until_the_option_changes(teacher, tmp_path, faces, monkeypatch):
+    images = faces[0][:3]
+    first = prepare.cached_embeddings(tmp_path, images, teacher)
+    mirrored = prepare.cached_embeddings(tmp_path, images, teacher, mirrors=True)
+    assert not np.allclose(first, mirrored)
+    digest = hashlib.sha256(teacher.read_bytes())
+    for image in images:
+        digest.update(hashlib.sha256(image).digest())
+    digest.update(b"mirrors")
+    assert (tmp_path / prepare.TEACHER_KEY).read_text() == digest.hexdigest()
+    monkeypatch.setattr(prepare, "teacher_embeddings", None)
+    assert np.array_equal(
+        prepare.cached_embeddings(tmp_path, images, teacher, mirrors=True), mirrored
+    )
 
 
 def test_targets_lean_towards_their_person():
@@ -115,20 +192,3 @@ def test_settings_are_checked(pack, tmp_path):
     assert (config.train.steps, config.train.learning_rate) == (9, 1e-5)
     assert config.train.min_pictures == 1
     assert config.name == "x"
-
-
-def test_a_folder_per_person_is_detected_and_aligned_as_at_the_door(tmp_path):
-    pictures = Path(__file__).parent.parent / "pictures"
-    for person, names in {"obama": ["obama", "obama2"], "biden": ["biden"]}.items():
-        (tmp_path / "us" / person).mkdir(parents=True)
-        for name in names:
-            shutil.copy(pictures / f"{name}.jpg", tmp_path / "us" / person)
-    (tmp_path / "us" / "biden" / "empty.png").write_bytes(encode(np.zeros((64, 64, 3), np.uint8)))
-    rows = list(prepare.read_folder(tmp_path / "us"))
-    assert [row.person for row in rows] == ["us/biden", "us/obama", "us/obama"]
-    assert all(row.face_px > 100 for row in rows)
-    crops = decode_centres([row.image for row in rows])
-    embeddings = bundled_embedder(Config("x"))(crops)
-    cosines = embeddings @ embeddings.T
-    assert cosines[1, 2] > 0.6
-    assert cosines[0, 1:].max() < 0.3

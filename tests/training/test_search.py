@@ -28,7 +28,7 @@ def run(tmp_path_factory, draw_face):
     settings = {
         "prepared": str(root / "prepared"),
         "runs": str(root / "runs"),
-        "prepare": {"packs": ["made.parquet"]},
+        "prepare": {"sources": ["made.parquet"]},
         "model": {"options": {"width": 0.25, "embedding": 32, "batch_norm": True}},
         "train": {"batch_size": 8, "min_pictures": 1, "bfloat16": False, "margin_weight": 1.0},
         "evaluate": {"bootstrap": 5},

@@ -1,4 +1,4 @@
-"""Aligned crops as the pipeline stores and reads them: 128x128, an 8 px border around 112x112."""
+"""Aligned crops as stored: 112x112 pixels, or 128x128 with a border of 8 around them."""
 
 import io
 from collections.abc import Sequence
@@ -12,11 +12,16 @@ STORED = CROP + 2 * BORDER
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decode a stored crop to uint8 [128, 128, 3]; ValueError for any other size."""
+    """Decode a stored crop to uint8 [128, 128, 3]; ValueError for any size but 128x128 and 112x112.
+
+    A crop without a border gets one that repeats its edge.
+    """
     with Image.open(io.BytesIO(data)) as picture:
         rgb = np.asarray(picture.convert("RGB"))
+    if rgb.shape == (CROP, CROP, 3):
+        return np.pad(rgb, ((BORDER, BORDER), (BORDER, BORDER), (0, 0)), mode="edge")
     if rgb.shape != (STORED, STORED, 3):
-        raise ValueError(f"a stored crop is {STORED}x{STORED}, not {rgb.shape}")
+        raise ValueError(f"a stored crop is {STORED}x{STORED} or {CROP}x{CROP}, not {rgb.shape}")
     return rgb
 
 

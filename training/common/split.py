@@ -30,3 +30,9 @@ def side_of(person: str, pictures: int) -> str:
     if 0.8 <= place < 0.8 + width:
         return TEST
     return TRAIN
+
+
+def rule(pictures: int) -> str:
+    """Say how so many pictures are split."""
+    shares = "90/5/5" if pictures >= LARGE else "60/20/20"
+    return f"{shares} % train/validation/test by the SHA-256 of a person's name, never by picture"

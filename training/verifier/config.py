@@ -21,14 +21,17 @@ class ModelSettings:
 class PrepareSettings:
     """Which pictures, and the teacher whose embeddings they get."""
 
-    # Parquet packs (`image`, `identity`, ...) and folders (one sub-folder a person), in `data`.
-    packs: list[str] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
+    # Paths in `data`, or mappings with a `path` and what is not to be guessed of it: `kind` (folder,
+    # parquet, huggingface, recordio or bin), `aligned` (crops of the ArcFace template, or whole
+    # pictures), `name`, `image` and `identity`; see `sources.Source`.
+    sources: list[Any] = field(default_factory=list)
     # ONNX checkpoint relative to `teachers`; empty: no distillation, only a margin loss.
     teacher: str = ""
+    # Aim at the mean of what the teacher makes of a picture and of its mirror image.
+    teacher_mirrors: bool = False
     # Two people of different sources with centroids closer than this are held to be one.
     duplicate_cosine: float = 0.7
-    # Pairs of people known to be one person, whatever their cosine.
+    # Groups of names known to be one person, whatever their cosine.
     same_people: list[list[str]] = field(default_factory=list)
 
 

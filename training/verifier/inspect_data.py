@@ -1,6 +1,5 @@
 """Step `inspect`: what the pictures are, and what they lack, before anyone trains on them."""
 
-import hashlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
 
@@ -17,7 +16,7 @@ from training.verifier import measures
 from training.verifier.config import CalibrateSettings, Config, InspectSettings
 from training.verifier.embedders import bundled_embedder
 from training.verifier.measures import Measures
-from training.verifier.prepare import EXCLUDED, TABLE, TEACHER, prepare
+from training.verifier.prepare import EXCLUDED, TABLE, TEACHER, equal_pictures, prepare
 
 # Independent impostor trials without an error that prove a rate below 1e-4 at 95 %: the binomial
 # bound, log(0.05) / log(1 - 1e-4), rounded up (the "rule of three" gives 30,000).
@@ -73,14 +72,6 @@ def embeddings_of(
             return np.arange(len(pictures)), found / np.linalg.norm(found, axis=1, keepdims=True)
     crops = decode_centres([pictures.image[row] for row in wanted])
     return wanted, bundled_embedder(config)(crops)
-
-
-def equal_pictures(images: list[bytes]) -> list[list[int]]:
-    """Return the groups of rows whose pictures are the same, byte for byte."""
-    rows = defaultdict(list)
-    for row, image in enumerate(images):
-        rows[hashlib.sha256(image).digest()].append(row)
-    return [group for group in rows.values() if len(group) > 1]
 
 
 def near_copies(embeddings: np.ndarray, limit: float) -> list[tuple[int, int, float]]:

@@ -1,23 +1,24 @@
-"""Step `prepare`: any number of packs and folders -> one table of crops with a side each."""
+"""Step `prepare`: any number of sources -> one table of crops with a side each."""
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from training.common.paths import use_vision
-from training.common.pictures import BORDER, decode_centres, encode
-from training.common.split import TEST, TRAIN, VALIDATION, person_of, side_of
+from training.common import bundle
+from training.common.paths import ROOT
+from training.common.pictures import decode_centres
+from training.common.split import TEST, TRAIN, VALIDATION, rule, side_of
 from training.verifier.config import Config
+from training.verifier.sources import Aligner, Source, fingerprint, read, source_of
 
 TABLE = "faces.parquet"
 TEACHER = "teacher.npy"
@@ -25,6 +26,7 @@ TEACHER_KEY = "teacher.sha256"
 SUMMARY = "prepare.json"
 UNLABELLED = "unlabelled"
 EXCLUDED = "excluded"
+BUNDLE = ROOT / "custom_components" / "face_lock" / "models"
 
 SCHEMA = pa.schema(
     [
@@ -37,92 +39,50 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """One crop: stored bytes, source, person (None: unknown), width of the face in the picture."""
-
-    image: bytes
-    source: str
-    person: str | None
-    face_px: float
-
-
-def read_pack(path: Path) -> Iterator[Row]:
-    """Yield the rows of a Parquet pack of stored crops (`image`, `identity`, ...)."""
-    pack = pq.ParquetFile(path)
-    present = set(pack.schema_arrow.names)
-    if not {"image", "identity"} <= present:
-        raise ValueError(f"{path} has no `image` and `identity` columns")
-    columns = ["image", "identity", *sorted({"source", "face_px"} & present)]
-    for batch in pack.iter_batches(1024, columns=columns):
-        for row in batch.to_pylist():
-            source = row.get("source") or path.stem
-            person = person_of(source, row["identity"]) if row["identity"] else None
-            yield Row(row["image"], source, person, float(row.get("face_px") or np.nan))
-
-
-def read_folder(path: Path, refused: dict[str, str] | None = None) -> Iterator[Row]:
-    """Yield one crop for every picture in PATH/PERSON/* that shows exactly one face.
-
-    Detected and aligned by the bundle, as at the door. The border that packs have is filled by
-    repeating the edge. `refused` is told of every other picture, and why.
-    """
-    refused = {} if refused is None else refused
-    use_vision()
-    import vision  # noqa: PLC0415 - needs the path above and a bundle, packs need neither
-
-    bundle = vision.load_bundle()
-    for person in sorted(entry for entry in path.iterdir() if entry.is_dir()):
-        for file in sorted(person.iterdir()):
-            if file.suffix.lower() not in {".jpg", ".jpeg", ".png", ".webp"}:
-                continue
-            name = f"{path.name}/{person.name}/{file.name}"
-            try:
-                with Image.open(file) as picture:
-                    # A phone notes which way it was held, and stores the pixels unturned.
-                    rgb = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-            except (OSError, SyntaxError, ValueError):
-                refused[name] = "not a picture"
-                continue
-            faces = bundle.detector.detect(rgb)
-            if len(faces) != 1:
-                refused[name] = "several faces" if faces else "no face"
-                continue
-            crop = vision.align(rgb, faces[0].landmarks)
-            stored = np.pad(crop, ((BORDER, BORDER), (BORDER, BORDER), (0, 0)), mode="edge")
-            width = faces[0].box[2] - faces[0].box[0]
-            yield Row(encode(stored), path.name, f"{path.name}/{person.name}", float(width))
-
-
-def teacher_embeddings(images: list[bytes], path: Path, threads: int = 1) -> np.ndarray:
+def teacher_embeddings(
+    images: list[bytes], path: Path, *, mirrors: bool = False, threads: int = 1
+) -> np.ndarray:
     """Embed stored crops with an ONNX teacher: float32 [N, D] of unit length.
 
-    The teacher takes RGB in -1..1, (x - 127.5) / 128, NHWC or NCHW as its input's shape says.
+    The teacher takes RGB in -1..1, (x - 127.5) / 128, NHWC or NCHW as its input's shape says. With
+    `mirrors` the embedding of a crop and that of its mirror image are added.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]
     channels_last = entry.shape[-1] == 3
+
+    def embed(crops: np.ndarray) -> np.ndarray:
+        values = crops if channels_last else crops.transpose(0, 3, 1, 2)
+        return _unit(session.run(None, {entry.name: np.ascontiguousarray(values)})[0])
+
     parts = []
     for start in tqdm(range(0, len(images), 64), desc="teacher", mininterval=10):
         crops = decode_centres(images[start : start + 64]).astype(np.float32)
         crops = (crops - 127.5) / 128.0
-        crops = crops if channels_last else np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
-        parts.append(session.run(None, {entry.name: crops})[0])
-    embeddings = np.concatenate(parts).astype(np.float32)
-    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+        part = embed(crops)
+        parts.append(_unit(part + embed(crops[:, :, ::-1])) if mirrors else part)
+    return np.concatenate(parts).astype(np.float32)
 
 
-def cached_embeddings(out: Path, images: list[bytes], path: Path) -> np.ndarray:
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def cached_embeddings(
+    out: Path, images: list[bytes], path: Path, *, mirrors: bool = False
+) -> np.ndarray:
     """Return the teacher's embeddings, computed once for these pictures and this teacher."""
     digest = hashlib.sha256(path.read_bytes())
     for image in images:
         digest.update(hashlib.sha256(image).digest())
+    if mirrors:
+        digest.update(b"mirrors")
     key, stored = out / TEACHER_KEY, out / TEACHER
     if not (key.is_file() and stored.is_file() and key.read_text() == digest.hexdigest()):
         key.unlink(missing_ok=True)
-        np.save(stored, teacher_embeddings(images, path).astype(np.float16))
+        np.save(stored, teacher_embeddings(images, path, mirrors=mirrors).astype(np.float16))
         key.write_text(digest.hexdigest())
     return np.load(stored).astype(np.float32)
 
@@ -149,18 +109,18 @@ def find_duplicates(
     return found
 
 
-def _sides(people: list[str | None], duplicates: list[tuple[str, str]], pictures: int) -> list[str]:
-    """Return the side of every row.
+def sides_of(people: list[str | None], same: Sequence[Sequence[str]], pictures: int) -> list[str]:
+    """Return the side of every row; `same` are groups of names that are one person.
 
-    Of a celebrity found twice, only one name is kept: on the side that is measured, if there is
-    one, so that nobody measured was trained on.
+    Of a person under several names, only one name is kept: on the side that is measured, if there
+    is one, so that nobody measured was trained on.
     """
     order = {TRAIN: 0, VALIDATION: 1, TEST: 2}
     side = {person: side_of(person, pictures) for person in set(people) if person}
     # Chains count: two names that both look like a third are one person too.
     group = {person: {person} for person in side}
-    for one, other in duplicates:
-        merged = group.get(one, set()) | group.get(other, set())
+    for names in same:
+        merged = set().union(*(group.get(name, set()) for name in names))
         group |= dict.fromkeys(merged, merged)
     excluded = {
         person
@@ -173,69 +133,125 @@ def _sides(people: list[str | None], duplicates: list[tuple[str, str]], pictures
     ]
 
 
+def equal_pictures(images: list[bytes]) -> list[list[int]]:
+    """Return the groups of rows whose pictures are the same, byte for byte."""
+    rows = defaultdict(list)
+    for row, image in enumerate(images):
+        rows[hashlib.sha256(image).digest()].append(row)
+    return [group for group in rows.values() if len(group) > 1]
+
+
+def leaks(images: list[bytes], people: list[str | None], sides: list[str]) -> dict[str, object]:
+    """Say what could tie the sides together: people on two of them, and equal pictures.
+
+    Pictures without a name are trained on, so that they count as the training side.
+    """
+    trained = [TRAIN if side == UNLABELLED else side for side in sides]
+    stands = defaultdict(set)
+    for person, side in zip(people, trained, strict=True):
+        if person and side != EXCLUDED:
+            stands[person].add(side)
+    equal = equal_pictures(images)
+    across = [group for group in equal if len({trained[row] for row in group} - {EXCLUDED}) > 1]
+    return {
+        "people on two sides": sorted(name for name, found in stands.items() if len(found) > 1),
+        "equal pictures": sum(len(group) - 1 for group in equal),
+        "equal pictures under two names": sum(
+            len({people[row] for row in group}) > 1 for group in equal
+        ),
+        "equal pictures on two sides": [
+            [f"{sides[row]}: {people[row] or 'no name'} (row {row})" for row in group]
+            for group in across
+        ],
+    }
+
+
+def _inputs(config: Config, sources: list[Source]) -> dict[str, object]:
+    """Return all that the table depends on."""
+    settings = config.prepare
+    whole = any(not source.aligned for source in sources)
+    return {
+        "sources": [
+            {**vars(source), "path": source.path.name, "digest": fingerprint(source)}
+            for source in sources
+        ],
+        # Other weights cut other crops.
+        "detector": bundle.read(BUNDLE)["models"]["detector"]["files"] if whole else None,
+        "teacher": _digest(Path(config.teachers) / settings.teacher) if settings.teacher else None,
+        "teacher_mirrors": settings.teacher_mirrors,
+        "duplicate_cosine": settings.duplicate_cosine,
+        "same_people": settings.same_people,
+    }
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def prepare(config: Config) -> dict[str, object]:
+def prepare(config: Config) -> dict[str, Any]:
     """Write the table, the teacher's embeddings and a summary; return the summary.
 
-    Skipped when the summary there already describes the same sources and settings.
+    Skipped when the summary there already describes the same sources and settings. Raises
+    ValueError where no source has a picture.
     """
     settings = config.prepare
-    packs = [Path(config.data) / name for name in settings.packs]
-    folders = [Path(config.data) / name for name in settings.folders]
-    teacher = Path(config.teachers) / settings.teacher if settings.teacher else None
-    inputs = {
-        "packs": {path.name: _digest(path) for path in packs},
-        "folders": {
-            path.name: sorted(
-                f"{f.relative_to(path)} {f.stat().st_size}" for f in path.rglob("*.*")
-            )
-            for path in folders
-        },
-        "teacher": _digest(teacher) if teacher else None,
-        "duplicate_cosine": settings.duplicate_cosine,
-        "same_people": settings.same_people,
-    }
+    sources = [source_of(entry, Path(config.data)) for entry in settings.sources]
+    inputs = _inputs(config, sources)
     out = config.prepared_dir
     summary_path = out / SUMMARY
     if summary_path.is_file():
-        summary: dict[str, object] = json.loads(summary_path.read_text())
+        summary: dict[str, Any] = json.loads(summary_path.read_text())
         if summary["inputs"] == inputs:
             return summary
 
-    rows = [row for path in packs for row in read_pack(path)]
+    aligner = None if all(source.aligned for source in sources) else Aligner()
     refused: dict[str, str] = {}
-    rows += [row for path in folders for row in read_folder(path, refused)]
+    rows = [row for source in sources for row in read(source, aligner, refused)]
     if not rows:
-        raise ValueError("no picture found; set prepare.packs or prepare.folders")
-    people = [row.person for row in rows]
+        raise ValueError(f"no picture in prepare.sources ({len(refused)} refused)")
+    images, people = [row.image for row in rows], [row.person for row in rows]
     duplicates: list[tuple[str, str, float]] = []
     out.mkdir(parents=True, exist_ok=True)
-    if teacher:
-        embeddings = cached_embeddings(out, [row.image for row in rows], teacher)
+    if settings.teacher:
+        teacher = Path(config.teachers) / settings.teacher
+        embeddings = cached_embeddings(out, images, teacher, mirrors=settings.teacher_mirrors)
         duplicates = find_duplicates(people, embeddings, settings.duplicate_cosine)
-    known = [(one, other) for one, other in settings.same_people]
-    sides = _sides(people, known + [(one, other) for one, other, _ in duplicates], len(rows))
-    table = pa.table(
-        [
-            [row.image for row in rows],
-            [row.source for row in rows],
-            people,
-            sides,
-            [row.face_px for row in rows],
-        ],
-        schema=SCHEMA,
-    )
+    same = [*settings.same_people, *((one, other) for one, other, _ in duplicates)]
+    sides = sides_of(people, same, len(rows))
+    columns = [images, [row.source for row in rows], people, sides, [row.face_px for row in rows]]
+    table = pa.table(columns, schema=SCHEMA)
     pq.write_table(table, out / TABLE, compression="none", row_group_size=4096)
+    side = {person: side for person, side in zip(people, sides, strict=True) if person}
     summary = {
         "inputs": inputs,
+        "split": rule(len(rows)),
         "pictures": dict(Counter(sides)),
-        "people": dict(Counter(dict(zip(people, sides, strict=True)).values())),
+        "people": dict(Counter(side.values())),
         "duplicates": [[one, other, round(cosine, 4)] for one, other, cosine in duplicates],
+        "leaks": leaks(images, people, sides),
         "refused": refused,
     }
     summary_path.write_text(json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def report(summary: dict[str, Any]) -> str:
+    """Say in a few lines what `prepare` found."""
+    found = summary["leaks"]
+    sides = (
+        f"{side} {pictures} of {summary['people'].get(side, 0)} people"
+        for side, pictures in sorted(summary["pictures"].items())
+    )
+    lines = [
+        f"Pictures: {', '.join(sides)}.",
+        f"Split: {summary['split']}.",
+        f"{len(summary['duplicates'])} pairs of names were found to be one person.",
+        f"{len(found['people on two sides'])} people stand on two sides.",
+        f"{found['equal pictures']} pictures are byte for byte the copy of another.",
+        f"{found['equal pictures under two names']} pictures stand under two names.",
+        f"{len(found['equal pictures on two sides'])} pictures stand on two sides.",
+    ]
+    reasons = Counter(summary["refused"].values())
+    lines += [f"{number} pictures were left out: {why}." for why, number in reasons.items()]
+    return "\n".join(lines)

@@ -1,18 +1,16 @@
 """The verifier's steps."""
 
 import argparse
-import json
 
 from training.common.steps import Option, Role, Step
 from training.verifier.config import Config
 
 
 def _prepare(config: Config, _options: argparse.Namespace) -> None:
-    from training.verifier.prepare import prepare  # noqa: PLC0415 - a step loads only what it needs
+    # A step loads only what it needs.
+    from training.verifier.prepare import prepare, report  # noqa: PLC0415
 
-    summary = prepare(config)
-    print(json.dumps({key: summary[key] for key in ("pictures", "people")}))
-    print(f"{len(summary['duplicates'])} people found under two names")
+    print(report(prepare(config)))
 
 
 def _inspect(config: Config, _options: argparse.Namespace) -> None:
