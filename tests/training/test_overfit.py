@@ -19,7 +19,6 @@ SETTINGS = TrainSettings(
     margin_weight=1.0,
     margin=0.1,
     margin_scale=16.0,
-    bfloat16=False,
 )
 
 

@@ -30,7 +30,7 @@ def run(tmp_path_factory, draw_face):
         "runs": str(root / "runs"),
         "prepare": {"sources": ["made.parquet"]},
         "model": {"options": {"width": 0.25, "embedding": 32, "batch_norm": True}},
-        "train": {"batch_size": 8, "min_pictures": 1, "bfloat16": False, "margin_weight": 1.0},
+        "train": {"batch_size": 8, "min_pictures": 1, "margin_weight": 1.0},
         "evaluate": {"bootstrap": 5},
         "search": {
             "steps": 2,

@@ -1,7 +1,7 @@
 """Exponential moving average of a network's weights (Tarvainen and Valpola 2017)."""
 
 import copy
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -30,3 +30,12 @@ class Average(Generic[Network]):
                 mean.lerp_(value, 1.0 - decay)
             else:
                 mean.copy_(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` needs to go on from here."""
+        return {"network": self.network.state_dict(), "updates": self._updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state of the same network."""
+        self.network.load_state_dict(state["network"])
+        self._updates = int(state["updates"])

@@ -1,9 +1,12 @@
 """A run's folder: its settings, the revision of the code, and its figures."""
 
 import csv
+import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +17,7 @@ import yaml
 from training.common.paths import ROOT
 from training.common.settings import RunSettings
 
+DONE = "done.json"
 PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "ncnn", "pnnx", "pillow")
 
 
@@ -36,7 +40,9 @@ def open_run(config: RunSettings, step: str) -> Path:
     """Make the run's folder and note there what `step` ran with; return the folder."""
     folder = config.run_dir
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), sort_keys=False))
+    settings = config.to_dict()
+    del settings["again"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     log = folder / "steps.json"
     steps = json.loads(log.read_text()) if log.is_file() else []
     steps.append(
@@ -50,6 +56,86 @@ def open_run(config: RunSettings, step: str) -> Path:
     )
     log.write_text(json.dumps(steps, indent=1) + "\n")
     return folder
+
+
+def fingerprint(
+    config: RunSettings,
+    keys: Sequence[str],
+    inputs: Iterable[Path] = (),
+    *,
+    but: Sequence[str] = (),
+    options: Any = None,
+) -> str:
+    """Return a digest of what a step's result rests on: settings and the bytes of files.
+
+    `keys` and `but` are dotted keys of settings or of whole sections; those of `but` do not count.
+    `options` are plain values beside the settings. A file that is not there counts as such.
+    Raises KeyError for a key that does not exist.
+    """
+    content = config.to_dict()
+    for key in but:
+        *parents, last = key.split(".")
+        section = content
+        for parent in parents:
+            section = section[parent]
+        del section[last]
+    chosen = {"options": options}
+    for key in keys:
+        chosen[key] = content
+        for part in key.split("."):
+            chosen[key] = chosen[key][part]
+    digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode())
+    for path in inputs:
+        digest.update(b"absent")
+        if Path(path).is_file():
+            with Path(path).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Work:
+    """A step that is to be done: the run's folder, the step's name and its fingerprint."""
+
+    folder: Path
+    step: str
+    digest: str
+
+    def finish(self, *outputs: str | Path) -> None:
+        """Note that the step is done and left these files (names in the folder, or paths)."""
+        done = _done(self.folder)
+        done[self.step] = {"digest": self.digest, "outputs": [str(name) for name in outputs]}
+        write_json(self.folder / DONE, done)
+
+
+def begin(
+    config: RunSettings,
+    step: str,
+    keys: Sequence[str],
+    inputs: Iterable[Path] = (),
+    *,
+    but: Sequence[str] = (),
+    options: Any = None,
+) -> Work | None:
+    """Open the run for a step, unless its folder holds the step's result already.
+
+    Returns None, and says so, where the step was finished with the same `fingerprint` and what it
+    left is still there. `again` in the settings does it anew.
+    """
+    digest = fingerprint(config, keys, inputs, but=but, options=options)
+    work = Work(config.run_dir, step, digest)
+    found = _done(work.folder).get(step, {})
+    there = all((work.folder / name).exists() for name in found.get("outputs", ()))
+    if found.get("digest") == work.digest and there and not config.again:
+        print(f"{step}: nothing to do, {work.folder} holds the result (--again does it anew)")
+        return None
+    open_run(config, step)
+    return work
+
+
+def _done(folder: Path) -> dict[str, Any]:
+    path = folder / DONE
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def write_json(path: Path, content: Any) -> None:

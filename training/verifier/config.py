@@ -1,10 +1,11 @@
-"""A run's settings: one YAML file, optionally on top of a `base`, checked against these types."""
+"""The verifier's settings; the sections are those of the YAML file."""
 
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
-import yaml
+from training.common import settings
+from training.common.settings import RunSettings
 
 
 @dataclass
@@ -69,7 +70,16 @@ class TrainSettings:
     validate_every: int = 500
     # People of the validation side looked at while training (0: all of them).
     validate_people: int = 400
-    bfloat16: bool = True
+    # auto: bfloat16 on a GPU, float32 on a CPU. Or float32, bfloat16, float16 (GPU only).
+    precision: str = "auto"
+    # auto: the GPU, or the CPU where there is none. Or cpu, cuda, cuda:1.
+    device: str = "auto"
+    # torch.compile; needs a C++ compiler. Half as fast again on a CPU.
+    compile: bool = False
+    # Processes that decode and degrade pictures beside the training; 0: it does so itself.
+    workers: int = 0
+    # A training that was cut off goes on from the last of these steps.
+    save_every: int = 100
     threads: int = 1
 
 
@@ -203,14 +213,10 @@ class SearchSettings:
 
 
 @dataclass
-class Config:
+class Config(RunSettings):
     """All settings of one run; the sections are those of the YAML file."""
 
-    name: str
-    data: str = "."
-    teachers: str = "."
     prepared: str = "runs/prepared"
-    runs: str = "runs"
     model: ModelSettings = field(default_factory=ModelSettings)
     prepare: PrepareSettings = field(default_factory=PrepareSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
@@ -222,80 +228,16 @@ class Config:
     search: SearchSettings = field(default_factory=SearchSettings)
 
     @property
-    def run_dir(self) -> Path:
-        """Folder of this run, under `runs`."""
-        return Path(self.runs) / self.name
-
-    @property
     def prepared_dir(self) -> Path:
         """Folder that `prepare` writes and the other steps read."""
         return Path(self.prepared)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for YAML or JSON."""
-        return asdict(self)
-
 
 def load(path: Path, overrides: list[str] | None = None) -> Config:
-    """Read a YAML config, its `base` (relative to it) first, then `section.key=value` overrides.
-
-    Raises ValueError for a key that does not exist or a value of the wrong type.
-    """
-    values = _read(Path(path))
-    for override in overrides or []:
-        key, separator, text = override.partition("=")
-        if not separator:
-            raise ValueError(f"{override!r} is not section.key=value")
-        section = values
-        *parents, last = key.split(".")
-        for parent in parents:
-            section = section.setdefault(parent, {})
-        section[last] = yaml.safe_load(text)
-    values.setdefault("name", Path(path).stem)
-    return from_dict(values)
+    """Read a verifier's config as `settings.load` does."""
+    return settings.load(Config, path, overrides)
 
 
 def from_dict(values: dict[str, Any]) -> Config:
-    """Build a config of plain values, checked; ValueError as for `load`."""
-    return _build(Config, values, "")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    base = values.pop("base", None)
-    return _merge(_read(path.parent / base), values) if base else values
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _build(kind: type, values: dict[str, Any], where: str) -> Any:
-    hints = get_type_hints(kind)
-    known = {entry.name: entry for entry in fields(kind)}
-    arguments: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in known:
-            raise ValueError(f"unknown setting {where}{key}; known here: {sorted(known)}")
-        hint = hints[key]
-        if is_dataclass(hint):
-            arguments[key] = _build(hint, value or {}, f"{where}{key}.")
-            continue
-        wanted = getattr(hint, "__origin__", hint)
-        if wanted is float and isinstance(value, int | str):
-            value = float(value)  # noqa: PLW2901 - YAML reads 1e-4 as text
-        if not isinstance(value, wanted):
-            raise ValueError(f"{where}{key} must be {hint}, not {value!r}")  # noqa: TRY004 - bad input
-        arguments[key] = value
-    missing = [
-        name
-        for name, entry in known.items()
-        if name not in arguments and entry.default is MISSING and entry.default_factory is MISSING
-    ]
-    if missing:
-        raise ValueError(f"settings missing: {[where + name for name in missing]}")
-    return kind(**arguments)
+    """Build a config of plain values, checked; ValueError as for `settings.build`."""
+    return settings.build(Config, values)

@@ -43,13 +43,14 @@ def load(path: Path) -> Verifier:
 
 def embed(verifier: Verifier, crops: np.ndarray, batch: int = 64) -> np.ndarray:
     """Embed uint8 [N, 112, 112, 3] as float32 [N, D] of unit length, in evaluation mode."""
-    training = verifier.training
+    training, device = verifier.training, next(verifier.parameters()).device
     verifier.eval().to(memory_format=torch.channels_last)
     parts = []
     with torch.inference_mode():
         for start in range(0, len(crops), batch):
             image = torch.from_numpy(crops[start : start + batch].astype(np.float32))
             # Channels-last memory is what the crops already are; oneDNN is fastest with it.
-            parts.append(verifier(image.permute(0, 3, 1, 2)).numpy())
+            image = image.to(device, non_blocking=True).permute(0, 3, 1, 2)
+            parts.append(verifier(image).float().cpu().numpy())
     verifier.train(training)
     return np.concatenate(parts)

@@ -5,30 +5,46 @@ apart. With shuffled labels it may fall too, but held-out pictures must stay at 
 not, labels would be leaking into the pictures.
 """
 
-from dataclasses import dataclass, replace as changed
+import time
+from dataclasses import asdict, dataclass, replace as changed
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from tqdm import trange
 
 from training.common.pictures import decode_centres
-from training.common.runs import open_run, write_json
+from training.common.runs import begin, write_json
 from training.common.split import TRAIN
 from training.verifier import model
 from training.verifier.backbones import Verifier, build_backbone
 from training.verifier.config import Config, TrainSettings
 from training.verifier.dataset import TrainingSet
+from training.verifier.loader import batches
 from training.verifier.prepare import TABLE
-from training.verifier.train import Trainer
+from training.verifier.train import Trainer, learning_rate
+
+# Pictures of each person, every third of them held out.
+PICTURES = 24
+# A small network and no degraded pictures: a few minutes on one core.
+WIDTH = 0.5
+STEPS = 60
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Mean loss of the last steps, and the share of held-out pictures given to their person."""
+    """What memorising came to.
+
+    `loss` is the mean of the last ten steps, `accuracy` the share of held-out pictures given to
+    their person, `chance` what guessing would come to.
+    """
 
     loss: float
     accuracy: float
     chance: float
+    held_out: int
+    steps: int
+    seconds: float
 
 
 def memorise(
@@ -40,26 +56,27 @@ def memorise(
     *,
     shuffled: bool = False,
 ) -> Outcome:
-    """Train on the pictures not `held_out` (bool [N]) with a margin loss, clean views only.
+    """Train on the pictures not `held_out` (bool [N]) with a margin loss.
 
     `images` are stored crops, `person` int [N] from 0. With `shuffled` the training labels are
     permuted; held-out pictures keep theirs.
     """
-    rng = np.random.default_rng(settings.seed)
+    begun = time.monotonic()
     torch.manual_seed(settings.seed)
     rows = np.nonzero(~held_out)[0]
     labels = person[rows]
     if shuffled:
-        labels = rng.permutation(labels)
+        labels = np.random.default_rng(settings.seed).permutation(labels)
     data = TrainingSet([images[row] for row in rows], None, labels)
     people = int(person.max()) + 1
     trainer = Trainer(verifier, people, settings)
+    shown = batches(data, settings)
     losses = []
-    batches = data.batches(settings.batch_size, 1.0, rng)
-    for step in range(settings.steps):
-        # A constant rate after the warm-up: there is no schedule to finish here.
-        warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
-        losses.append(trainer.step(next(batches), settings.learning_rate * warm))
+    bar = trange(settings.steps, desc="shuffled labels" if shuffled else "true labels")
+    for step in bar:
+        rate = learning_rate(settings, step, step / settings.steps)
+        losses.append(trainer.step(next(shown), rate))
+        bar.set_postfix(loss=f"{losses[-1]:.3f}")
     known = model.embed(verifier, decode_centres(data.images))
     centres = np.stack([known[labels == number].mean(axis=0) for number in range(people)])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
@@ -69,28 +86,41 @@ def memorise(
         loss=float(np.mean(losses[-10:])),
         accuracy=float((guess == person[held_out]).mean()),
         chance=1.0 / people,
+        held_out=len(guess),
+        steps=settings.steps,
+        seconds=round(time.monotonic() - begun, 1),
     )
 
 
-def overfit(config: Config, *, people: int = 8, pictures: int = 24) -> dict[str, Outcome]:
-    """Memorise the training people with most pictures, from random weights, twice."""
-    folder = open_run(config, "overfit")
+def overfit(config: Config, *, people: int = 8) -> dict[str, Outcome] | None:
+    """Memorise the training people with most pictures, from random weights, twice.
+
+    Leaves overfit.json in the run's folder; returns None where it is there already.
+    """
+    keys = ("model.backbone", "model.options", "train.seed")
+    work = begin(config, "overfit", keys, [config.prepared_dir / TABLE], options=people)
+    if work is None:
+        return None
     settings = changed(
-        config.train, margin_weight=1.0, distillation_weight=0.0, batch_size=32, steps=120,
-        learning_rate=2e-3, warmup_steps=10, bfloat16=False,
-    )  # fmt: skip
-    torch.set_num_threads(settings.threads)
-    table = pq.read_table(config.prepared_dir / TABLE, filters=[("side", "=", TRAIN)])
-    names = np.array(table["person"].to_pylist())
-    found, counts = np.unique(names, return_counts=True)
-    chosen = found[np.argsort(-counts, kind="stable")[:people]]
-    rows = np.concatenate([np.nonzero(names == name)[0][:pictures] for name in chosen])
-    person = np.concatenate(
-        [np.full(min(pictures, int((names == name).sum())), k) for k, name in enumerate(chosen)]
+        config.train,
+        distillation_weight=0.0,
+        margin_weight=1.0,
+        margin=0.1,
+        margin_scale=16.0,
+        clean_share=1.0,
+        batch_size=40,
+        steps=STEPS,
+        learning_rate=3e-3,
+        warmup_steps=10,
+        weight_decay=0.0,
+        precision="float32",
+        compile=False,
+        workers=0,
     )
-    images = table["image"].take(rows).to_pylist()
-    held_out = np.arange(len(rows)) % 3 == 0
-    options = {**config.model.options, "batch_norm": True}
+    torch.set_num_threads(settings.threads)
+    images, person = _most_pictured(config, people)
+    held_out = np.arange(len(images)) % 3 == 0
+    options = {**config.model.options, "width": WIDTH, "batch_norm": True}
     outcomes = {}
     for name, shuffled in (("true labels", False), ("shuffled labels", True)):
         torch.manual_seed(settings.seed)
@@ -98,5 +128,19 @@ def overfit(config: Config, *, people: int = 8, pictures: int = 24) -> dict[str,
         outcome = memorise(verifier, images, person, held_out, settings, shuffled=shuffled)
         outcomes[name] = outcome
         print(name, outcome, flush=True)
-    write_json(folder / "overfit.json", {name: vars(value) for name, value in outcomes.items()})
+    write_json(
+        work.folder / "overfit.json", {name: asdict(value) for name, value in outcomes.items()}
+    )
+    work.finish("overfit.json")
     return outcomes
+
+
+def _most_pictured(config: Config, people: int) -> tuple[list[bytes], np.ndarray]:
+    """Return stored crops of the training people with most pictures, and whose they are."""
+    table = pq.read_table(config.prepared_dir / TABLE, filters=[("side", "=", TRAIN)])
+    names = np.array(table["person"].to_pylist())
+    found, counts = np.unique(names, return_counts=True)
+    chosen = found[np.argsort(-counts, kind="stable")[:people]]
+    rows = [np.nonzero(names == name)[0][:PICTURES] for name in chosen]
+    person = np.repeat(np.arange(len(chosen)), [len(own) for own in rows])
+    return table["image"].take(np.concatenate(rows)).to_pylist(), person

@@ -1,22 +1,36 @@
-"""Step `train`: distil the teacher's view of clean pictures into views by night."""
+"""Step `train`: distil the teacher's view of clean pictures into views by night.
+
+A training that was cut off goes on with the same command. `torchrun` trains in several processes,
+on one machine or more (see training.common.parallel).
+"""
 
 import copy
+import json
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import distributed
 from tqdm import tqdm
 
+from training.common import parallel
 from training.common.average import Average
-from training.common.runs import append_csv, open_run, write_json
+from training.common.log import CURVES, Log, Tables
+from training.common.parallel import Team
+from training.common.runs import Work, begin, write_json
 from training.verifier import gallery, metrics, model
 from training.verifier.augment import in_condition
 from training.verifier.backbones import Verifier
 from training.verifier.config import Config, TrainSettings
 from training.verifier.dataset import Batch, load_training_set
+from training.verifier.loader import batches
 from training.verifier.losses import ArcFace, distillation_loss
+from training.verifier.prepare import TABLE, TEACHER
 
 # The satisficing metric of a lock: nobody else gets in more often than this.
 WANTED_FAR = 1e-4
@@ -24,24 +38,45 @@ WANTED_FAR = 1e-4
 CLOSE = 0.005
 BEST = "best.pt"
 LAST = "last.pt"
+# All that a training needs to go on; it goes when the training is done.
+STATE = "state.pt"
+FIGURES = "train.json"
+# Settings that change how fast a training is, not what it learns.
+SPEED = tuple(f"train.{name}" for name in ("threads", "workers", "device", "save_every"))
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @torch.no_grad()
 def blend(start: Verifier, trained: Verifier, share: float) -> Verifier:
     """Return the network `share` (0..1) of the way from `start`'s weights to `trained`'s."""
     mixed = copy.deepcopy(trained)
+    start = copy.deepcopy(start).to(next(trained.parameters()).device)
     for value, first in zip(mixed.state_dict().values(), start.state_dict().values(), strict=True):
         if value.dtype.is_floating_point:
             value.copy_(torch.lerp(first, value, share))
     return mixed
 
 
+def precision_of(settings: TrainSettings, device: torch.device) -> torch.dtype:
+    """Return the type that layers compute in; ValueError for one that the device has not."""
+    name = settings.precision
+    if name == "auto":
+        name = "bfloat16" if device.type == "cuda" else "float32"
+    if name not in PRECISIONS or (name == "float16" and device.type != "cuda"):
+        raise ValueError(f"train.precision {name!r} cannot be had on {device.type}")
+    return PRECISIONS[name]
+
+
 class Trainer:
     """One optimiser step at a time; who calls decides on schedule, validation and the end."""
 
-    def __init__(self, verifier: Verifier, people: int, settings: TrainSettings) -> None:
+    def __init__(
+        self, verifier: Verifier, people: int, settings: TrainSettings, team: Team | None = None
+    ) -> None:
         self.settings = settings
-        self.verifier = verifier.to(memory_format=torch.channels_last).train()
+        self.team = team or Team()
+        self.precision = precision_of(settings, self.team.device)
+        self.verifier = verifier.to(self.team.device, memory_format=torch.channels_last).train()
         self.average = Average(verifier, settings.ema_decay)
         parameters = list(verifier.parameters())
         self.margin = None
@@ -51,36 +86,70 @@ class Trainer:
                 verifier.backbone.embedding_size,
                 margin=settings.margin,
                 scale=settings.margin_scale,
-            )
+            ).to(self.team.device)
             parameters += list(self.margin.parameters())
         self.optimizer = torch.optim.AdamW(
             parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        # Keeps small gradients from vanishing in float16; elsewhere it does nothing.
+        self.scaler = torch.amp.GradScaler(
+            self.team.device.type, enabled=self.precision == torch.float16
+        )
+        if settings.compile:
+            self.verifier.compile()
+        self._embed = self.team.wrap(self.verifier)
+        # A batch without known people leaves the centres out.
+        self._margin = self.margin and self.team.wrap(self.margin, unused=True)
 
     def step(self, batch: Batch, learning_rate: float) -> float:
-        """Train on one batch; return its loss. Raises FloatingPointError where it is not finite."""
+        """Train on one batch; return its loss. Raises FloatingPointError where it is not finite.
+
+        In a team each process brings its own batch and sees its own loss.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        image = batch.image.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
-            embedding = self.verifier(image)
+        device = self.team.device
+        image = batch.image.to(device, non_blocking=True, memory_format=torch.channels_last)
+        with torch.autocast(device.type, self.precision, self.precision != torch.float32):
+            embedding = self._embed(image)
         embedding = embedding.float()
         loss = embedding.sum() * 0.0
         if batch.target is not None and self.settings.distillation_weight:
             loss = loss + self.settings.distillation_weight * distillation_loss(
-                embedding, batch.target
+                embedding, batch.target.to(device, non_blocking=True)
             )
-        if self.margin is not None:
-            loss = loss + self.settings.margin_weight * self.margin(embedding, batch.person)
+        if self._margin is not None:
+            person = batch.person.to(device, non_blocking=True)
+            loss = loss + self.settings.margin_weight * self._margin(embedding, person)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss is {value}")
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.verifier.parameters(), 5.0)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.average.update(self.verifier)
         return value
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` needs to go on as if nothing had happened."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the state of a trainer with the same settings."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {
+            "verifier": self.verifier,
+            "average": self.average,
+            "optimizer": self.optimizer,
+            "scaler": self.scaler,
+        }
+        return parts | ({"margin": self.margin} if self.margin is not None else {})
 
 
 def learning_rate(settings: TrainSettings, step: int, progress: float) -> float:
@@ -169,49 +238,196 @@ class Trained:
     last: Standing
 
 
-def train(config: Config, validator: Validator | None = None) -> Trained:
-    """Train as the config says; leave best.pt, metrics.csv and validation.csv in the run folder.
+Watch = Callable[[int, Standing], None]
+"""Told the step and the standing at every validation; may raise, which ends the training."""
 
-    A `validator` that has already measured the same start is not asked to do so again.
+
+def train(
+    config: Config, validator: Validator | None = None, *, watch: Watch | None = None
+) -> Trained:
+    """Train as the config says; leave best.pt, last.pt, train.json, tables and curves in the run.
+
+    What was cut off goes on; what is done is not done again. A `validator` that has already
+    measured the same start is not asked to do so again.
+
+    Raises ValueError where the run's folder holds a training with other settings or pictures.
     """
-    settings = config.train
-    torch.set_num_threads(settings.threads)
-    folder = open_run(config, "train")
-    for name in ("metrics.csv", "validation.csv"):
-        (folder / name).unlink(missing_ok=True)
-    data = load_training_set(config)
-    if data.target is None and not settings.margin_weight:
-        raise ValueError("nothing to learn from: no teacher embeddings and no margin loss")
-    validator = validator or Validator(config)
-    start_weights = model.build(config)
-    trainer = Trainer(copy.deepcopy(start_weights), data.people, settings)
-    trained = trainer.average.network
-    best = last = validator.start or _consider(config, validator, trained, 0, None)[0]
-    rng = np.random.default_rng(settings.seed)
-    batches = data.batches(settings.batch_size, settings.clean_share, rng)
-    spent, step = 0.0, 0
-    bar = tqdm(desc="train", total=settings.steps or None, mininterval=30)
-    while (progress := _progress(settings, step, spent)) < 1.0:
-        start = time.monotonic()
-        rate = learning_rate(settings, step, progress)
-        loss = trainer.step(next(batches), rate)
-        spent += time.monotonic() - start
-        step += 1
-        bar.update()
-        if step % 20 == 0:
-            row = {"step": step, "seconds": round(spent, 1), "rate": rate, "loss": round(loss, 5)}
-            append_csv(folder / "metrics.csv", row)
-        if step % settings.validate_every == 0:
-            last, best = _consider(config, validator, trained, step, best)
-    bar.close()
-    model.save(folder / LAST, trained, config, step=step)
-    if step % settings.validate_every:
-        last, best = _consider(config, validator, trained, step, best)
-    for share in settings.blends:
-        mixed = blend(start_weights, trained, share)
-        _, best = _consider(config, validator, mixed, step, best, share=share)
-    write_json(folder / "train.json", {"steps": step, "seconds": spent, **best.figures})
-    return Trained(best, last)
+    torch.set_num_threads(config.train.threads)
+    with parallel.team(config.train.device) as team:
+        work = team.from_first(lambda: _begin(config))
+        if work is None:
+            return team.from_first(lambda: _read_figures(config.run_dir / FIGURES))
+        return _Training(config, team, work, validator, watch).run()
+
+
+def _begin(config: Config) -> Work | None:
+    """Open the run, or return None where it is done."""
+    inputs = [config.prepared_dir / TABLE, config.prepared_dir / TEACHER]
+    if config.model.warm_start:
+        inputs.append(Path(config.teachers) / config.model.warm_start)
+    keys = ("model", "train", "evaluate.bootstrap", "evaluate.seed")
+    folder = config.run_dir
+    if config.again:
+        (folder / STATE).unlink(missing_ok=True)
+    work = begin(config, "train", keys, inputs, but=SPEED)
+    if work is not None and (folder / STATE).is_file():
+        begun = torch.load(folder / STATE, map_location="cpu", weights_only=True)["digest"]
+        if begun != work.digest:
+            raise ValueError(
+                f"{folder} holds a training with other settings or pictures that was cut off: "
+                "name another run, or begin anew with --again"
+            )
+    return work
+
+
+class _Training:
+    """One training from its first step, or from where it was cut off, to its end."""
+
+    def __init__(
+        self,
+        config: Config,
+        team: Team,
+        work: Work,
+        validator: Validator | None,
+        watch: Watch | None,
+    ) -> None:
+        settings = config.train
+        self.config, self.team, self.work, self.watch = config, team, work, watch
+        data = load_training_set(config)
+        if data.target is None and not settings.margin_weight:
+            raise ValueError("nothing to learn from: no teacher embeddings and no margin loss")
+        self.validator = (validator or Validator(config)) if team.first else None
+        self.start = model.build(config)
+        self.trainer = Trainer(copy.deepcopy(self.start), data.people, settings, team)
+        self.step, self.seconds = 0, 0.0
+        self.best: Standing | None = None
+        self.last: Standing | None = None
+        tables = self._load()
+        self.log = Log(work.folder, tables, self.step) if team.first else None
+        self.batches = batches(data, settings, team, self.step)
+
+    def run(self) -> Trained:
+        """Take the steps that are left, validate, and write what the run leaves."""
+        settings, trained = self.config.train, self.trainer.average.network
+        if self.best is None:
+            self._validate(trained)
+        bar = tqdm(
+            desc="train",
+            total=settings.steps or None,
+            initial=self.step,
+            mininterval=5,
+            disable=not self.team.first,
+        )
+        while (progress := _progress(settings, self.step, self._spent())) < 1.0:
+            begun = time.monotonic()
+            rate = learning_rate(settings, self.step, progress)
+            loss = self.trainer.step(next(self.batches), rate)
+            self.seconds += time.monotonic() - begun
+            self.step += 1
+            bar.update()
+            self._note(rate, loss)
+        bar.close()
+        if self.step % settings.validate_every:
+            self._validate(trained)
+        for share in settings.blends:
+            self._validate(blend(self.start, trained, share), share)
+        found = Trained(self.best, self.last)  # type: ignore[arg-type] - the start was measured
+        if self.log:
+            model.save(self.work.folder / LAST, trained, self.config, step=self.step)
+            figures = {"steps": self.step, "seconds": self.seconds, **found.best.figures}
+            write_json(self.work.folder / FIGURES, figures | {"standing": asdict(found)})
+            self.log.close()
+            self.work.finish(BEST, LAST, FIGURES, CURVES)
+            (self.work.folder / STATE).unlink(missing_ok=True)
+        return found
+
+    def _note(self, rate: float, loss: float) -> None:
+        """Write down, validate and save what is due after this step."""
+        settings = self.config.train
+        if self.log and self.step % 20 == 0:
+            row = {"step": self.step, "seconds": round(self.seconds, 1), "rate": rate}
+            self.log.add("metrics", row | {"loss": round(loss, 5)})
+        due = self.step % settings.validate_every == 0
+        if due:
+            self._validate(self.trainer.average.network)
+        if self.log and (due or self.step % settings.save_every == 0):
+            self._save()
+
+    def _spent(self) -> float:
+        """Seconds of training; every process must stop at the same step, so the first's count."""
+        if self.team.size > 1 and self.config.train.minutes:
+            seconds = torch.tensor(self.seconds, device=self.team.device)
+            distributed.broadcast(seconds, 0)
+            return float(seconds)
+        return self.seconds
+
+    def _validate(self, verifier: Verifier, share: float = 1.0) -> None:
+        """Measure a network on the first process and keep it if it is the best so far."""
+
+        def measure() -> tuple[Standing, Standing]:
+            # The start is known where a validator or a state brought its standing along.
+            known = self.validator.start if self.step == 0 else None
+            standing = known or self.validator(verifier)
+            row = {"step": self.step, "share": share, "satisfied": standing.satisfied}
+            row |= {name: round(value, 5) for name, value in standing.figures.items()}
+            self.log.add("validation", row, board=share == 1.0)
+            print(row, flush=True)
+            # Of two that are equally good, the one nearer to the start is the safer.
+            if not standing.better_than(self.best, CLOSE if share < 1.0 else 0.0):
+                return standing, self.best
+            model.save(self.work.folder / BEST, verifier, self.config, step=self.step, share=share)
+            return standing, standing
+
+        standing, self.best = self.team.from_first(measure)
+        if share == 1.0:
+            self.last = standing
+            if self.watch and self.step:
+                self.watch(self.step, standing)
+
+    def _save(self) -> None:
+        """Write the state in one step: a training cut off meanwhile has the one before."""
+        partial = self.work.folder / (STATE + ".partial")
+        torch.save(
+            {
+                "digest": self.work.digest,
+                "step": self.step,
+                "seconds": self.seconds,
+                "trainer": self.trainer.state_dict(),
+                "random": torch.get_rng_state(),
+                "best": asdict(self.best),
+                "last": asdict(self.last),
+                "start": asdict(self.validator.start),
+                "tables": self.log.tables,
+            },
+            partial,
+        )
+        partial.replace(self.work.folder / STATE)
+
+    def _load(self) -> Tables:
+        """Go on from the state that the first process has, if any; return its tables."""
+        path = self.work.folder / STATE
+
+        def read() -> dict[str, Any] | None:
+            if not path.is_file():
+                return None
+            return torch.load(path, map_location="cpu", weights_only=True)
+
+        state = self.team.from_first(read)
+        if state is None:
+            return {}
+        self.trainer.load_state_dict(state["trainer"])
+        torch.set_rng_state(state["random"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.best, self.last = Standing(**state["best"]), Standing(**state["last"])
+        if self.validator:
+            self.validator.start = Standing(**state["start"])
+            print(f"train: goes on from step {self.step}", flush=True)
+        return state["tables"]
+
+
+def _read_figures(path: Path) -> Trained:
+    standing = json.loads(path.read_text())["standing"]
+    return Trained(Standing(**standing["best"]), Standing(**standing["last"]))
 
 
 def _progress(settings: TrainSettings, step: int, seconds: float) -> float:
@@ -220,25 +436,3 @@ def _progress(settings: TrainSettings, step: int, seconds: float) -> float:
     if not limits:
         raise ValueError("train.steps and train.minutes are both 0: training would never end")
     return max(limits)
-
-
-def _consider(
-    config: Config,
-    validator: Validator,
-    verifier: Verifier,
-    step: int,
-    best: Standing | None,
-    *,
-    share: float = 1.0,
-) -> tuple[Standing, Standing]:
-    """Measure a network and keep it if it is the best so far; return its standing and the best."""
-    standing = validator(verifier)
-    row = {"step": step, "share": share, "satisfied": standing.satisfied}
-    row |= {name: round(value, 5) for name, value in standing.figures.items()}
-    append_csv(config.run_dir / "validation.csv", row)
-    print(row, flush=True)
-    # Of two that are equally good, the one nearer to the start is the safer.
-    if not standing.better_than(best, CLOSE if share < 1.0 else 0.0):
-        return standing, best
-    model.save(config.run_dir / BEST, verifier, config, step=step, share=share)
-    return standing, standing
