@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from training.verifier import calibrate, gallery, metrics
+from training.verifier import gallery, metrics, table as tables, tails
 from training.verifier.config import CalibrateSettings
 
 RNG = np.random.default_rng(4)
@@ -97,7 +97,7 @@ def test_a_pareto_tail_is_found_again():
     uniform = rng.random(20_000)
     scores = start + scale / shape * (uniform**-shape - 1.0)
     ordered = np.sort(np.append(scores, start))[::-1]
-    tail = calibrate.fit_tail(ordered, np.ones(len(ordered)), 0.01)
+    tail = tails.fit_tail(ordered, np.ones(len(ordered)), 0.01)
     assert tail.shape == pytest.approx(shape, abs=0.03)
     assert tail.scale == pytest.approx(scale, rel=0.05)
     wanted = start + scale / shape * (1e-3**-shape - 1.0)
@@ -114,10 +114,10 @@ def table(trials):
     templates, owners = gallery.templates(embeddings[enrolled], person[enrolled])
     other = metrics.collect(templates, owners, embeddings[~enrolled], person[~enrolled])
     domains = [
-        calibrate.domain("one", trials, settings, draws),
-        calibrate.domain("other", other, settings, draws),
+        tables.domain("one", trials, settings, draws),
+        tables.domain("other", other, settings, draws),
     ]
-    return calibrate.make_table(domains, trials, settings), domains, settings
+    return tables.make_table(domains, trials, settings), domains, settings
 
 
 def test_thresholds_rise_as_the_rate_falls(table):
@@ -150,13 +150,13 @@ def test_rows_are_measured_first_and_fitted_after(table):
     assert flags == sorted(flags, reverse=True)
     for row in (row for row in rows if row["measured"]):
         worst = next(one for one in domains if one.name == row["worst"])
-        found = calibrate.people_pairs(worst.trials, row["threshold"] - 1e-4)
+        found = tables.people_pairs(worst.trials, row["threshold"] - 1e-4)
         assert found >= settings.min_people_pairs
 
 
 def test_confidence_is_a_probability_at_even_odds():
     genuine, impostor = RNG.normal(0.6, 0.1, 4000), RNG.normal(0.1, 0.1, 4000)
-    slope, offset = calibrate.fit_confidence(genuine, impostor)
+    slope, offset = tables.fit_confidence(genuine, impostor)
     # Two normal distributions of one spread: the log odds are linear, zero half way.
     assert slope == pytest.approx(50.0, rel=0.15)
     assert -offset / slope == pytest.approx(0.35, abs=0.02)

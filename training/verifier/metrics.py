@@ -93,13 +93,10 @@ def collect_scores(
     enrolled_index, probe_index = np.nonzero(same)
     genuine = scores[enrolled_index, probe_index]
     scores[same] = -2.0
-    beaten = np.array(
-        [
-            (scores[:, probe] > score).sum()
-            for probe, score in zip(probe_index, genuine, strict=True)
-        ],
-        int,
-    )
+    beaten = [
+        (scores[:, probe_index[start : start + 256]] > genuine[start : start + 256]).sum(axis=0)
+        for start in range(0, len(genuine), 256)
+    ]
     flat = scores.reshape(-1)
     impostors = flat.size - len(genuine)
     keep = max(1, min(impostors, max(200, int(tail_share * impostors))))
@@ -116,7 +113,7 @@ def collect_scores(
         probes=np.bincount(probe_person, minlength=people).astype(float),
         tail_picture=columns,
         genuine_picture=probe_index,
-        genuine_beaten=beaten,
+        genuine_beaten=np.concatenate(beaten) if beaten else np.zeros(0, int),
     )
 
 
@@ -135,7 +132,9 @@ def _missed(others: np.ndarray, above: np.ndarray, size: int) -> np.ndarray:
     """Share of the galleries of `size` drawn from `others` people that hold none of `above`."""
     share = np.ones(np.broadcast(others, above).shape)
     for drawn in range(size):
-        share *= np.clip((others - above - drawn) / np.maximum(others - drawn, 1e-12), 0.0, 1.0)
+        # Where fewer people are left than the gallery takes, all of them are in it.
+        left = np.maximum(others - drawn, 1e-12)
+        share *= np.where(others > drawn, np.clip(1.0 - above / left, 0.0, 1.0), 1.0)
     return share
 
 

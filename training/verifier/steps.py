@@ -1,8 +1,9 @@
 """The verifier's steps."""
 
 import argparse
+from dataclasses import replace
 
-from training.common.steps import Option, Role, Step
+from training.common.steps import CARD, Option, Role, Step
 from training.verifier.config import Config
 
 
@@ -43,10 +44,13 @@ def _search(config: Config, _options: argparse.Namespace) -> None:
     search(config)
 
 
-def _calibrate(config: Config, _options: argparse.Namespace) -> None:
-    from training.verifier.calibrate import calibrate  # noqa: PLC0415
+def _calibrate(config: Config, options: argparse.Namespace) -> None:
+    from training.verifier.calibrate import calibrate, check  # noqa: PLC0415
 
-    calibrate(config)
+    if options.what == "table":
+        calibrate(config)
+    elif check(config):
+        raise SystemExit(1)
 
 
 def _export(config: Config, options: argparse.Namespace) -> None:
@@ -72,6 +76,17 @@ _WHAT = Option(
     "the run's best checkpoint, the network before training, or the bundle",
     default="checkpoint",
     choices=("checkpoint", "start", "bundle"),
+)
+_MEASURED = replace(
+    _WHAT,
+    help=f"{_WHAT.help}; parity: the bundle against the checkpoint",
+    choices=("checkpoint", "start", "bundle", "parity"),
+)
+_TABLE = Option(
+    "--what",
+    "write the table, or check by counting again what it promises",
+    default="table",
+    choices=("table", "check"),
 )
 _WEIGHTS = Option(
     "--what",
@@ -100,7 +115,7 @@ ROLE = Role(
             "evaluate",
             _evaluate,
             "TAR at fixed FAR on people never trained on, by condition",
-            (_WHAT,),
+            (_MEASURED,),
         ),
         Step(
             "errors",
@@ -109,7 +124,10 @@ ROLE = Role(
             (_WHAT,),
         ),
         Step("export", _export, "write the verifier into the bundle as ONNX and ncnn", (_WEIGHTS,)),
-        Step("calibrate", _calibrate, "measure the bundle and write its threshold table"),
+        Step(
+            "calibrate", _calibrate, "measure the bundle and write its threshold table", (_TABLE,)
+        ),
         Step("verify", _verify, "compare the bundle's files with the checkpoint and one another"),
+        CARD,
     ),
 )

@@ -1,0 +1,160 @@
+"""What the threshold table promises, kept on people whom calibration has not seen."""
+
+import numpy as np
+import pytest
+
+from training.verifier import calibrate, gallery, limits, metrics, table, tails
+from training.verifier.config import CalibrateSettings
+
+DIMENSIONS = 16
+
+
+def trials_of(people, seed, spread=0.7, tail_share=0.05):
+    """Four pictures each of made-up people, two of them enrolled; one distribution for all."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(people, 1, DIMENSIONS))
+    drawn = centres + spread * rng.normal(size=(people, 4, DIMENSIONS))
+    drawn = drawn.reshape(-1, DIMENSIONS).astype(np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    person = np.repeat(np.arange(people), 4)
+    enrolled = gallery.split_gallery(person)
+    templates, owners = gallery.templates(drawn[enrolled], person[enrolled])
+    return metrics.collect(
+        templates, owners, drawn[~enrolled], person[~enrolled], tail_share=tail_share
+    )
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """Enough other people of the same distribution to know the true rates."""
+    return trials_of(1500, 999, tail_share=0.02)
+
+
+def test_the_upper_bound_holds_on_fresh_people(fresh):
+    settings = CalibrateSettings(rates=[1e-2, 1e-3, 1e-4], tail_share=0.02)
+    kept, rows_seen = 0, 0
+    for seed in range(10):
+        trials = trials_of(150, seed)
+        draws = metrics.draw_people(trials.people, 80, seed)
+        one = table.domain("made", trials, settings, draws, (1, 5))
+        for size in (1, 5):
+            for row in table.make_table([one], trials, settings, size):
+                if not row["measured"]:
+                    continue
+                true = metrics.false_accept_rates(fresh, np.array([row["threshold"]]), size=size)[0]
+                kept += true <= row["fpr"]
+                rows_seen += 1
+    assert rows_seen >= 25
+    # Each is a 97.5 % bound; of independent ones fewer than 90 % would be a rare accident.
+    assert kept / rows_seen >= 0.9
+
+
+def test_the_fitted_rows_hold_on_fresh_people(fresh):
+    settings = CalibrateSettings(rates=[1e-2, 1e-5], tail_share=0.02)
+    kept = 0
+    for seed in range(8):
+        trials = trials_of(150, seed)
+        draws = metrics.draw_people(trials.people, 60, seed)
+        row = table.make_table([table.domain("made", trials, settings, draws)], trials, settings)[1]
+        assert not row["measured"]
+        kept += metrics.false_accept_rates(fresh, np.array([row["threshold"]]))[0] <= 1e-5
+    assert kept >= 7
+
+
+def test_a_gallery_never_takes_more_than_the_union_bound():
+    settings = CalibrateSettings(rates=[1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4], tail_share=0.02)
+    trials = trials_of(200, 3)
+    draws = metrics.draw_people(trials.people, 60, 3)
+    one = table.domain("made", trials, settings, draws, (1, 5, 20))
+    rows = table.make_table([one], trials, settings)
+    for size in (5, 20):
+        measured = calibrate.with_union(table.make_table([one], trials, settings, size), rows, size)
+        beside = [row for row in measured if row["measured"] and row["union_threshold"]]
+        assert beside
+        for row in beside:
+            assert row["threshold"] <= row["union_threshold"] + 1e-4
+            assert row["threshold"] > next(r for r in rows if r["fpr"] == row["fpr"])["threshold"]
+        assert measured[-1]["union_threshold"] is None
+
+
+def test_a_small_domain_is_watched_with_a_bound_that_is_never_nothing():
+    from training.verifier.config import from_dict
+
+    config = from_dict({"name": "made", "evaluate": {"bootstrap": 40}})
+    trials = trials_of(12, 1, tail_share=1.0)
+    rows = [
+        {"fpr": 1e-2, "threshold": 0.4, "fpr_high": 1e-2},
+        {"fpr": 1e-4, "threshold": 0.999, "fpr_high": 1e-4},
+    ]
+    found = table.watch(config, trials, rows)
+    assert found["pairs of people"] == 12 * 11
+    loose, strict = (found["fpr at threshold"][key] for key in ("1e-02", "1e-04"))
+    assert loose["fpr"] < loose["fpr_high"]
+    # None of 132 pairs: the one-sided 97.5 % bound.
+    assert strict["fpr"] == 0.0
+    assert strict["fpr_high"] == pytest.approx(1 - 0.025 ** (1 / 132))
+    worst = table.worst_cases(rows, {"lamps": found})
+    assert worst["1e-04"]["where"] == "lamps"
+    lines = calibrate.advice(rows, worst, {})
+    assert "lamps" in lines[0]
+
+
+def bins(*rates, people=50):
+    return [
+        {"low": 10.0 * k, "people": people, "fpr": {"low": rate, "value": rate, "high": rate}}
+        for k, rate in enumerate(rates)
+    ]
+
+
+def test_a_limit_is_fitted_where_the_promise_begins_to_hold():
+    assert limits.fitted_limit(bins(1e-2, 1e-3, 1e-5, 1e-5), 1e-4) == 20.0
+    assert limits.fitted_limit(bins(1e-5, 1e-3, 1e-5, 1e-4), 1e-4) == 20.0
+    assert limits.fitted_limit(bins(1e-5, 1e-5), 1e-4) == 0.0
+    assert limits.fitted_limit(bins(1e-5, 1e-3), 1e-4) is None
+    few = bins(1e-5, people=3) + bins(1e-5, 1e-5)[1:]
+    assert limits.fitted_limit(few, 1e-4) == 10.0
+
+
+def test_pictures_get_darker_blurrier_and_smaller(crops):
+    rng = np.random.default_rng(0)
+    dark = np.stack([limits.darken(crops[0], rng) for _ in range(30)])
+    assert dark.mean(axis=(1, 2, 3)).min() < 0.4 * crops[0].mean()
+    _, clear = gallery.qualities(crops[:1])
+    _, blurred = gallery.qualities(np.stack([limits.blur(crops[0], rng) for _ in range(30)]))
+    assert blurred.min() < 0.3 * clear[0]
+    shown, widths = limits.shrink(crops, np.full(12, 40.0), 75.0, rng)
+    assert shown.shape == crops.shape
+    assert widths.max() <= 40.0
+    assert widths.min() < 20.0
+
+
+def test_a_bin_takes_the_worse_of_two_ways_to_enrol():
+    trials_people = 8
+    rng = np.random.default_rng(2)
+    probes = rng.normal(size=(40, 4)).astype(np.float32)
+    probes /= np.linalg.norm(probes, axis=1, keepdims=True)
+    person = np.arange(40) % trials_people
+    far = np.tile(np.array([[0, 0, 0, 1.0]], np.float32), (trials_people, 1))
+    near = probes[:trials_people]
+    weights = metrics.draw_people(trials_people, 20, 0)
+    found = limits.bin_figures(
+        probes,
+        person,
+        {"clean": (far, np.arange(8)), "dark": (near, np.arange(8))},
+        0.5,
+        weights,
+    )
+    of = {name: (t @ probes.T >= 0.5) for name, t in (("clean", far), ("dark", near))}
+    other = np.arange(8)[:, None] != person
+    rates = {name: flag[other].mean() for name, flag in of.items()}
+    assert found["fpr"]["value"] == pytest.approx(max(rates.values()))
+    assert found["enrolled"] == max(rates, key=rates.get)
+    assert found["tar"] == pytest.approx(of["clean"][~other].mean())
+
+
+def test_the_tail_of_a_draw_follows_its_people():
+    trials = trials_of(150, 4)
+    plain = tails.tail_of(trials, np.ones(trials.people), 0.01)
+    assert plain.share == pytest.approx(0.01, rel=0.05)
+    counted = metrics.thresholds_at(trials, np.array([0.01]))[0]
+    assert plain.start == pytest.approx(counted, abs=1e-3)
