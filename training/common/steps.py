@@ -8,6 +8,9 @@ from typing import Any
 
 from training.common.settings import RunSettings
 
+MODELS = "custom_components/face_lock/models"
+REPORTS = "training/reports"
+
 
 @dataclass(frozen=True)
 class Option:
@@ -41,5 +44,22 @@ class Role:
     steps: tuple[Step, ...]
 
 
+def _card(config: RunSettings, options: argparse.Namespace) -> None:
+    from training.common.card import write_card  # noqa: PLC0415 - other steps do not need it
+
+    write_card(config, options.config, options.models, options.reports, options.checkpoint)
+
+
 CHECKPOINT = Option("--checkpoint", "instead of the run's own", type=Path)
 LIMIT = Option("--limit", "only so many pictures of each split", type=int)
+
+CARD = Step(
+    "card",
+    _card,
+    "keep the run's figures, and write the bundle's model card of all networks' kept figures",
+    (
+        Option("--models", "folder of the bundle", type=Path, default=Path(MODELS)),
+        Option("--reports", "folder of the kept figures", type=Path, default=Path(REPORTS)),
+        Option("--checkpoint", "whose evaluation, where there are several", default="last"),
+    ),
+)

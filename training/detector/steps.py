@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from training.common.runs import open_run
-from training.common.steps import CHECKPOINT, LIMIT, Option, Role, Step
+from training.common.steps import CARD, CHECKPOINT, LIMIT, Option, Role, Step
 from training.detector.settings import DetectorConfig
 
 
@@ -109,5 +109,6 @@ ROLE = Role(
             "write ONNX and ncnn files and the entry in models.json",
             (CHECKPOINT,),
         ),
+        CARD,
     ),
 )

@@ -6,7 +6,7 @@ import json
 import torch
 
 from training.common.runs import open_run
-from training.common.steps import Role, Step
+from training.common.steps import CARD, Role, Step
 from training.liveness.settings import LivenessConfig
 
 
@@ -53,5 +53,6 @@ ROLE = Role(
         Step("evaluate", _evaluate, "choose the threshold on validation, report on test"),
         Step("crossvalidate", _crossvalidate, "train and test three folds of the subjects"),
         Step("export", _export, "write ONNX and ncnn files into the run's folder"),
+        CARD,
     ),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from training.common.runs import open_run
-from training.common.steps import CHECKPOINT, LIMIT, Option, Role, Step
+from training.common.steps import CARD, CHECKPOINT, LIMIT, Option, Role, Step
 from training.presence.settings import PresenceConfig
 
 
@@ -70,5 +70,6 @@ ROLE = Role(
             (CHECKPOINT, LIMIT),
         ),
         Step("export", _export, "write ONNX and ncnn files into the run's folder", (CHECKPOINT,)),
+        CARD,
     ),
 )

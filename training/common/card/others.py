@@ -1,0 +1,90 @@
+"""The parts of the card on the detector, the gate and liveness."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from training.common.card.figures import command, dig, percent, shown, table
+from training.common.card.report import Report
+from training.common.card.targets import detector_figures, evaluated_by
+
+_WIDTHS = ("16", "24", "40", "60")
+
+
+def detector(report: Report | None) -> Iterator[str]:
+    """Yield the Markdown of everything measured of the detector."""
+    found = detector_figures(report)
+    yield (
+        "Recall by least width of the face, false faces a picture, and the median landmark error"
+        " over the distance of the eyes, on pictures never trained on (test side), at the"
+        " threshold chosen on the validation side."
+    )
+    yield from _detector_table(found)
+    yield f"Reproduce: {evaluated_by(report)}."
+    yunet = dig(report, "figures", "evaluation-yunet_n_dynamic")
+    if yunet:
+        yield "YuNet's own weights, which it started from and whose labels it is measured with:"
+        yield from _detector_table(yunet)
+    rows = [
+        [azimuth, f"{one['found']} of {one['faces']}"]
+        for azimuth, one in (dig(report, "figures", "lamps") or {}).items()
+    ]
+    yield table(["real lamps, degrees to a side", "faces found"], rows)
+
+
+def _detector_table(found: Any) -> Iterator[str]:
+    test = dig(found, "test") or {}
+    sides = sorted({side for one in test.values() for side in _errors_of(one)})
+    rows = [
+        [
+            name,
+            *(percent(dig(one, "recall", width)) for width in _WIDTHS),
+            shown(one["false_per_picture"]),
+            *(percent(_errors_of(one).get(side)) for side in sides),
+        ]
+        for name, one in test.items()
+    ]
+    head = ["condition", *(f">= {width} px" for width in _WIDTHS), "false faces a picture"]
+    yield table([*head, *(f"landmarks against {side}" for side in sides)], rows)
+
+
+def _errors_of(condition: Any) -> dict[str, Any]:
+    errors = condition["landmark_error"]
+    return errors if isinstance(errors, dict) and "value" not in errors else {"labels": errors}
+
+
+def presence(report: Report | None) -> Iterator[str]:
+    """Yield the Markdown of everything measured of the gate."""
+    test = dig(report, "figures", "evaluation", "test") or {}
+    names = list(dict.fromkeys(name for one in test.values() for name in one))
+    rows = [
+        [condition, *(percent(one[name]) if name in one else "" for name in names)]
+        for condition, one in test.items()
+    ]
+    threshold = dig(report, "figures", "evaluation", "threshold")
+    yield (
+        "Views of pictures never trained on (test side), with 95 % intervals over pictures, at the"
+        f" threshold {shown(threshold)} chosen on the validation side."
+    )
+    yield table(["condition", *names], rows)
+    yield f"Reproduce: {command(report, 'evaluate')}."
+
+
+def liveness(report: Report | None) -> Iterator[str]:
+    """Yield the Markdown of everything measured of the liveness network."""
+    for name, step in (("crossvalidation", "crossvalidate"), ("evaluation", "evaluate")):
+        points = dig(report, "figures", name, "operating_points") or []
+        about = {
+            "crossvalidation": "Every subject tested once, by a network that never saw them",
+            "evaluation": "The network itself, on the test side's subjects",
+        }[name]
+        yield f"{about}; 95 % intervals over subjects. Reproduce: {command(report, step)}."
+        for error, of in (("apcer", "attacks taken for alive (APCER)"), ("bpcer", _DENIED)):
+            kinds = list(dict.fromkeys(kind for point in points for kind in point[error]))
+            rows = [
+                [kind, *(percent(dig(point, error, kind)) for point in points)] for kind in kinds
+            ]
+            targets = [f"at BPCER {point['bpcer_target']:g}" for point in points]
+            yield table([of, *targets], rows)
+
+
+_DENIED = "living faces denied (BPCER)"

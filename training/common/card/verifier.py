@@ -1,0 +1,240 @@
+"""The verifier's part of the card."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from training.common.card.figures import (
+    MISSING,
+    command,
+    dig,
+    percent,
+    shown,
+    small,
+    table,
+    value_of,
+)
+from training.common.card.report import Report
+from training.common.card.targets import BUNDLE, WORKING_RATE
+
+_RATES = ("1e-03", "1e-04", "1e-05")
+_SIDES = ("validation", "test")
+
+
+def measured(report: Report | None, entry: dict[str, Any], texts: dict[str, Any]) -> Iterator[str]:
+    """Yield the Markdown of everything measured of the verifier."""
+    figures = dig(report, "figures") or {}
+    start = dig(figures, "evaluate-start-validation", "conditions")
+    for side in _SIDES:
+        found = dig(figures, f"evaluate-bundle-{side}")
+        yield f"### People of the {side} side, by condition"
+        options = () if side == "validation" else ("--set", f"evaluate.side={side}")
+        yield f"TAR at a FAR, with 95 % intervals over people. {_by(report, *BUNDLE, *options)}"
+        yield _conditions(dig(found, "conditions"), start if side == "validation" else None)
+    found = dig(figures, "evaluate-bundle-validation")
+    yield from _operation(report, found)
+    yield from _fairness(report, found, texts)
+    yield from _thresholds(report, entry, dig(figures, "calibrate"))
+    yield from _errors(report, dig(figures, "errors-bundle/errors"))
+    yield from _files(report, figures)
+
+
+def _by(report: Report | None, *options: str, step: str = "evaluate") -> str:
+    made = command(report, step, *options)
+    return f"Reproduce: {made}." if made else ""
+
+
+def _conditions(conditions: Any, start: Any) -> str:
+    rows = []
+    for name, one in (conditions or {}).items():
+        counts = [str(one[key]) for key in ("people", "genuine", "impostors")]
+        tar = [_tar(one, rate) for rate in _RATES]
+        rows.append([name, *counts, percent(one["accuracy"]), *tar, _tar(dig(start, name))])
+    head = ["condition", "people", "genuine", "impostor", "accuracy"]
+    head += [f"TAR at {rate}" for rate in _RATES]
+    return table([*head, f"the teacher's at {WORKING_RATE}"], rows)
+
+
+def _tar(condition: Any, rate: str = WORKING_RATE) -> str:
+    if condition is not None and rate not in condition["tar"]:
+        return "too few trials"
+    return percent(dig(condition, "tar", rate))
+
+
+def _operation(report: Report | None, found: Any) -> Iterator[str]:
+    common = dig(found, "common")
+    yield "### Galleries and visits"
+    if common:
+        yield (
+            f"At the one threshold {common['threshold']:.3f}, which holds FAR {common['far']:g} in"
+            f" every simulated condition ({common['worst']} sets it). TPIR and FPIR: right and"
+            f" wrong people among a whole gallery. {_by(report, *BUNDLE)}"
+        )
+    rows = [
+        [
+            condition,
+            size,
+            percent(dig(one, "at_common", "tpir")),
+            small(dig(one, "at_common", "fpir")),
+        ]
+        for condition, sizes in (dig(found, "galleries") or {}).items()
+        for size, one in sizes.items()
+    ]
+    yield table(["condition of a gallery", "enrolled", "TPIR", "FPIR"], rows)
+    rows = [
+        [
+            condition,
+            size,
+            str(one["visits"]),
+            percent(one["tar"]),
+            small(one["wrong_person"]),
+            small(one["fpr"]),
+        ]
+        for condition, visit in (dig(found, "visits") or {}).items()
+        for size, one in visit["sizes"].items()
+    ]
+    head = ["condition of a simulated visit", "enrolled", "visits", "opened for the right person"]
+    yield table([*head, "for another", "for strangers"], rows)
+
+
+def _fairness(report: Report | None, found: Any, texts: dict[str, Any]) -> Iterator[str]:
+    yield "### Fairness: the worst group over everybody"
+    rows = [
+        [
+            name,
+            str(one["people"]),
+            percent(one["share"], 0),
+            percent(one["tar"]),
+            shown(one["tar_ratio"], digits=2),
+            small(one["fpr"]),
+        ]
+        for name, one in (dig(found, "groups") or {}).items()
+    ]
+    fairness = dig(found, "fairness")
+    if fairness:
+        yield (
+            f"Worst over overall: {shown(fairness['worst_over_overall'], digits=2)} of everybody's"
+            f" TAR ({fairness['worst_tar_group']}); highest false positive rate"
+            f" {small(fairness['worst_fpr'])} ({fairness['worst_fpr_group']})."
+        )
+    yield texts["fairness"].strip()
+    yield table(["group", "people", "share", "TAR", "of everybody's", "FPR"], rows)
+    rows = [
+        [name, str(one["pictures"]), str(one["trials"]), small(one["fpr"])]
+        for name, one in (dig(found, "strangers") or {}).items()
+    ]
+    yield table(["strangers from", "pictures", "trials", "FPR"], rows)
+
+    human = texts["human"]
+    yield "### Beside people"
+    pairs = dig(found, "pairs", "accuracy")
+    single = dig(found, "conditions", "clean, pairs", "accuracy")
+    yield table(
+        ["who", "on what", "accuracy"],
+        [
+            ["people", human["pictures"], f"{human['accuracy']} % ({human['source']})"],
+            ["this verifier", "the same pairs (LFW)", percent(pairs, 2)],
+            ["this verifier", "single pictures of the validation side", percent(single, 2)],
+        ],
+    )
+    yield f"{human['note'].strip()} {_by(report, *BUNDLE)}"
+
+
+def _thresholds(report: Report | None, entry: dict[str, Any], found: Any) -> Iterator[str]:
+    yield "### Thresholds"
+    yield f"The table in `models.json`. {_by(report, step='calibrate')}"
+    worst = {row["fpr"]: row.get("worst") for row in dig(found, "table") or []}
+    rows = [
+        [
+            f"{row['fpr']:g}",
+            f"{row['threshold']:.4f}",
+            f"{row['fpr_low']:.2g} to {row['fpr_high']:.2g}",
+            "measured" if row["measured"] else "extrapolated",
+            percent(row["tar"]),
+            worst.get(row["fpr"]) or MISSING,
+        ]
+        for row in entry.get("thresholds", [])
+    ]
+    head = ["false positive rate", "threshold", "95 % interval", "how", "clean TAR", "set by"]
+    yield table(head, rows)
+    watched = [
+        [
+            name,
+            str(one["people"]),
+            WORKING_RATE,
+            small(dig(one, "fpr at threshold", WORKING_RATE, "fpr")),
+            small(dig(one, "fpr at threshold", WORKING_RATE, "fpr_high")),
+        ]
+        for name, one in (dig(found, "watched") or {}).items()
+    ]
+    yield "Too few people to set a threshold, but watched at it:"
+    yield table(["domain", "people", "row", "FPR counted", "upper bound"], watched)
+    yield from (f"- {line}" for line in dig(found, "advice") or [])
+
+
+def _errors(report: Report | None, found: Any) -> Iterator[str]:
+    yield "### What costs most"
+    rows = [
+        [
+            one["name"],
+            f"{100 * one['loss']:.1f}",
+            percent(one["tar"]),
+            percent(one["rest"]),
+            percent(one["share"], 0),
+        ]
+        for kind in ("conditions", "kinds")
+        for one in dig(found, kind) or []
+        if one["loss"] > 0.001
+    ]
+    if rows:
+        yield f"At one threshold for all. {_by(report, *BUNDLE, step='errors')}"
+    yield table(["probes", "points of TAR lost", "their TAR", "that of others", "share"], rows)
+    yield "\n".join(f"- {line}" for line in dig(found, "next") or [])
+
+
+def _files(report: Report | None, figures: Any) -> Iterator[str]:
+    yield "### Files, runtimes and controls"
+    verify = dig(figures, "verify")
+    overfit = dig(figures, "overfit")
+    parity = dig(figures, "evaluate-parity-validation", "largest")
+    checked = dig(figures, "calibrate-check-validation", "broken")
+    broken = MISSING if checked is None else f"{len(checked)} broken"
+    by_verify = command(report, "verify")
+    rows = [
+        [
+            "ONNX against ncnn, lowest cosine",
+            _cosine(dig(verify, "onnx_ncnn_cosine_min")),
+            by_verify,
+        ],
+        [
+            "ONNX against the checkpoint, lowest cosine",
+            _cosine(dig(verify, "onnx_torch_cosine_min", "checkpoint")),
+            by_verify,
+        ],
+        ["one crop, onnxruntime", shown(dig(verify, "onnx_ms"), digits=1, unit=" ms"), by_verify],
+        ["one crop, ncnn", shown(dig(verify, "ncnn_ms"), digits=1, unit=" ms"), by_verify],
+        [
+            "bundle against checkpoint, largest difference of any TAR or accuracy",
+            shown(parity, 100.0, 3, " points"),
+            command(report, "evaluate", "--what", "parity"),
+        ],
+        [
+            "rows of the threshold table counted again from pictures",
+            broken,
+            command(report, "calibrate", "--what", "check"),
+        ],
+    ]
+    for kind in ("true", "shuffled"):
+        outcome = next(
+            (one for name, one in (overfit or {}).items() if name.startswith(kind)), None
+        )
+        text = MISSING
+        if value_of(dig(outcome, "accuracy")) is not None:
+            text = f"{percent(outcome['accuracy'], 0)}, chance {percent(outcome['chance'], 0)}"
+        rows.append(
+            [f"people by heart, {kind} labels: held-out pictures", text, command(report, "overfit")]
+        )
+    yield table(["what", "figure", "command"], rows)
+
+
+def _cosine(value: float | None) -> str:
+    return MISSING if value is None else f"1 - {1 - value:.1e}"
