@@ -1,10 +1,15 @@
 """Made-up faces: a person is some colours and proportions, every picture varies the rest."""
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 from PIL import Image, ImageDraw
 
 from training.common.pictures import STORED, encode
+from training.detector.model import FaceDetector, _graph_order as graph_order
 
 
 def _draw_face(person: int, picture: int) -> np.ndarray:
@@ -46,3 +51,30 @@ def crops() -> np.ndarray:
     """uint8 [12, 112, 112, 3]: two pictures each of six people."""
     stored = np.stack([_draw_face(person, picture) for person in range(6) for picture in (0, 1)])
     return np.ascontiguousarray(stored[:, 8:120, 8:120])
+
+
+@pytest.fixture(scope="session")
+def yunet_like():
+    """`yunet_like(path, seed=0, scale=1.0)`: see `_write_yunet_like`."""
+    return _write_yunet_like
+
+
+def _write_yunet_like(path: Path, seed: int = 0, scale: float = 1.0) -> list[np.ndarray]:
+    """Write a graph with YuNet-n's convolutions and random weights; return the weights.
+
+    `scale` is their standard deviation.
+    """
+    generator = np.random.default_rng(seed)
+    nodes, tensors, weights = [], [], []
+    for index, layer in enumerate(graph_order(FaceDetector())):
+        weight = generator.normal(0, scale, tuple(layer.weight.shape)).astype(np.float32)
+        bias = generator.normal(0, scale, tuple(layer.bias.shape)).astype(np.float32)
+        weights += [weight, bias]
+        names = [f"w{index}", f"b{index}"]
+        # Initialisers stand in another order than the nodes, as in the published file.
+        tensors.insert(0, numpy_helper.from_array(weight, names[0]))
+        tensors.append(numpy_helper.from_array(bias, names[1]))
+        nodes.append(helper.make_node("Conv", [f"x{index}", *names], [f"x{index + 1}"]))
+    graph = helper.make_graph(nodes, "yunet", [], [], tensors)
+    onnx.save(helper.make_model(graph), str(path))
+    return weights

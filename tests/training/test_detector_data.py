@@ -9,7 +9,18 @@ import pytest
 from PIL import Image
 
 from training.detector import night
-from training.detector.data import CanvasMaker, Labels, Scene, read_scenes, split_of
+from training.detector.data import (
+    CanvasMaker,
+    Hard,
+    Labels,
+    Place,
+    Scene,
+    read_empty,
+    read_scenes,
+    split_of,
+)
+from training.detector.mine import mine
+from vision.types import Face
 
 # Eyes, nose, mouth corners of a 40 x 50 face whose box starts at (0, 0).
 POINTS = np.array([[12, 18], [28, 18], [20, 28], [14, 38], [26, 38]], dtype=np.float32)
@@ -144,3 +155,78 @@ def test_infrared_is_grey() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     made = night.simulate(picture, night.NIGHTS["infrared"], np.random.default_rng(0)).astype(int)
     assert np.abs(made - made.mean(-1, keepdims=True)).max() <= 3
+
+
+def empty_scene(shade: int) -> Scene:
+    buffer = io.BytesIO()
+    Image.new("RGB", (160, 120), (shade,) * 3).save(buffer, "PNG")
+    nobody = labels_at(0, 0).within(-1, -1)
+    return Scene(buffer.getvalue(), "empty", nobody)
+
+
+def test_empty_pictures_are_read_as_scenes_without_faces(tmp_path) -> None:
+    for shade in (10, 200):
+        (tmp_path / f"{shade}.png").write_bytes(empty_scene(shade).encoded)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    scenes = read_empty(tmp_path)
+    assert [scene.encoded for scene in scenes] == [empty_scene(s).encoded for s in (10, 200)]
+    assert not any(len(scene.labels.boxes) for scene in scenes)
+    maker = CanvasMaker([scene_with_marks(30, 30), *scenes], 128, 0.0, grids=(1, 0, 0))
+    generator = np.random.default_rng(3)
+    faces = [len(maker.make(generator).labels.boxes) for _ in range(40)]
+    # Two of three scenes are empty.
+    assert 20 <= faces.count(0) <= 36
+    with pytest.raises(ValueError, match="no scene has a face"):
+        CanvasMaker(scenes, 128, 0.0)
+
+
+def test_hard_places_are_shown_as_often_as_asked(monkeypatch) -> None:
+    monkeypatch.setattr(night, "recolour", lambda picture, generator: picture)
+    plain = Scene(empty_scene(128).encoded, "plain", labels_at(5, 60))
+    picture = np.full((120, 160, 3), 128, dtype=np.uint8)
+    picture[40:60, 100:120] = (255, 0, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    trap = Scene(buffer.getvalue(), "trap", labels_at(0, 0).within(-1, -1))
+    scenes = [plain] * 50 + [trap]
+    hard = Hard([], [Place(50, np.array([100, 40, 120, 60], dtype=np.float32))])
+
+    def share(hard_share: float) -> float:
+        maker = CanvasMaker(scenes, 128, 0.0, grids=(1, 0, 0), hard=hard, hard_share=hard_share)
+        generator = np.random.default_rng(4)
+        canvases = [maker.make(generator).clean.astype(int) for _ in range(100)]
+        red = [(one[..., 0] - one[..., 1] > 200).sum() > 40 for one in canvases]
+        return float(np.mean(red))
+
+    assert share(0.0) < 0.1
+    # A quarter of the crops lie anywhere, some of them off the place.
+    assert share(1.0) > 0.75
+    assert 0.3 < share(0.5) < 0.7
+
+
+class Fixed:
+    """Sees the same thing in every picture, less surely in dark ones."""
+
+    def __init__(self, box: tuple[float, ...], score: float) -> None:
+        self._box, self._score = box, score
+
+    def detect(self, rgb: np.ndarray) -> list[Face]:
+        dark = rgb.mean() < 100
+        return [Face(self._box, POINTS, self._score - 0.15 * dark)]
+
+
+def test_mining_finds_missed_and_false_faces_by_day_and_by_night(monkeypatch) -> None:
+    darker = night.Night(photons=400, exposure=0.1)
+    monkeypatch.setattr(night, "random_night", lambda generator: darker)
+    scenes = [scene_with_marks(30, 30)]
+    inside, outside = (30.0, 30.0, 70.0, 80.0), (80.0, 10.0, 300.0, 40.0)
+
+    hard = mine(scenes, Fixed(inside, 0.6), seed=1)
+    assert [place.scene for place in hard.missed] == [0]
+    np.testing.assert_allclose(hard.missed[0].box, inside)
+    assert not hard.false
+    hard = mine(scenes, Fixed(outside, 0.4), seed=1)
+    assert len(hard.missed) == 2
+    # At night it is not sure enough to count; what sticks out of the picture is cut off.
+    assert [place.box.tolist() for place in hard.false] == [[80, 10, 120, 40]]
+    assert not mine(scenes, Fixed(inside, 0.9), seed=1).missed

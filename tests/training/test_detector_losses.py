@@ -10,6 +10,7 @@ from training.detector.losses import (
     assign,
     detection_loss,
     eiou_loss,
+    feature_loss,
     pair_iou,
     to_cells,
 )
@@ -139,3 +140,29 @@ def test_teacher_softens_the_target() -> None:
     taught = detection_loss(to_cells(maps), [faces()], to_cells(teacher), weights)
     assert float(taught["obj"]) > float(alone["obj"]) + 1.0
     assert float(taught["cls"]) > 1.0
+
+
+def test_features_cost_their_share_of_the_teachers_and_nothing_when_equal() -> None:
+    taught = [torch.rand(1, 4, size, size) + 1 for size in (8, 4, 2)]
+    assert float(feature_loss(taught, taught)) == 0.0
+    # Ten per cent off is one per cent of the square, on every level whatever its size.
+    off = [level * 1.1 for level in taught]
+    assert float(feature_loss(off, taught)) == pytest.approx(0.01, rel=1e-3)
+    assert float(feature_loss([off[0], *taught[1:]], taught)) == pytest.approx(0.01 / 3, rel=1e-3)
+
+
+def test_the_knee_decides_what_small_landmark_errors_cost() -> None:
+    labels = faces((20, 30, 52, 70))
+    maps = empty_maps()
+    # All other boxes are points: SimOTA takes as many cells as fit, this one alone.
+    for level in maps:
+        level.box[:, 2:] = -10.0
+    write(maps, labels, 16)
+    near = Labels(labels.boxes, labels.landmarks + np.float32(0.36), labels.sure)
+
+    def cost(knee: float) -> float:
+        weights = LossWeights(landmark_knee=knee)
+        return float(detection_loss(to_cells(maps), [near], None, weights)["kps"])
+
+    # 1 % of the face: past a knee of 0.5 %, halfway to one of 2 %.
+    assert cost(0.005) / cost(0.02) == pytest.approx(0.0075 / 0.0025, rel=0.02)

@@ -6,7 +6,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
 
 from training.detector.blend import blend
 from training.detector.model import (
@@ -16,24 +15,6 @@ from training.detector.model import (
     load_checkpoint,
     load_yunet,
 )
-
-
-def yunet_like(path: Path, seed: int = 0) -> list[np.ndarray]:
-    """Write a graph with YuNet-n's convolutions and random weights; return the weights."""
-    generator = np.random.default_rng(seed)
-    nodes, tensors, weights = [], [], []
-    for index, layer in enumerate(graph_order(FaceDetector())):
-        weight = generator.normal(size=tuple(layer.weight.shape)).astype(np.float32)
-        bias = generator.normal(size=tuple(layer.bias.shape)).astype(np.float32)
-        weights += [weight, bias]
-        names = [f"w{index}", f"b{index}"]
-        # Initialisers stand in another order than the nodes, as in the published file.
-        tensors.insert(0, numpy_helper.from_array(weight, names[0]))
-        tensors.append(numpy_helper.from_array(bias, names[1]))
-        nodes.append(helper.make_node("Conv", [f"x{index}", *names], [f"x{index + 1}"]))
-    graph = helper.make_graph(nodes, "yunet", [], [], tensors)
-    onnx.save(helper.make_model(graph), str(path))
-    return weights
 
 
 def test_outputs_have_one_cell_per_stride_and_about_75000_parameters() -> None:
@@ -59,7 +40,7 @@ def test_gradients_reach_every_parameter() -> None:
     assert not dead
 
 
-def test_warm_start_takes_the_graph_order_and_turns_bgr_to_rgb(tmp_path: Path) -> None:
+def test_warm_start_takes_the_graph_order_and_turns_bgr_to_rgb(tmp_path: Path, yunet_like) -> None:
     weights = yunet_like(tmp_path / "yunet.onnx")
     model = FaceDetector()
     load_yunet(model, tmp_path / "yunet.onnx")
@@ -70,7 +51,7 @@ def test_warm_start_takes_the_graph_order_and_turns_bgr_to_rgb(tmp_path: Path) -
         np.testing.assert_array_equal(layer.bias.detach(), bias)
 
 
-def test_warm_start_refuses_another_network(tmp_path: Path) -> None:
+def test_warm_start_refuses_another_network(tmp_path: Path, yunet_like) -> None:
     path = tmp_path / "yunet.onnx"
     yunet_like(path)
     graph = onnx.load(str(path))
@@ -80,7 +61,7 @@ def test_warm_start_refuses_another_network(tmp_path: Path) -> None:
         load_yunet(FaceDetector(), path)
 
 
-def test_blend_lies_on_the_line_between_start_and_end(tmp_path: Path) -> None:
+def test_blend_lies_on_the_line_between_start_and_end(tmp_path: Path, yunet_like) -> None:
     yunet_like(tmp_path / "yunet.onnx")
     start = FaceDetector()
     load_yunet(start, tmp_path / "yunet.onnx")

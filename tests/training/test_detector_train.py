@@ -134,6 +134,38 @@ def test_train_writes_a_reproducible_checkpoint_that_evaluates(pack: Path, tmp_p
     assert (tmp_path / "out" / "evaluation-last.json").is_file()
 
 
+def test_train_with_everything_a_later_stage_uses(pack: Path, tmp_path: Path, yunet_like) -> None:
+    """A warm start, settled landmarks, empty pictures, hard places and the teacher's features."""
+    yunet_like(tmp_path / "yunet.onnx", scale=0.25)
+    (tmp_path / "empty").mkdir()
+    Image.new("RGB", (160, 120), (90, 90, 90)).save(tmp_path / "empty" / "wall.png")
+    config = {
+        "name": "door",
+        "runs": str(tmp_path),
+        "scenes": str(pack),
+        "warm_start": str(tmp_path / "yunet.onnx"),
+        "settled": str(tmp_path / "settled.npz"),
+        "empty": str(tmp_path / "empty"),
+        "canvas": 128,
+        "batch": 2,
+        "steps": 2,
+        "validation_canvases": 2,
+        "grids": [0.5, 0.5, 0.0],
+        "hard_share": 0.5,
+        "loss": {"features": 1.0},
+    }
+    lines: list[str] = []
+    train(build(DetectorConfig, config), lines.append)
+    assert "to be seen again" in lines[0]
+    assert (tmp_path / "settled.npz").is_file()
+    with (tmp_path / "door" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    # Before the first step the network is its own teacher, but for the nights it sees.
+    assert 0 < float(rows[0]["features"]) < 1
+    with pytest.raises(ValueError, match="warm start"):
+        train(build(DetectorConfig, config | {"warm_start": None}))
+
+
 def test_config_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="learning_rat"):
         build(DetectorConfig, {"name": "x", "scenes": "x", "learning_rat": 1})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -128,6 +128,19 @@ def read_scenes(path: Path | str, split: str) -> list[Scene]:
     return scenes
 
 
+def read_empty(folder: Path | str) -> list[Scene]:
+    """Read a folder's pictures (WebP, JPEG, PNG) as scenes in which nobody is."""
+    nobody = Labels(
+        np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, dtype=bool)
+    )
+    kinds = {".webp", ".jpg", ".png"}
+    return [
+        Scene(path.read_bytes(), "empty", nobody)
+        for path in sorted(Path(folder).iterdir())
+        if path.suffix in kinds
+    ]
+
+
 @dataclass(frozen=True)
 class Canvas:
     """A training picture: `clean` uint8[S,S,3] for the teacher, `seen` for the student, labels."""
@@ -137,22 +150,54 @@ class Canvas:
     labels: Labels
 
 
-class CanvasMaker:
-    """Makes random canvases of `size` pixels from scenes; `night_share` of them are darkened."""
+@dataclass(frozen=True)
+class Place:
+    """A box float32[4] (x1, y1, x2, y2) in the picture of scene number `scene`."""
 
-    def __init__(self, scenes: list[Scene], size: int, night_share: float) -> None:
-        self._scenes = [scene for scene in scenes if scene.labels.sure.any()]
-        if not self._scenes:
+    scene: int
+    box: np.ndarray
+
+
+@dataclass(frozen=True)
+class Hard:
+    """Places that a detector got wrong: faces it missed, and what it took for a face."""
+
+    missed: list[Place]
+    false: list[Place]
+
+
+class CanvasMaker:
+    """Makes random canvases of `size` pixels from scenes; `night_share` of them are darkened.
+
+    `grids` are the odds of 1, 4 and 16 crops. `hard_share` of the crops lie around the `hard`
+    places, half of them around missed faces. Scenes may be without faces.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        size: int,
+        night_share: float,
+        *,
+        grids: Sequence[float] = (0.5, 0.35, 0.15),
+        hard: Hard | None = None,
+        hard_share: float = 0.0,
+    ) -> None:
+        self._scenes = list(scenes)
+        if not any(scene.labels.sure.any() for scene in self._scenes):
             message = "no scene has a face"
             raise ValueError(message)
         # Decoding costs more than all the rest of a canvas: keep the pixels (about 0.4 MB a scene).
         self._pictures = [scene.picture() for scene in self._scenes]
         self._size = size
         self._night_share = night_share
+        self._grids = grids
+        self._hard = [places for places in (hard.missed, hard.false) if places] if hard else []
+        self._hard_share = hard_share if self._hard else 0.0
 
     def make(self, generator: np.random.Generator) -> Canvas:
         """Return one random canvas."""
-        grid = int(generator.choice([1, 2, 4], p=[0.5, 0.35, 0.15]))
+        grid = int(generator.choice([1, 2, 4], p=self._grids))
         cell = self._size // grid
         clean = np.zeros((self._size, self._size, 3), dtype=np.uint8)
         parts = []
@@ -169,29 +214,48 @@ class CanvasMaker:
 
     def _crop(self, generator: np.random.Generator, cell: int) -> tuple[np.ndarray, Labels]:
         """Return a cell x cell crop of a random scene, mostly around a face, often mirrored."""
-        index = int(generator.integers(len(self._scenes)))
+        index, box = self._subject(generator)
         picture, labels = self._pictures[index], self._scenes[index].labels
-        box = labels.boxes[generator.choice(np.flatnonzero(labels.sure))]
-        width = float(box[2] - box[0])
-        wanted = cell * np.exp(generator.uniform(np.log(0.16), np.log(0.95)))
-        # Enlarging adds no detail: at most 1.5 times.
-        scale = min(max(wanted, 16.0) / width, 1.5)
-        # The face's centre falls anywhere in the crop, now and then beyond its edge.
-        centre = (box[:2] + box[2:]) / 2 * scale
-        corner = (centre - generator.uniform(0.0, 1.0, 2) * cell).astype(np.float64)
-        if generator.random() < _ANYWHERE:
-            room = np.array([picture.width, picture.height]) * scale - cell
-            corner = generator.uniform(np.minimum(room, 0), np.maximum(room, 0))
-        elif generator.random() < 0.7:
-            # Most crops stay inside the picture where it is large enough.
-            room = np.array([picture.width, picture.height]) * scale - cell
-            corner = np.where(room > 0, np.clip(corner, 0, np.maximum(room, 0)), corner)
+        size = np.array([picture.width, picture.height])
+        if box is None:
+            scale = float(np.exp(generator.uniform(np.log(0.5), np.log(1.5))))
+            corner = _anywhere(size * scale - cell, generator)
+        else:
+            wanted = cell * np.exp(generator.uniform(np.log(0.16), np.log(0.95)))
+            # Enlarging adds no detail: at most 1.5 times.
+            scale = min(max(wanted, 16.0) / float(box[2] - box[0]), 1.5)
+            room = size * scale - cell
+            # The centre falls anywhere in the crop, now and then beyond its edge.
+            centre = (box[:2] + box[2:]) / 2 * scale
+            corner = (centre - generator.uniform(0.0, 1.0, 2) * cell).astype(np.float64)
+            if generator.random() < 0.75:
+                # Most crops stay inside the picture where it is large enough.
+                corner = np.where(room > 0, np.clip(corner, 0, np.maximum(room, 0)), corner)
+            if generator.random() < _ANYWHERE:
+                corner = _anywhere(room, generator)
         left, top = corner
         pixels = _window(picture, left, top, cell, scale, generator)
         labels = labels.moved(scale, -left, -top).within(cell, cell)
         if generator.random() < 0.5:
             pixels, labels = pixels[:, ::-1], labels.flipped(cell)
         return pixels, labels
+
+    def _subject(self, generator: np.random.Generator) -> tuple[int, np.ndarray | None]:
+        """Choose a scene and a box in it to crop around; None in a scene without faces."""
+        if generator.random() < self._hard_share:
+            places = self._hard[int(generator.integers(len(self._hard)))]
+            place = places[int(generator.integers(len(places)))]
+            return place.scene, place.box
+        index = int(generator.integers(len(self._scenes)))
+        labels = self._scenes[index].labels
+        if not labels.sure.any():
+            return index, None
+        return index, labels.boxes[generator.choice(np.flatnonzero(labels.sure))]
+
+
+def _anywhere(room: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Draw a crop's corner, x and y, where the picture leaves `room` around the crop."""
+    return generator.uniform(np.minimum(room, 0), np.maximum(room, 0))
 
 
 def _window(

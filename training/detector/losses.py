@@ -155,11 +155,17 @@ def eiou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the parts, and how much of class and objectness the teacher decides (0..1)."""
+    """Weights of the parts, and how much of class and objectness the teacher decides (0..1).
+
+    `features` weighs how far the pyramid is from the teacher's (`feature_loss`).
+    `landmark_knee`: from this error on, as a share of the face's size, landmarks cost linearly.
+    """
 
     box: float = 3.0
     landmarks: float = 8.0
     teacher: float = 0.7
+    features: float = 0.0
+    landmark_knee: float = 0.02
 
 
 def detection_loss(
@@ -198,11 +204,26 @@ def detection_loss(
     found = cells.boxes[pictures, rows]
     size = (boxes[:, 2:] - boxes[:, :2]).mean(1).clamp(min=1.0)
     error = (cells.landmarks[pictures, rows] - points) / size[:, None, None]
-    # Beyond 2 % of the face the loss grows linearly: labels of turned faces are rough.
-    smooth = functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="sum", beta=0.02)
+    # Large errors count linearly: labels of turned faces are rough.
+    smooth = functional.smooth_l1_loss(
+        error, torch.zeros_like(error), reduction="sum", beta=weights.landmark_knee
+    )
     parts["box"] = weights.box * eiou_loss(found, boxes).sum() / number
     parts["kps"] = weights.landmarks * smooth / LANDMARKS / number
     return parts
+
+
+def feature_loss(seen: list[Tensor], taught: list[Tensor]) -> Tensor:
+    """Squared distance of features from a teacher's over the teacher's own square, mean of levels.
+
+    A teacher that saw the picture before it was darkened says what each place looks like there,
+    with a face or without (Romero et al. 2015, "FitNets"): what few pictures show is kept.
+    """
+    levels = [
+        (one - other).square().mean() / other.square().mean().clamp(min=1e-6)
+        for one, other in zip(seen, taught, strict=True)
+    ]
+    return torch.stack(levels).mean()
 
 
 def _bce(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:

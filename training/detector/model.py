@@ -106,6 +106,14 @@ class FaceDetector(nn.Module):
 
     def forward(self, image: Tensor) -> list[Maps]:
         """Return the raw maps for strides 8, 16 and 32."""
+        return self.read(self.features(image))
+
+    def read(self, features: list[Tensor]) -> list[Maps]:
+        """Return the raw maps of the pyramid's three levels."""
+        return [head(level) for head, level in zip(self.heads, features, strict=True)]
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Return the pyramid, [N,64,h,w] >= 0 for strides 8, 16 and 32."""
         features = self.stem_unit(functional.relu(self.stem(image)))
         pyramid = []
         for stage, (_, _, halve) in zip(self.stages, _STAGES, strict=True):
@@ -123,7 +131,7 @@ class FaceDetector(nn.Module):
                 wider = functional.interpolate(above, scale_factor=2.0, mode="nearest")
                 above = lateral(level + wider)
             merged.insert(0, above)
-        return [head(level) for head, level in zip(self.heads, merged, strict=True)]
+        return merged
 
 
 class ExportedDetector(nn.Module):

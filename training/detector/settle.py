@@ -7,7 +7,10 @@ and shows how much of an error is the label's own.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -15,6 +18,9 @@ from PIL import Image, ImageOps
 from training.detector.data import MIRROR, Labels, Scene
 from training.detector.matching import match
 from vision.detector import Detector
+
+SETTLED_SCORE = 0.5
+"""The least score at which one of the teacher's answers counts."""
 
 _SCALES = (0.6, 0.8, 1.0, 1.25)
 
@@ -40,3 +46,25 @@ def settle(scene: Scene, teacher: Detector) -> Labels:
         return scene.labels
     settled = np.stack([np.median(np.stack(points), axis=0) for points in answers])
     return replace(scene.labels, landmarks=settled.astype(np.float32))
+
+
+def settle_all(scenes: Sequence[Scene], teacher: Detector, cache: Path) -> list[Scene]:
+    """Return the scenes with settled landmarks; those not yet in `cache` (.npz) are added to it."""
+    known: dict[str, np.ndarray] = {}
+    if cache.is_file():
+        with np.load(cache) as stored:
+            known = dict(stored)
+    names = [hashlib.sha256(scene.encoded).hexdigest() for scene in scenes]
+    missing = [name not in known for name in names]
+    for name, scene, wanted in zip(names, scenes, missing, strict=True):
+        if wanted:
+            known[name] = settle(scene, teacher).landmarks
+    if any(missing):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        partial = cache.with_suffix(".partial.npz")
+        np.savez(partial, **known)
+        partial.replace(cache)
+    return [
+        replace(scene, labels=replace(scene.labels, landmarks=known[name]))
+        for name, scene in zip(names, scenes, strict=True)
+    ]

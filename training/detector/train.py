@@ -15,18 +15,22 @@ import torch
 from torch import Tensor
 
 from training.common.average import Average
-from training.detector.data import Batch, CanvasMaker, batches, read_scenes
-from training.detector.losses import LossWeights, detection_loss, to_cells
+from training.detector.data import Batch, CanvasMaker, Scene, batches, read_empty, read_scenes
+from training.detector.evaluate import detector_of, open_detector
+from training.detector.losses import LossWeights, detection_loss, feature_loss, to_cells
+from training.detector.mine import mine
 from training.detector.model import FaceDetector, load_yunet
 from training.detector.settings import DetectorConfig
+from training.detector.settle import SETTLED_SCORE, settle_all
 
 _LOGGER = logging.getLogger(__name__)
 
 CHECKPOINT = "last.pt"
+_PARTS = ("obj", "cls", "box", "kps", "features")
 
 WARM_ORIGIN = (
     "YuNet-n of libfacedetection.train (Apache-2.0) as the starting point, then trained by this"
-    " project on research-only pictures (CelebA, VGGFace2) labelled by YuNet, half of them darkened"
+    " project on research-only pictures (CelebA, VGGFace2) labelled by YuNet, part of them darkened"
 )
 COLD_ORIGIN = (
     "trained by this project from random weights on research-only pictures (CelebA, VGGFace2)"
@@ -38,11 +42,16 @@ def batch_loss(
     model: FaceDetector, teacher: FaceDetector | None, batch: Batch, weights: LossWeights
 ) -> dict[str, Tensor]:
     """Return the weighted parts of the loss of `model` on a batch."""
-    taught = None
-    if teacher is not None:
-        with torch.no_grad():
-            taught = to_cells(teacher(batch.clean))
-    return detection_loss(to_cells(model(batch.seen)), batch.labels, taught, weights)
+    seen = model.features(batch.seen)
+    if teacher is None:
+        return detection_loss(to_cells(model.read(seen)), batch.labels, None, weights)
+    with torch.no_grad():
+        clean = teacher.features(batch.clean)
+        taught = to_cells(teacher.read(clean))
+    parts = detection_loss(to_cells(model.read(seen)), batch.labels, taught, weights)
+    if weights.features:
+        parts["features"] = weights.features * feature_loss(seen, clean)
+    return parts
 
 
 def rate_at(step: int, config: DetectorConfig) -> float:
@@ -62,12 +71,12 @@ def train(config: DetectorConfig, report: Callable[[str], None] = _LOGGER.info) 
 
     model, teacher = _networks(config)
     held_out = CanvasMaker(
-        read_scenes(config.scenes, "validation"), config.canvas, config.night_share
+        _scenes(config, "validation"), config.canvas, config.night_share, grids=config.grids
     )
     number = -(-config.validation_canvases // config.batch)
     validation = list(islice(batches(held_out, config.batch, seed=0), number))
     del held_out
-    maker = CanvasMaker(read_scenes(config.scenes, "train"), config.canvas, config.night_share)
+    maker = _training_canvases(config, model, report)
 
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -78,13 +87,13 @@ def train(config: DetectorConfig, report: Callable[[str], None] = _LOGGER.info) 
     started = time.monotonic()
     with (output / "log.csv").open("w", newline="") as file:
         log = csv.writer(file)
-        log.writerow(["step", "seconds", "train", "validation", "obj", "cls", "box", "kps"])
+        log.writerow(["step", "seconds", "train", "validation", *_PARTS])
 
         def note(step: int, loss: float) -> None:
             parts = _mean_loss(average.network, teacher, validation, config.loss)
             total = sum(parts.values())
             seconds = time.monotonic() - started
-            values = [loss, total, *(parts[key] for key in ("obj", "cls", "box", "kps"))]
+            values = [loss, total, *(parts.get(key, 0.0) for key in _PARTS)]
             log.writerow([step, round(seconds), *(f"{value:.4f}" for value in values)])
             file.flush()
             _save(checkpoint, average.network, config)
@@ -119,6 +128,39 @@ def _networks(config: DetectorConfig) -> tuple[FaceDetector, FaceDetector | None
         state = torch.load(config.resume, map_location="cpu", weights_only=True)
         model.load_state_dict(state["model"])
     return model, teacher
+
+
+def _scenes(config: DetectorConfig, split: str) -> list[Scene]:
+    """Read a split, with settled landmarks where the config asks for them."""
+    scenes = read_scenes(config.scenes, split)
+    if config.settled is None:
+        return scenes
+    if config.warm_start is None:
+        message = "settled landmarks need a warm start, whose answers they are"
+        raise ValueError(message)
+    teacher = open_detector(config.warm_start, SETTLED_SCORE)
+    return settle_all(scenes, teacher, Path(config.settled))
+
+
+def _training_canvases(
+    config: DetectorConfig, model: FaceDetector, report: Callable[[str], None]
+) -> CanvasMaker:
+    """Return the maker of training canvases, with what `model` gets wrong now."""
+    scenes = _scenes(config, "train")
+    if config.empty:
+        scenes += read_empty(config.empty)
+    hard = None
+    if config.hard_share:
+        hard = mine(scenes, detector_of(model), config.seed)
+        report(f"{len(hard.missed)} faces missed, {len(hard.false)} false ones, to be seen again")
+    return CanvasMaker(
+        scenes,
+        config.canvas,
+        config.night_share,
+        grids=config.grids,
+        hard=hard,
+        hard_share=config.hard_share,
+    )
 
 
 @torch.no_grad()
