@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from training.common.runs import open_run
+from training.common.runs import open_run, write_json
 from training.common.steps import CARD, CHECKPOINT, LIMIT, Option, Role, Step
 from training.detector.settings import DetectorConfig
 
@@ -56,6 +56,10 @@ def _lamps(config: DetectorConfig, options: argparse.Namespace) -> None:
         threshold = torch.load(str(checkpoint), weights_only=True)["card"]["score_threshold"]
     pack = Path(config.data) / options.pack
     counts = recall_by_azimuth(pack, open_detector(checkpoint, threshold))
+    write_json(
+        open_run(config, f"lamps {checkpoint.stem}") / "lamps.json",
+        {azimuth: {"found": found, "faces": total} for azimuth, (found, total) in counts.items()},
+    )
     for azimuth, (found, total) in counts.items():
         print(f"{azimuth} degrees: {found} of {total}, {100 * found / max(1, total):.1f} %")
 

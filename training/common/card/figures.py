@@ -20,15 +20,23 @@ def value_of(figure: Any) -> float | None:
 
 
 def shown(figure: Any, factor: float = 1.0, digits: int = 3, unit: str = "") -> str:
-    """Write a figure with its interval, times `factor`; "not measured" for None."""
+    """Write a figure, times `factor`, with its interval; "not measured" for None.
+
+    An interval without width is left out: where no error was seen, a bootstrap has none to draw.
+    """
     value = value_of(figure)
     if value is None:
         return MISSING
     text = f"{factor * value:.{digits}f}"
-    if isinstance(figure, dict) and figure.get("low") is not None:
+    if _has_interval(figure):
         low, high = (f"{factor * figure[end]:.{digits}f}" for end in ("low", "high"))
         text += f" ({low} to {high})"
     return text + unit
+
+
+def _has_interval(figure: Any) -> bool:
+    low, high = dig(figure, "low"), dig(figure, "high")
+    return low is not None and high is not None and low < high
 
 
 def percent(figure: Any, digits: int = 1) -> str:
@@ -37,11 +45,11 @@ def percent(figure: Any, digits: int = 1) -> str:
 
 
 def small(figure: Any) -> str:
-    """Write a small rate, which has too many zeros in per cent."""
+    """Write a small rate, which has too many zeros in per cent; otherwise as `shown`."""
     value = value_of(figure)
     if value is None:
         return MISSING
-    if isinstance(figure, dict) and figure.get("low") is not None:
+    if _has_interval(figure):
         return f"{value:.2g} ({figure['low']:.2g} to {figure['high']:.2g})"
     return f"{value:.2g}"
 

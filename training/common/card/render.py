@@ -8,7 +8,7 @@ import yaml
 
 from training.common import bundle
 from training.common.card import others, verifier
-from training.common.card.figures import MISSING, command, dig, percent, table
+from training.common.card.figures import MISSING, command, dig, percent, small, table
 from training.common.card.report import Report, of_bundle
 from training.common.card.size import MEGABYTE, file_sizes, parameters
 from training.common.card.targets import targets
@@ -62,9 +62,9 @@ def _networks(models: Path, entries: dict[str, Any]) -> str:
 
 
 def _targets(models: Path, entries: dict[str, Any], reports: dict[str, Report]) -> str:
-    words = {True: "yes", False: "**no**", None: MISSING}
+    words: dict[Any, str] = {True: "yes", False: "**no**", None: MISSING}
     rows = [
-        [one.role, one.wanted, one.measured, words[one.reached], one.command]
+        [one.role, one.wanted, one.measured, words.get(one.reached, "reported"), one.command]
         for one in targets(models, entries, reports)
     ]
     return table(["network", "must reach", "measured", "reached", "command"], rows)
@@ -113,6 +113,7 @@ def _looked_at(reports: dict[str, Report], asked: list[dict[str, Any]]) -> Itera
         for figure in one.get("figures", []):
             role, *keys = figure["at"]
             value = dig(reports.get(role), "figures", *keys)
-            found.append(f"{figure['name']}: {percent(value)}")
+            write = small if figure.get("as") == "rate" else percent
+            found.append(f"{figure['name']}: {write(value)}")
         rows.append([one["what"], one["how"].strip(), "; ".join(found) or MISSING])
     yield table(["who or what", "how it was looked at", "figures"], rows)

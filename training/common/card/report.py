@@ -37,12 +37,13 @@ def collect(config: RunSettings, path: Path, models: Path, checkpoint: str) -> R
     """Read the figures of a run's folder, the bundle's entry for its role, and the settings.
 
     `figures` holds each file's content under its path without `.json`; numbers have eight digits,
-    NaN is None. `settings` are those that the run's last step ran with, `revisions` its steps'.
+    NaN is None. `settings` are those that the run's last step ran with, `revisions` its steps',
+    `packages` those it was trained with.
     """
     folder = config.run_dir
     patterns = [one.format(checkpoint=checkpoint) for one in _FILES[config.role]]
     files = sorted({found for pattern in patterns for found in folder.glob(pattern)})
-    steps = _read(folder / "steps.json") or []
+    steps = {step["step"]: step for step in _read(folder / "steps.json") or []}
     ran_with = folder / "config.yaml"
     chosen = yaml.safe_load(ran_with.read_text()) if ran_with.is_file() else config.to_dict()
     entry = bundle.read(models)["models"].get(config.role)
@@ -52,8 +53,8 @@ def collect(config: RunSettings, path: Path, models: Path, checkpoint: str) -> R
         "run": config.name,
         "bundled": entry and {"version": entry["version"], "sha256": _sha256(entry)},
         "settings": {key: _named(one) for key, one in chosen.items() if key not in _PLACES},
-        "revisions": {step["step"]: step["revision"] for step in steps},
-        "packages": steps[-1]["packages"] if steps else {},
+        "revisions": {name: step["revision"] for name, step in steps.items()},
+        "packages": steps["train"]["packages"] if "train" in steps else {},
         "figures": {
             str(file.relative_to(folder).with_suffix("")): _plain(_read(file)) for file in files
         },
