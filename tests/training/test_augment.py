@@ -21,19 +21,76 @@ def test_conditions_keep_shape_and_type_and_follow_their_seed(crops, condition):
 
 def test_training_views_are_seeded_and_vary(faces):
     stored = decode(faces[0][0])
-    views = [augment.training_view(stored, np.random.default_rng(seed)) for seed in range(40)]
-    again = [augment.training_view(stored, np.random.default_rng(seed)) for seed in range(40)]
-    for view, same in zip(views, again, strict=True):
-        assert view.shape == (112, 112, 3)
-        assert view.dtype == np.uint8
-        assert np.array_equal(view, same)
-    assert len({view.tobytes() for view in views}) == 40
+
+    def view(seed):
+        rng = np.random.default_rng(seed)
+        return augment.degrade(augment.aligned_view(stored, rng), rng)
+
+    views = [view(seed) for seed in range(40)]
+    for seen, again in zip(views, map(view, range(40)), strict=True):
+        assert seen.shape == (112, 112, 3)
+        assert seen.dtype == np.uint8
+        assert np.array_equal(seen, again)
+    assert len({seen.tobytes() for seen in views}) == 40
 
 
-def test_the_clean_view_is_the_middle(faces):
+def test_strength_scales_how_much_is_degraded(crops):
+    def changed(strength):
+        return sum(
+            not np.array_equal(
+                augment.degrade(crops[0], np.random.default_rng(seed), strength), crops[0]
+            )
+            for seed in range(60)
+        )
+
+    assert changed(0.0) == 0
+    assert 0 < changed(0.2) < changed(1.0)
+
+
+def test_the_middle_of_a_stored_crop_is_what_a_recogniser_gets(faces):
     stored = decode(faces[0][0])
-    assert np.array_equal(augment.clean_view(stored), stored[8:120, 8:120])
     assert np.array_equal(centre(stored[None])[0], stored[8:120, 8:120])
+
+
+def test_a_lamp_beside_the_camera_lights_one_side_and_one_behind_it_neither():
+    flat = np.full((112, 112, 3), 128, np.uint8)
+    for seed in range(5):
+        face = augment.lamp(flat, np.random.default_rng(seed), 0.0, 0.0)[20:100, 20:92]
+        assert face.mean() == pytest.approx(128, abs=12)
+        lit = augment.lamp(flat, np.random.default_rng(seed), 70.0, 0.0).astype(float)
+        # The lamp's direction is random: look along both axes.
+        thirds = [lit[:, :40], lit[:, 72:], lit[:40], lit[72:]]
+        means = [part.mean() for part in thirds]
+        assert max(means) > 1.5 * min(means)
+        brighter = augment.lamp(flat, np.random.default_rng(seed), 70.0, 0.3)
+        assert brighter.mean() > lit.mean()
+
+
+def test_the_nose_casts_a_shadow_away_from_the_lamp():
+    flat = np.full((112, 112, 3), 128, np.uint8)
+
+    class FromTheLeft:
+        """A lamp to the viewer's left, level with the face."""
+
+        def uniform(self, _low, _high):
+            return np.pi
+
+        def choice(self, options):
+            return options[0]
+
+    lit = augment.lamp(flat, FromTheLeft(), 60.0, 0.0).astype(float)
+    left, right = lit[68:76, 40:48].mean(), lit[68:76, 64:72].mean()
+    assert left > 2.0 * right
+
+
+def test_covers_hide_a_part_and_leave_the_rest(crops):
+    hidden = [
+        (augment.cover(crops[0], np.random.default_rng(seed)) != crops[0]).any(axis=2).mean()
+        for seed in range(40)
+    ]
+    assert min(hidden) > 0.005
+    assert max(hidden) < 0.6
+    assert max(hidden) > 0.2
 
 
 def test_less_light_is_darker_and_noisier(crops):

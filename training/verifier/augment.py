@@ -7,9 +7,9 @@ on linear light, between an inverse and a forward gamma of 2.2.
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from training.common.pictures import CROP, STORED, centre, jpeg
+from training.common.pictures import CROP, STORED, jpeg
 
 Degrade = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -55,6 +55,12 @@ def infrared(rgb: np.ndarray, rng: np.random.Generator, exposure: float = 0.1) -
     return small(np.repeat(encoded[..., None], 3, axis=2), rng.uniform(0.6, 1.0))
 
 
+def grey(rgb: np.ndarray) -> np.ndarray:
+    """Take the colour out, as a black-and-white camera does."""
+    luma = rgb.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.repeat((luma + 0.5).astype(np.uint8)[..., None], 3, axis=2)
+
+
 def side_light(rgb: np.ndarray, rng: np.random.Generator, shadow: float) -> np.ndarray:
     """Light the face from a random side; the far side keeps `shadow` (0..1) of the light."""
     height, width = rgb.shape[:2]
@@ -64,6 +70,102 @@ def side_light(rgb: np.ndarray, rng: np.random.Generator, shadow: float) -> np.n
     steepness = rng.uniform(6.0, 20.0)
     lit = 1.0 / (1.0 + np.exp(-steepness * (across + rng.uniform(-0.15, 0.15))))
     return _encode(_linear(rgb) * (shadow + (1.0 - shadow) * lit)[..., None])
+
+
+def _face_surface() -> np.ndarray:
+    """Height of a face's skin over the crop, float32 [112, 112] in pixels.
+
+    Not a person: an ellipsoid with brows, eye sockets, nose, lips and chin where the ArcFace
+    template has them. Enough for a lamp to shade the right side of each, and for the nose to cast
+    a shadow.
+    """
+    y, x = np.mgrid[0:CROP, 0:CROP].astype(np.float32)
+
+    def bump(at: tuple[float, float], size: tuple[float, float]) -> np.ndarray:
+        return np.exp(-(((x - at[0]) / size[0]) ** 2) - ((y - at[1]) / size[1]) ** 2)
+
+    inside = np.clip(1.0 - ((x - 56.0) / 50.0) ** 2 - ((y - 62.0) / 68.0) ** 2, 0.0, 1.0)
+    height = 46.0 * np.sqrt(inside)
+    height += 4.0 * (bump((38.0, 43.0), (13.0, 4.0)) + bump((74.0, 43.0), (13.0, 4.0)))
+    height -= 5.0 * (bump((38.3, 52.0), (9.0, 6.0)) + bump((73.5, 52.0), (9.0, 6.0)))
+    ridge = np.clip((y - 46.0) / 26.0, 0.0, 1.0) * (y < 74.0) + np.exp(
+        -(((y - 74.0) / 3.0) ** 2)
+    ) * (y >= 74.0)
+    height += 14.0 * ridge * np.exp(-(((x - 56.0) / (4.0 + 5.0 * ridge)) ** 2))
+    height += 3.0 * bump((56.0, 92.0), (16.0, 4.0)) + 4.0 * bump((56.0, 108.0), (14.0, 7.0))
+    return height.astype(np.float32)
+
+
+SURFACE = _face_surface()
+_SLOPES = np.stack([-np.gradient(SURFACE, axis=1), -np.gradient(SURFACE, axis=0)], axis=-1)
+NORMALS = np.concatenate([_SLOPES, np.ones_like(SURFACE)[..., None]], axis=-1)
+NORMALS /= np.linalg.norm(NORMALS, axis=-1, keepdims=True)
+
+
+def lamp(
+    rgb: np.ndarray, rng: np.random.Generator, angle: float, ambient: float, exposure: float = 1.0
+) -> np.ndarray:
+    """Light uint8 [112, 112, 3] by one lamp `angle` degrees (0..130) beside the camera.
+
+    Lambert's law and cast shadows on a plain face's surface, over `ambient` (0..1) light from all
+    around. The picture's own light is divided out as if it had come from the camera.
+    """
+    around = rng.uniform(0.0, 2.0 * np.pi)
+    # Lamps hang at the sides and above more often than below.
+    direction = np.array([np.cos(around), -abs(np.sin(around)) * rng.choice([1.0, 1.0, -0.6])])
+    direction /= np.linalg.norm(direction)
+    slant = np.deg2rad(angle)
+    to_lamp = np.array([*(direction * np.sin(slant)), np.cos(slant)], np.float32)
+    shade = np.clip(NORMALS @ to_lamp, 0.0, None)
+    rise = to_lamp[2] / max(float(np.sin(slant)), 1e-3)
+    blocked = np.zeros(SURFACE.shape, np.float32)
+    for reach in range(2, 40, 2):
+        dx, dy = np.rint(direction * reach).astype(int)
+        over = np.roll(SURFACE, (-dy, -dx), axis=(0, 1)) - SURFACE - rise * reach
+        blocked = np.maximum(blocked, over)
+    shade *= np.exp(-np.clip(blocked, 0.0, None) / 1.5)
+    frontal = np.clip(NORMALS[..., 2], 0.35, None)
+    light = ambient + (1.0 - ambient) * shade / frontal
+    return _encode(_linear(rgb) * np.clip(light, 0.0, 2.0)[..., None] * exposure)
+
+
+def cover(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Put a mask, sunglasses, glasses' frames or a cap of one colour over uint8 [112, 112, 3]."""
+    picture = Image.fromarray(rgb)
+    draw = ImageDraw.Draw(picture)
+    colour = tuple(int(value) for value in rng.integers(0, 256, 3))
+    dark = tuple(value // 4 for value in colour)
+    dx, dy = rng.uniform(-2.5, 2.5, 2)
+    kind = rng.integers(4)
+    if kind == 0:
+        top = rng.uniform(64.0, 74.0) + dy
+        low = CROP + 5.0
+        draw.polygon(
+            [
+                (8, top + 6),
+                (40, top - 2),
+                (56 + dx, top - 6),
+                (72, top - 2),
+                (104, top + 6),
+                (98, low),
+                (14, low),
+            ],
+            fill=colour,
+        )
+    elif kind in (1, 2):
+        width, height = rng.uniform(13.0, 17.0), rng.uniform(8.0, 12.0)
+        for x in (38.3, 73.5):
+            box = (x + dx - width, 52 + dy - height, x + dx + width, 53 + dy + height)
+            if kind == 1:
+                draw.rounded_rectangle(box, radius=7, fill=dark)
+            else:
+                draw.rounded_rectangle(box, radius=7, outline=dark, width=int(rng.integers(1, 4)))
+        draw.line([(50 + dx, 50 + dy), (62 + dx, 50 + dy)], fill=dark, width=2)
+    else:
+        brim = rng.uniform(22.0, 40.0)
+        draw.rectangle((0, -1, CROP, brim - 6), fill=colour)
+        draw.ellipse((4 + dx, brim - 12, 108 + dx, brim + 2), fill=dark)
+    return np.asarray(picture)
 
 
 def motion_blur(rgb: np.ndarray, rng: np.random.Generator, length: float) -> np.ndarray:
@@ -105,36 +207,40 @@ def jitter(stored: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(picture)
 
 
-def degrade(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return one random night, lamp or camera view of uint8 [112, 112, 3]."""
-    if rng.random() < 0.25:
+def degrade(crop: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
+    """Return one random night, lamp or camera view of uint8 [112, 112, 3].
+
+    `strength` 0..1 scales how likely each kind is: 0 leaves the crop as it is.
+    """
+    if rng.random() < 0.08 * strength:
+        crop = cover(crop, rng)
+    lit = rng.random()
+    if lit < 0.15 * strength:
         crop = side_light(crop, rng, rng.uniform(0.02, 0.4))
-    if rng.random() < 0.2:
+    elif lit < 0.4 * strength:
+        ambient = float(np.exp(rng.uniform(np.log(0.003), np.log(0.3))))
+        crop = lamp(crop, rng, rng.uniform(10.0, 110.0), ambient, rng.uniform(0.4, 1.5))
+        if rng.random() < 0.5:
+            crop = grey(crop)
+    if rng.random() < 0.15 * strength:
         crop = motion_blur(crop, rng, rng.uniform(2.0, 7.0))
-    if rng.random() < 0.25:
+    if rng.random() < 0.25 * strength:
         crop = small(crop, rng.uniform(0.25, 0.8))
     night = rng.random()
-    if night < 0.65:
+    if night < 0.65 * strength:
         exposure = float(np.exp(rng.uniform(np.log(0.006), np.log(0.4))))
         crop = low_light(crop, rng, exposure, rng.uniform(0.3, 1.0))
-    elif night < 0.85:
+    elif night < 0.85 * strength:
         crop = infrared(crop, rng, float(np.exp(rng.uniform(np.log(0.02), np.log(0.5)))))
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 * strength:
         crop = jpeg(crop, int(rng.integers(30, 90)))
     return crop
 
 
-def training_view(stored: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a jittered, perhaps mirrored, degraded uint8 [112, 112, 3] of a stored crop."""
+def aligned_view(stored: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a jittered, perhaps mirrored, otherwise clean uint8 [112, 112, 3] of a stored crop."""
     crop = jitter(stored, rng)
-    if rng.random() < 0.5:
-        crop = crop[:, ::-1]
-    return np.ascontiguousarray(degrade(crop, rng))
-
-
-def clean_view(stored: np.ndarray) -> np.ndarray:
-    """Return the centre uint8 [112, 112, 3], as the teacher saw it."""
-    return centre(stored)
+    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
 
 
 def _dim(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:

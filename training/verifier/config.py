@@ -49,9 +49,13 @@ class TrainSettings:
     weight_decay: float = 0.0
     warmup_steps: int = 100
     ema_decay: float = 0.998
-    # Share of pictures shown with no degradation at all; the rest follow `night` below.
+    # Share of pictures shown with no degradation at all.
     clean_share: float = 0.5
+    # How likely each kind of degradation is, 0 (never) to 1 (see augment.degrade).
+    augment_strength: float = 1.0
     distillation_weight: float = 1.0
+    # The start's maps of the clean view, at the end of each resolution, are aimed at as well.
+    feature_weight: float = 0.0
     # How far the target moves from the picture's own teacher embedding towards the mean of its
     # person's (training people only): poses and lamps of one person are pulled together.
     centroid_pull: float = 0.0
@@ -154,6 +158,11 @@ class ExportSettings:
     licence: str = ""
     origin: str = ""
     half: bool = True
+    # A network beyond these is not exported.
+    max_megabytes: float = 5.5
+    max_giga_multiply_adds: float = 0.35
+    # "try": `verify` also measures an int8 copy of the ONNX file, and whether it would be better.
+    int8: str = ""
     # Detector checkpoint (see training/detector); empty: the bundle's detector stays.
     detector_checkpoint: str = ""
 
@@ -198,8 +207,11 @@ class ErrorsSettings:
 class SearchSettings:
     """Optuna over settings of the run; every trial is a short training."""
 
+    # Finished or given up, together.
     trials: int = 12
-    # [low, high], or [low, high, log], of any number in the config, by its dotted key.
+    # [low, high], [low, high, log] or [low, high, step], of any number in the config, by its
+    # dotted key. From random weights (`model.warm_start: ""`) the width is one of them:
+    # model.options.width: [0.5, 1.0, 0.25].
     space: dict[str, Any] = field(
         default_factory=lambda: {
             "train.learning_rate": [2e-5, 5e-4, "log"],
@@ -209,6 +221,9 @@ class SearchSettings:
     )
     # Of one trial, in place of the run's; everything else is the run's own.
     steps: int = 60
+    # How often a trial is measured. Once it stands below the median of the trials before it at the
+    # same step, it is given up; 1 gives none up.
+    validations: int = 3
     seed: int = 1
 
 

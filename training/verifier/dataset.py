@@ -8,18 +8,22 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from training.common.pictures import decode
+from training.common.pictures import centre, decode
 from training.common.split import TRAIN
-from training.verifier.augment import clean_view, training_view
+from training.verifier.augment import aligned_view, degrade
 from training.verifier.config import Config
 from training.verifier.prepare import TABLE, TEACHER, UNLABELLED
 
 
 @dataclass(frozen=True)
 class Batch:
-    """float32 [N, 3, 112, 112] in 0..255, target [N, D] or None, person [N] (-1: no label)."""
+    """Views float32 [N, 3, 112, 112] in 0..255, target [N, D] or None, person [N] (-1: no label).
+
+    `image` is what the network is shown, `clean` the same views before any was degraded.
+    """
 
     image: Tensor
+    clean: Tensor
     target: Tensor | None
     person: Tensor
 
@@ -28,24 +32,43 @@ class TrainingSet:
     """Stored crops with their targets; batches are drawn with a seed.
 
     `images` are encoded crops, `target` float32 [N, D] of unit length or None, `person` int [N]
-    with -1 for pictures without a label.
+    with -1 for pictures without a label. `strength` is that of
+    `augment.degrade`; at 0 clean views are not shifted or mirrored either.
     """
 
-    def __init__(self, images: list[bytes], target: np.ndarray | None, person: np.ndarray) -> None:
+    def __init__(
+        self,
+        images: list[bytes],
+        target: np.ndarray | None,
+        person: np.ndarray,
+        strength: float = 1.0,
+    ) -> None:
         self.images = images
+        self.strength = strength
         self.target = target
         self.person = person
         self.people = int(person.max()) + 1 if len(person) else 0
 
+    def centres(self) -> Tensor | None:
+        """Mean target of every person, float32 [people, D] of unit length; None without targets."""
+        if self.target is None:
+            return None
+        sums = np.zeros((self.people, self.target.shape[1]), np.float32)
+        known = self.person >= 0
+        np.add.at(sums, self.person[known], self.target[known])
+        return torch.from_numpy(sums / np.linalg.norm(sums, axis=1, keepdims=True))
+
     def batch(self, rows: np.ndarray, degraded: np.ndarray, rng: np.random.Generator) -> Batch:
         """Return the pictures `rows`, those marked in `degraded` (bool [N]) as degraded views."""
-        views = []
-        for row, bad in zip(rows, degraded, strict=True):
-            stored = decode(self.images[row])
-            views.append(training_view(stored, rng) if bad else clean_view(stored))
-        image = np.stack(views).transpose(0, 3, 1, 2).astype(np.float32)
+        stored = [decode(self.images[row]) for row in rows]
+        # To learn by heart, every picture has to be the same each time.
+        clean = [aligned_view(one, rng) if self.strength else centre(one) for one in stored]
+        shown = [
+            degrade(view, rng, self.strength) if bad else view
+            for view, bad in zip(clean, degraded, strict=True)
+        ]
         target = None if self.target is None else torch.from_numpy(self.target[rows])
-        return Batch(torch.from_numpy(image), target, torch.from_numpy(self.person[rows]))
+        return Batch(_tensor(shown), _tensor(clean), target, torch.from_numpy(self.person[rows]))
 
     def batches(self, size: int, clean_share: float, rng: np.random.Generator):
         """Yield batches for ever, epoch after epoch, `clean_share` of each batch clean."""
@@ -55,6 +78,11 @@ class TrainingSet:
             order = rng.permutation(len(self.images))
             for start in range(0, len(order) - size + 1, size):
                 yield self.batch(order[start : start + size], degraded, rng)
+
+
+def _tensor(views: list[np.ndarray]) -> Tensor:
+    """Stack uint8 [112, 112, 3] as float32 [N, 3, 112, 112]."""
+    return torch.from_numpy(np.stack(views).transpose(0, 3, 1, 2).astype(np.float32))
 
 
 def pull_to_centroids(target: np.ndarray, person: np.ndarray, pull: float) -> np.ndarray:
@@ -89,4 +117,5 @@ def load_training_set(config: Config) -> TrainingSet:
         target /= np.linalg.norm(target, axis=1, keepdims=True)
         if settings.centroid_pull and known:
             target = pull_to_centroids(target, person, settings.centroid_pull)
-    return TrainingSet(table["image"].take(rows).to_pylist(), target, person)
+    images = table["image"].take(rows).to_pylist()
+    return TrainingSet(images, target, person, settings.augment_strength)

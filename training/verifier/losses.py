@@ -10,12 +10,38 @@ def distillation_loss(embedding: Tensor, target: Tensor) -> Tensor:
     return (1.0 - (embedding * target).sum(dim=1)).mean()
 
 
+def feature_loss(maps: list[Tensor], targets: list[Tensor]) -> Tensor:
+    """Mean squared error of maps [N, C, H, W], as a share of each target's variance, summed.
+
+    FitNets' hints (Romero et al. 2015, arXiv:1412.6550): 50 places a picture say what a clean view
+    would have looked like to the network, where one embedding says it once.
+    """
+    missed = torch.zeros(len(maps[0]), device=maps[0].device)
+    for ours, theirs in zip(maps, targets, strict=True):
+        error = (ours.float() - theirs.float()).square().mean((1, 2, 3))
+        missed = missed + error / (theirs.float().var((1, 2, 3)) + 1e-3)
+    return missed.mean()
+
+
 class ArcFace(nn.Module):
     """Additive angular margin over people (Deng et al. 2019, arXiv:1801.07698)."""
 
-    def __init__(self, people: int, embedding: int, *, margin: float, scale: float) -> None:
+    def __init__(
+        self,
+        people: int,
+        embedding: int,
+        *,
+        margin: float,
+        scale: float,
+        centres: Tensor | None = None,
+    ) -> None:
+        """Start from `centres` float [people, embedding], or from random ones.
+
+        A network that recognises already would spend its training on finding random centres.
+        """
         super().__init__()
-        self.centres = nn.Parameter(torch.randn(people, embedding) * embedding**-0.5)
+        random = torch.randn(people, embedding) * embedding**-0.5
+        self.centres = nn.Parameter(random if centres is None else centres.clone())
         self.margin = margin
         self.scale = scale
 

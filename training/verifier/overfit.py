@@ -67,7 +67,7 @@ def memorise(
     labels = person[rows]
     if shuffled:
         labels = np.random.default_rng(settings.seed).permutation(labels)
-    data = TrainingSet([images[row] for row in rows], None, labels)
+    data = TrainingSet([images[row] for row in rows], None, labels, strength=0.0)
     people = int(person.max()) + 1
     trainer = Trainer(verifier, people, settings)
     shown = batches(data, settings)

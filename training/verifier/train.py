@@ -29,7 +29,7 @@ from training.verifier.backbones import Verifier
 from training.verifier.config import Config, TrainSettings
 from training.verifier.dataset import Batch, load_training_set
 from training.verifier.loader import batches
-from training.verifier.losses import ArcFace, distillation_loss
+from training.verifier.losses import ArcFace, distillation_loss, feature_loss
 from training.verifier.prepare import TABLE, TEACHER
 
 # The satisficing metric of a lock: nobody else gets in more often than this.
@@ -71,13 +71,22 @@ class Trainer:
     """One optimiser step at a time; who calls decides on schedule, validation and the end."""
 
     def __init__(
-        self, verifier: Verifier, people: int, settings: TrainSettings, team: Team | None = None
+        self,
+        verifier: Verifier,
+        people: int,
+        settings: TrainSettings,
+        team: Team | None = None,
+        *,
+        centres: torch.Tensor | None = None,
     ) -> None:
+        """Train `verifier` in place; `centres` are where a margin loss over `people` starts."""
         self.settings = settings
         self.team = team or Team()
         self.precision = precision_of(settings, self.team.device)
         self.verifier = verifier.to(self.team.device, memory_format=torch.channels_last).train()
         self.average = Average(verifier, settings.ema_decay)
+        # What the network was before it was trained shows it its own maps of clean views.
+        self.start = copy.deepcopy(verifier).eval().requires_grad_(False)
         parameters = list(verifier.parameters())
         self.margin = None
         if settings.margin_weight and people:
@@ -86,6 +95,7 @@ class Trainer:
                 verifier.backbone.embedding_size,
                 margin=settings.margin,
                 scale=settings.margin_scale,
+                centres=centres,
             ).to(self.team.device)
             parameters += list(self.margin.parameters())
         self.optimizer = torch.optim.AdamW(
@@ -97,6 +107,7 @@ class Trainer:
         )
         if settings.compile:
             self.verifier.compile()
+            self.start.compile()
         self._embed = self.team.wrap(self.verifier)
         # A batch without known people leaves the centres out.
         self._margin = self.margin and self.team.wrap(self.margin, unused=True)
@@ -110,10 +121,16 @@ class Trainer:
             group["lr"] = learning_rate
         device = self.team.device
         image = batch.image.to(device, non_blocking=True, memory_format=torch.channels_last)
-        with torch.autocast(device.type, self.precision, self.precision != torch.float32):
-            embedding = self._embed(image)
+        mixed = self.precision != torch.float32
+        with torch.autocast(device.type, self.precision, mixed):
+            embedding, maps = self._embed(image, maps=True)
         embedding = embedding.float()
         loss = embedding.sum() * 0.0
+        if self.settings.feature_weight:
+            clean = batch.clean.to(device, non_blocking=True, memory_format=torch.channels_last)
+            with torch.no_grad(), torch.autocast(device.type, self.precision, mixed):
+                _, hints = self.start(clean, maps=True)
+            loss = loss + self.settings.feature_weight * feature_loss(maps, hints)
         if batch.target is not None and self.settings.distillation_weight:
             loss = loss + self.settings.distillation_weight * distillation_loss(
                 embedding, batch.target.to(device, non_blocking=True)
@@ -298,7 +315,9 @@ class _Training:
             raise ValueError("nothing to learn from: no teacher embeddings and no margin loss")
         self.validator = (validator or Validator(config)) if team.first else None
         self.start = model.build(config)
-        self.trainer = Trainer(copy.deepcopy(self.start), data.people, settings, team)
+        self.trainer = Trainer(
+            copy.deepcopy(self.start), data.people, settings, team, centres=data.centres()
+        )
         self.step, self.seconds = 0, 0.0
         self.best: Standing | None = None
         self.last: Standing | None = None

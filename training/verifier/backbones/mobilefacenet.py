@@ -89,6 +89,7 @@ class MobileFaceNet(nn.Module):
             ConvUnit(stem, stem, activation=False, batch_norm=batch_norm),
         ]
         channels = stem
+        ends = []
         for expansion, outputs, repeats, first_stride in STAGES:
             for index in range(repeats):
                 stride = first_stride if index == 0 else 1
@@ -96,6 +97,9 @@ class MobileFaceNet(nn.Module):
                     Bottleneck(channels, scaled(expansion), scaled(outputs), stride, batch_norm)
                 )
                 channels = scaled(outputs)
+            ends.append(len(layers) - 1)
+        # The last block at 28x28, 14x14 and 7x7: what lies between is on its way there.
+        self.stage_ends = (ends[0], ends[2], ends[4])
         layers += [
             ConvUnit(channels, head, batch_norm=batch_norm),
             ConvUnit(
@@ -122,6 +126,15 @@ class MobileFaceNet(nn.Module):
         """Embed [N, 3, 112, 112] as [N, embedding]."""
         return self.layers(x).flatten(1)
 
+    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the embedding and the maps [N, C, H, W] at the end of each resolution."""
+        maps = []
+        for number, layer in enumerate(self.layers):
+            x = layer(x)
+            if number in self.stage_ends:
+                maps.append(x)
+        return x.flatten(1), maps
+
 
 class Verifier(nn.Module):
     """A backbone with the bundle's contract: RGB 0..255 in, unit length out.
@@ -133,10 +146,13 @@ class Verifier(nn.Module):
         super().__init__()
         self.backbone = backbone
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Embed [N, 3, 112, 112] as [N, D]."""
-        features = self.backbone((image - 127.5) * (1.0 / 128.0))
-        return functional.normalize(features, dim=1)
+    def forward(self, image: Tensor, maps: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Embed [N, 3, 112, 112] as [N, D]; with the backbone's `maps` too where asked."""
+        scaled = (image - 127.5) * (1.0 / 128.0)
+        if maps:
+            embedding, seen = self.backbone.features(scaled)
+            return functional.normalize(embedding, dim=1), seen
+        return functional.normalize(self.backbone(scaled), dim=1)
 
 
 def parameter_count(model: nn.Module) -> int:
