@@ -76,6 +76,16 @@ def test_figures_have_the_shares_that_opened():
     trials = visits.visit_trials(films, QUORUM)
     rate = metrics.false_accept_rates(trials, np.array([0.6]))[0]
     assert found["1"]["fpr"]["value"] == pytest.approx(rate)
+    frames = (films.scores[films.person[genuine], genuine] >= 0.6).mean()
+    assert found["1"]["frame_tar"]["value"] == pytest.approx(frames)
+
+
+def test_no_stranger_seen_is_not_a_rate_of_nothing():
+    found = visits.figures(made(), {1: 0.9999, 4: 0.9999}, quorum=QUORUM, draws=20, seed=1)
+    # Six templates, seven others each.
+    assert found["1"]["fpr"]["value"] == 0.0
+    assert found["1"]["fpr"]["high"] == pytest.approx(1 - 0.025 ** (1 / 42))
+    assert found["4"]["fpr"]["high"] == pytest.approx(4 * (1 - 0.025 ** (1 / 42)))
 
 
 def test_everybody_visits_once_before_anybody_twice():

@@ -10,9 +10,10 @@ Writes the table, the confidence and the quality limits into models.json, and in
 - `gallery_rule`: which of the two the product uses, and why
 - `domains`: NAME -> `people`, `impostors`, `thresholds`, `measured` (lists by rate)
 - `watched`: NAME -> `people`, `impostors`, `pairs of people`, `highest`, `fpr at threshold`:
-  RATE -> `threshold`, `fpr`, `fpr_high`, `pairs of people`; domains too small to set a threshold
-- `worst_case`: RATE -> `threshold`, `fpr_high`, `where`, `pairs_of_people`: the highest bound that
-  any domain allows at that row, the watched ones included
+  RATE -> `threshold`, `fpr`, `fpr_high`, `pairs of people`, `of one pair` (the share of those
+  trials that two people make up); domains too small to set a threshold
+- `worst_case`: RATE -> `threshold`, `fpr_high`, `where`, `pairs_of_people`, `of_one_pair`: the
+  highest bound that any domain allows at that row, the watched ones included
 - `limits`: MEASURE -> `configured`, `fitted`, `rate`, `threshold`, `bins` (see `limits.py`)
 - `advice`: sentences on what a person should look at
 
@@ -159,7 +160,8 @@ def advice(
             lines.append(
                 f"At the row for {row['fpr']:g}, {case['where']} allows up to "
                 f"{case['fpr_high']:.2g} ({case['pairs_of_people']} pairs of people were seen "
-                "above it): too few people to set a threshold, so the table does not cover it."
+                f"above it, two people alone make up {100 * (case['of_one_pair'] or 0):.0f} %): "
+                "too few people to set a threshold, so the table does not cover it."
             )
     for name, one in found.items():
         if one["fitted"] is None:

@@ -13,8 +13,9 @@ keys of rates are `1e-03`, `1e-04`, `1e-05`, of gallery sizes `1`, `5`, `20`:
   which that share of strangers passes the whole gallery), `at_common`: `fpir`, `tpir` estimates at
   `common.threshold`
 - `visits`: CONDITION -> `quorum`, `frames`, `sizes`: SIZE -> `threshold`, `visits`,
-  `impostor_visits`, `tar`, `wrong_person`, `fpr` estimates. The threshold is `common.threshold`
-  for one person; for more it is that of `far` divided by their number, as `vision.Thresholds` does
+  `impostor_visits`, `tar`, `wrong_person`, `fpr`, `frame_tar` estimates. The threshold is
+  `common.threshold` for one person; for more it is that of `far` divided by their number, as
+  `vision.Thresholds` does
 - `groups`: NAME -> `people`, `genuine`, `share`, `tar`, `tar_ratio`, `fpr`; clean probes at
   `common.threshold`
 - `fairness`: `worst_tar_group`, `worst_over_overall`, `worst_of_each_draw`, `worst_fpr_group`,
@@ -302,8 +303,11 @@ def _print(table: Path, content: dict[str, Any]) -> None:
             print(f"  {condition}, {size} enrolled: TPIR {' FPIR '.join(both)}", flush=True)
     for condition, visit in content["visits"].items():
         for size, row in visit["sizes"].items():
-            texts = (_text(row[name]) for name in ("tar", "fpr"))
-            print(f"  visits, {condition}, {size} enrolled: TAR {' FPR '.join(texts)}", flush=True)
+            tar, fpr, frame = (_text(row[name]) for name in ("tar", "fpr", "frame_tar"))
+            print(
+                f"  visits, {condition}, {size} enrolled: TAR {tar} (one frame {frame}) FPR {fpr}",
+                flush=True,
+            )
     if content["fairness"]:
         fairness = content["fairness"]
         ratio = _text(fairness["worst_over_overall"])

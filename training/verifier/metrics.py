@@ -252,6 +252,11 @@ def interval(drawn: np.ndarray | list[np.ndarray]) -> np.ndarray:
     return np.nanquantile(np.asarray(drawn, float), [0.025, 0.975], axis=0)
 
 
+def none_in(pairs: float) -> float:
+    """Upper end of the 95 % interval of a rate of which nothing was seen in so many pairs."""
+    return 1.0 - 0.025 ** (1.0 / max(pairs, 1.0))
+
+
 def estimate(value: float, drawn: np.ndarray | list[float]) -> Estimate:
     """Return a figure with the 95 % interval of its bootstrap draws [draws]."""
     low, high = interval(np.asarray(drawn, float))

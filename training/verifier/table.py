@@ -59,6 +59,19 @@ def people_pairs(trials: metrics.Trials, threshold: float) -> int:
     return len(np.unique(pairs))
 
 
+def largest_share(trials: metrics.Trials, threshold: float) -> float:
+    """Share of the impostor trials at or above `threshold` that two people alone make up.
+
+    Near one, a single pair of people who look alike is what a small domain shows.
+    """
+    above = trials.tail >= np.float32(threshold)
+    if not above.any():
+        return 0.0
+    both = np.sort(np.stack([trials.tail_enrolled[above], trials.tail_probe[above]]), axis=0)
+    _, counts = np.unique(both, axis=1, return_counts=True)
+    return float(counts.max() / above.sum())
+
+
 def domain(
     name: str,
     trials: metrics.Trials,
@@ -172,7 +185,7 @@ def watch(config: Config, trials: metrics.Trials, rows: list[dict[str, Any]]) ->
     kept = [row for row, counted in zip(rows, inside, strict=True) if counted]
     enrolled, probes = trials.enrolled > 0, trials.probes > 0
     pairs = int(enrolled.sum() * probes.sum() - (enrolled & probes).sum())
-    none = 1.0 - (1.0 - UPPER) ** (1.0 / max(pairs, 1))
+    none = metrics.none_in(pairs)
     return {
         "people": int(enrolled.sum()),
         "impostors": int(trials.impostors),
@@ -184,6 +197,7 @@ def watch(config: Config, trials: metrics.Trials, rows: list[dict[str, Any]]) ->
                 "fpr": float(rate),
                 "fpr_high": float(max(bound, none if rate == 0.0 else 0.0)),
                 "pairs of people": people_pairs(trials, row["threshold"]),
+                "of one pair": largest_share(trials, row["threshold"]),
             }
             for row, rate, bound in zip(kept, found, high, strict=True)
         },
@@ -206,13 +220,16 @@ def worst_cases(
             "threshold": row["threshold"],
             "fpr_high": bounds[worst],
             "where": worst,
-            "pairs_of_people": (
-                watched[worst]["fpr at threshold"][name]["pairs of people"]
-                if worst in watched
-                else None
-            ),
+            "pairs_of_people": _seen(watched, worst, name, "pairs of people"),
+            "of_one_pair": _seen(watched, worst, name, "of one pair"),
         }
     return found
+
+
+def _seen(watched: dict[str, Any], domain_name: str, rate: str, what: str) -> Any:
+    if domain_name not in watched:
+        return None
+    return watched[domain_name]["fpr at threshold"][rate][what]
 
 
 def fit_confidence(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float]:

@@ -149,7 +149,8 @@ def figures(
 
     `tar` is the share of visits by enrolled people that open for them, `fpr` that of visits by
     strangers that open at all, `wrong_person` that of visits by enrolled people that open for
-    somebody else; intervals draw people.
+    somebody else, `frame_tar` that of single frames of the same visits that are above the
+    threshold; intervals draw people.
     """
     trials = visit_trials(visits, quorum)
     own = {person: row for row, person in enumerate(visits.owner.tolist())}
@@ -168,18 +169,23 @@ def figures(
             granted, who = decide(visits, visit, enrolled, threshold)
             opened[place], wrong[place] = granted and who == person, granted and who != person
         of = weights[:, visits.person[genuine]]
-        shares = [
-            (of * flag).sum(axis=1) / np.maximum(of.sum(axis=1), 1e-12) for flag in (opened, wrong)
-        ]
+        total = np.maximum(of.sum(axis=1), 1e-12)
         at = np.array([threshold])
         rates = [metrics.false_accept_rates(trials, at, w, size=size)[0] for w in weights]
-        rate = metrics.false_accept_rates(trials, at, size=size)[0]
+        rate = metrics.estimate(metrics.false_accept_rates(trials, at, size=size)[0], rates)
+        if rate.value == 0.0:
+            # A bootstrap of nothing says nothing; visits of one person count as one.
+            pairs = len(visits.owner) * (len(set(visits.person.tolist())) - 1)
+            rate = metrics.Estimate(0.0, 0.0, min(1.0, size * metrics.none_in(pairs)))
+        accepted = visits.scores[[own[int(visits.person[v])] for v in genuine], genuine]
+        frame = (accepted >= threshold).mean(axis=1)
         found[str(size)] = {
             "threshold": threshold,
             "visits": len(genuine),
             "impostor_visits": int(trials.impostors),
-            "tar": vars(metrics.estimate(opened.mean(), shares[0])),
-            "wrong_person": vars(metrics.estimate(wrong.mean(), shares[1])),
-            "fpr": vars(metrics.estimate(rate, rates)),
+            "tar": vars(metrics.estimate(opened.mean(), (of * opened).sum(axis=1) / total)),
+            "wrong_person": vars(metrics.estimate(wrong.mean(), (of * wrong).sum(axis=1) / total)),
+            "fpr": vars(rate),
+            "frame_tar": vars(metrics.estimate(frame.mean(), (of * frame).sum(axis=1) / total)),
         }
     return found
