@@ -14,7 +14,7 @@ from training.cli import main
 from training.common import sheets
 from training.common.pictures import encode
 from training.common.split import VALIDATION, side_of
-from training.verifier import errors, metrics
+from training.verifier import errors, evaluate, metrics
 from training.verifier.errors import Kind, Scored
 from training.verifier.gallery import Protocol
 
@@ -59,6 +59,9 @@ def test_the_folder_has_sheets_tables_and_sentences(run):
     assert found["people"] == 24
     assert {kind["name"] for kind in found["conditions"]} == {"dark", "lighting"}
     assert all(0.0 <= kind["tar"] <= 1.0 for kind in found["conditions"])
+    for kind in [*found["conditions"], *found["kinds"]]:
+        assert kind["low"] <= kind["high"]
+        assert kind["clear"] == (kind["low"] > 0)
     for name in ("genuine-clean", "impostor-clean", "genuine-dark", "impostor-lighting"):
         with Image.open(run / f"{name}.png") as picture:
             # Five trials in rows of four, three crops each.
@@ -72,8 +75,6 @@ def test_the_folder_has_sheets_tables_and_sentences(run):
 def test_a_rate_that_cannot_be_counted_is_raised(run):
     # 24 people with three probes each: 1,656 impostor trials, ten of them are 0.6 %.
     assert json.loads((run / "errors.json").read_text())["far"] == pytest.approx(1e-2)
-    assert errors.counted_rate(1e-4, 1e6) == 1e-4
-    assert errors.counted_rate(1e-4, 1e4) == pytest.approx(1e-3)
 
 
 @pytest.fixture
@@ -121,35 +122,66 @@ def test_a_pair_is_shown_with_who_is_enrolled_first(scored):
 
 
 def test_what_costs_most_comes_first_in_the_advice():
-    night = Kind("dark", 0.7, 0.9, 1.0, 100)
-    lone = Kind("of people with one enrolled picture", 0.5, 0.9, 0.2, 100)
-    even = Kind("blurred", 0.9, 0.9, 0.5, 100)
+    night = Kind("dark", 0.7, 0.9, 1.0, 100, 50, 0.15, 0.25)
+    lone = Kind("of people with one enrolled picture", 0.5, 0.9, 0.2, 100, 40, 0.06, 0.1)
+    even = Kind("blurred", 0.9, 0.9, 0.5, 100, 30, -0.001, 0.001)
     lines = errors.next_pictures([lone, even], [night], [0.85, 0.3])
     assert len(lines) == 3
-    assert "lose 20.0 points" in lines[0]
+    assert "lose 20.0 points (15.0 to 25.0)" in lines[0]
     assert "at night" in lines[0]
     assert "cost 8.0 points" in lines[1]
+    assert "100 probes of 40 people" in lines[1]
     assert "score 0.8 or more: 1." in lines[2]
     assert "more people" in errors.next_pictures([even], [], [])[0]
+
+
+def test_what_may_be_chance_is_not_advice_but_named():
+    noise = Kind("blurred", 0.5, 0.9, 0.1, 12, 6, -0.02, 0.09)
+    (line,) = errors.next_pictures([noise], [], [])
+    assert "Not told from chance" in line
+    assert "blurred (-2.0 to +9.0 points, 6 people)" in line
+
+
+def test_a_loss_has_the_interval_of_drawing_people():
+    """Two kinds of people: ten whose dark pictures all fail, thirty whose all pass."""
+    person = np.repeat(np.arange(40), 3)
+    clean = np.full((40, 120), -1.0, np.float32)
+    clean[person, np.arange(120)] = 0.9
+    dark = clean.copy()
+    dark[:, person < 10] = -1.0
+
+    def condition(scores):
+        trials = metrics.collect_scores(scores, np.arange(40), person)
+        return Scored(scores, np.arange(40), person, *[None] * 4, trials)
+
+    both = {"clean": condition(clean), "dark": condition(dark)}
+    (kind,) = errors.rank_conditions(both, 0.5, draws=400)
+    assert kind.loss == pytest.approx(0.25)
+    # A quarter of forty people: 0.25 plus and minus 1.96 * sqrt(0.25 * 0.75 / 40).
+    assert (kind.low, kind.high) == pytest.approx((0.116, 0.384), abs=0.05)
+    assert kind.people == 40
+    assert kind.clear
 
 
 def test_one_threshold_serves_all_conditions(scored):
     rng = np.random.default_rng(0)
 
-    def condition(highest: float) -> Scored:
+    def condition(highest: float) -> metrics.Trials:
         values = np.linspace(0, highest, 300).astype(np.float32)
         tail = values[::-1].copy()
         where = np.zeros(300, int)
-        trials = metrics.Trials(
+        return metrics.Trials(
             rng.random(3).astype(np.float32), where[:3], tail, where, where + 1,
-            np.array([300.0, 0.0]), np.array([0.0, 1.0]),
+            np.array([300.0, 0.0]), np.array([0.0, 1.0]), where, where[:3], where[:3],
         )  # fmt: skip
-        return Scored(*[None] * 7, trials)
 
     low, high = condition(0.5), condition(0.8)
-    both = errors.common_threshold({"a": low, "b": high}, 0.01)
-    assert both == errors.common_threshold({"b": high}, 0.01)
-    assert both > errors.common_threshold({"a": low}, 0.01)
+    # Ten of 300 trials are 3 %: 1 % cannot be counted, so 10 % is compared.
+    both = evaluate.common_threshold({"a": low, "b": high}, 0.01)
+    assert both["far"] == pytest.approx(0.1)
+    assert both["worst"] == "b"
+    alone = evaluate.common_threshold({"a": low}, 0.01)
+    assert both["threshold"] > alone["threshold"]
 
 
 def test_a_sheet_cuts_long_names_and_refuses_to_be_empty():
