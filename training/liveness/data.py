@@ -1,57 +1,45 @@
-"""Faces with their surroundings: living ones, photographs of photographs, and their split."""
+"""Faces with their surroundings, living ones and photographs of photographs, and their split."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import torch
 from PIL import Image
-from torch import Tensor
 
-from training.common.pictures import jpeg
 from training.common.split import TEST, TRAIN, VALIDATION, side_of
-from training.detector.data import read_scenes
-from training.liveness.attacks import ATTACKS, camera
-from training.liveness.model import ENLARGED, SIDE
+from training.detector.data import SPLITS, read_scenes
+from training.liveness.attacks import Scene
 from vision.detector import Detector
-
-STORED = 224
-"""Pixels of a stored patch: twice the network's, so that moire and tilt are made before shrinking.
-"""
+from vision.liveness import CONTEXT
+from vision.types import Face
 
 FOLDS = 3
 
+# Of the scenes only the faces that a door would look at.
+_SMALLEST = 40.0
+_DOUBT = 0.15
+# What is kept around a face: the network's surroundings, and room for a box to be elsewhere.
+_KEPT = CONTEXT + 0.5
+
 
 @dataclass(frozen=True)
-class Patch:
-    """The surroundings of a face: `rgb` uint8[224,224,3], `live` or an attack, and whose it is."""
+class Source:
+    """A face as it was found: where, whose, on which side, and whether it is a real attack.
 
-    rgb: np.ndarray
-    live: bool
-    who: str
-
-
-def surroundings(rgb: np.ndarray, box: np.ndarray, side: int = STORED) -> np.ndarray:
-    """Cut the square of 2.7 times the box's longer side, moved and shrunk to lie in the picture.
-
-    `rgb` uint8[H,W,3], `box` x1, y1, x2, y2; returns uint8[side,side,3]. Nothing is padded, because
-    a padded edge looks like a sheet's.
+    `pack` is "webcam" or "scenes"; `side` is a scene's side, and empty for the webcam's subjects,
+    whose side depends on the fold.
     """
-    height, width = rgb.shape[:2]
-    x1, y1, x2, y2 = (float(value) for value in box)
-    span = min(ENLARGED * max(x2 - x1, y2 - y1), height, width)
-    left = min(max((x1 + x2 - span) / 2, 0), width - span)
-    top = min(max((y1 + y2 - span) / 2, 0), height - span)
-    picture = Image.fromarray(rgb).resize(
-        (side, side), Image.Resampling.BILINEAR, box=(left, top, left + span, top + span)
-    )
-    return np.asarray(picture)
+
+    scene: Scene
+    pack: str
+    who: str
+    live: bool
+    side: str = ""
 
 
 def sides(subjects: list[str], fold: int = -1) -> dict[str, str]:
@@ -72,117 +60,55 @@ def sides(subjects: list[str], fold: int = -1) -> dict[str, str]:
     }
 
 
-def read_webcam(
-    path: Path | str, detector: Detector, split: str, fold: int
-) -> tuple[list[Patch], int]:
-    """Return the patches of one side's frames, and in how many frames no face was found."""
-    rows = pq.read_table(str(path), columns=["image", "label", "subject"]).to_pylist()
-    side = sides([row["subject"] for row in rows], fold)
-    patches, missed = [], 0
-    for row in rows:
-        if side[row["subject"]] != split:
-            continue
+def around(rgb: np.ndarray, box: np.ndarray) -> Scene:
+    """Cut what the network may see of a face from uint8[H,W,3], moved to lie in the picture.
+
+    The network's own squares, cut from the result, are those of the whole picture.
+    """
+    span = _KEPT * max(box[2] - box[0], box[3] - box[1])
+    cuts = []
+    for axis, side in ((0, rgb.shape[1]), (1, rgb.shape[0])):
+        length = min(int(np.ceil(span)), side)
+        start = round((box[axis] + box[axis + 2] - length) / 2)
+        cuts.append((min(max(start, 0), side - length), length))
+    (left, width), (top, height) = cuts
+    moved = np.asarray(box, float) - [left, top, left, top]
+    return Scene(rgb[top : top + height, left : left + width].copy(), moved)
+
+
+def read_webcam(path: Path | str, detector: Detector) -> tuple[list[Source], int]:
+    """Return the faces of the frames (`image`, `label`, `subject`), and how many had none."""
+    sources, missed = [], 0
+    for row in pq.read_table(str(path), columns=["image", "label", "subject"]).to_pylist():
         rgb = np.asarray(Image.open(io.BytesIO(row["image"])).convert("RGB"))
         faces = detector.detect(rgb)
         if not faces:
             missed += 1
             continue
-        # Others sit in the background: the visitor is the nearest.
-        box = max((np.asarray(face.box) for face in faces), key=lambda one: one[2] - one[0])
-        patches.append(Patch(surroundings(rgb, box), row["label"] == "live", row["subject"]))
-    return patches, missed
+        box = np.asarray(visitor(faces).box)
+        live = row["label"] == "live"
+        sources.append(Source(around(rgb, box), "webcam", row["subject"], live))
+    return sources, missed
 
 
-def read_living(path: Path | str, split: str) -> list[Patch]:
-    """Return the patches of the largest labelled face of each scene on one side."""
-    patches = []
-    for index, scene in enumerate(read_scenes(path, split)):
-        sure = scene.labels.boxes[scene.labels.sure]
-        if len(sure):
-            box = sure[(sure[:, 2] - sure[:, 0]).argmax()]
-            rgb = np.asarray(scene.picture())
-            patches.append(Patch(surroundings(rgb, box), True, f"{split}/{index}"))
-    return patches
+def visitor(faces: list[Face]) -> Face:
+    """Return the nearest face: others sit in the background.
+
+    Hands that hold a print are sometimes taken for a large face, but never as surely as a face.
+    """
+    surest = max(face.score for face in faces)
+    return max((one for one in faces if one.score >= surest - _DOUBT), key=lambda one: one.width)
 
 
-def attacked(patches: list[Patch], behind: list[Patch], kind: str, seed: int) -> list[Patch]:
-    """Return a simulated attack of one kind on every living patch, the same for the same seed."""
-    made = []
-    for index, patch in enumerate(patches):
-        if patch.live:
-            generator = np.random.default_rng([seed, index])
-            ground = _elsewhere(behind[generator.integers(len(behind))].rgb, generator)
-            rgb = ATTACKS[kind](patch.rgb, ground, generator)
-            made.append(Patch(jpeg(rgb, 85), False, patch.who))
-    return made
-
-
-def shrink(rgb: np.ndarray) -> np.ndarray:
-    """Return the network's uint8[112,112,3] of a stored patch."""
-    return np.asarray(Image.fromarray(rgb).resize((SIDE, SIDE), Image.Resampling.BOX))
-
-
-class SampleMaker:
-    """Makes training samples: half are living; the attacks are real and simulated."""
-
-    def __init__(
-        self, webcam: list[Patch], living: list[Patch], night_share: float, *, real_attacks: bool
-    ) -> None:
-        self._groups = {
-            "webcam": [patch for patch in webcam if patch.live],
-            "living": living,
-            "real": [patch for patch in webcam if not patch.live] if real_attacks else [],
-        }
-        self._night_share = night_share
-        if not self._groups["webcam"]:
-            message = "no living face from the webcam"
-            raise ValueError(message)
-
-    def make(self, generator: np.random.Generator) -> tuple[np.ndarray, bool]:
-        """Return uint8[112,112,3] and whether it is alive."""
-        source = self._pick(generator, "living" if generator.random() < 0.5 else "webcam")
-        live = bool(generator.random() < 0.5)
-        if live:
-            rgb = source
-        elif self._groups["real"] and generator.random() < 0.4:
-            rgb = self._pick(generator, "real")
-        else:
-            kind = list(ATTACKS)[generator.integers(len(ATTACKS))]
-            behind = self._pick(generator, "living" if generator.random() < 0.5 else "webcam")
-            rgb = ATTACKS[kind](source, _elsewhere(behind, generator), generator)
-        rgb = _jittered(rgb, generator)
-        if generator.random() < 0.5:
-            rgb = rgb[:, ::-1]
-        return camera(shrink(rgb), generator, self._night_share), live
-
-    def _pick(self, generator: np.random.Generator, group: str) -> np.ndarray:
-        patches = self._groups[group] or self._groups["webcam"]
-        return patches[generator.integers(len(patches))].rgb
-
-
-def _elsewhere(rgb: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return a random corner of a patch, enlarged: a background that has no face in its middle."""
-    side = rgb.shape[0]
-    span = generator.uniform(0.3, 0.6) * side
-    left, top = generator.choice([0.0, 1.0], 2) * (side - span)
-    box = (left, top, left + span, top + span)
-    return np.asarray(Image.fromarray(rgb).resize((side, side), Image.Resampling.BILINEAR, box=box))
-
-
-def _jittered(rgb: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Move and enlarge a patch as boxes of one face differ from frame to frame."""
-    side = rgb.shape[0]
-    span = generator.uniform(0.82, 1.0) * side
-    left, top = generator.uniform(0, side - span, 2)
-    box = (left, top, left + span, top + span)
-    return np.asarray(Image.fromarray(rgb).resize((side, side), Image.Resampling.BILINEAR, box=box))
-
-
-def batches(maker: SampleMaker, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield float32[N,3,112,112] in 0..255 and float32[N] of 1 for alive, without end."""
-    generator = np.random.default_rng(seed)
-    while True:
-        made = [maker.make(generator) for _ in range(size)]
-        image = np.stack([rgb for rgb, _ in made]).astype(np.float32)
-        live = np.array([alive for _, alive in made], dtype=np.float32)
-        yield torch.from_numpy(image).permute(0, 3, 1, 2), torch.from_numpy(live)
+def read_living(path: Path | str) -> list[Source]:
+    """Return the largest sure face, of at least 40 px, of each scene with labelled faces."""
+    sources = []
+    for side in SPLITS:
+        for index, scene in enumerate(read_scenes(path, side)):
+            boxes = scene.labels.boxes[scene.labels.sure]
+            widths = boxes[:, 2] - boxes[:, 0]
+            if len(boxes) and widths.max() >= _SMALLEST:
+                rgb = np.asarray(scene.picture())
+                cut = around(rgb, boxes[widths.argmax()])
+                sources.append(Source(cut, "scenes", f"{side}/{index}", True, side))
+    return sources

@@ -1,54 +1,85 @@
-"""A network of 60,000 parameters that says how alive a face looks.
+"""A network of 120,000 parameters that says how alive a face looks.
 
-Depthwise-separable units as in `training.presence.model`. Its input is the face's box enlarged 2.7
-times, as in Silent-Face-Anti-Spoofing's MiniFASNet (Apache-2.0), so that a sheet's or a phone's
-edges are seen; 112 px rather than its 80, because moire is gone in a smaller picture.
+Two trunks of depthwise-separable units, as in `training.presence.model`: one sees the surroundings,
+as Silent-Face-Anti-Spoofing's MiniFASNet does (Apache-2.0), so that a sheet's or a phone's edges
+count; the other the face alone and its detail finer than three pixels, where texture is. Each has
+to decide alone as well, the second in every part of the face (pixel-wise supervision, George and
+Marcel 2019, arXiv:1907.04047), so that neither cue is left unlearnt because the other was easier.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.presence.model import Unit
+from vision.liveness import SIDE
 
-SIDE = 112
-ENLARGED = 2.7
+SHAPE = (6, SIDE, SIDE)
+"""Channels of the surroundings and of the face, as `vision.liveness.stack` lays them."""
+
+_WIDTH = 128
+
+
+class Logits(NamedTuple):
+    """Logits of being alive: both views [N,1], the surroundings [N,1], parts of the face [N,49]."""
+
+    live: Tensor
+    context: Tensor
+    parts: Tensor
+
+
+def trunk(channels: int) -> nn.Sequential:
+    """Return layers from [N,channels,112,112] to [N,128,7,7]."""
+    return nn.Sequential(
+        nn.Conv2d(channels, 16, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(inplace=True),
+        Unit(16, 32, 2),
+        Unit(32, 32),
+        Unit(32, 64, 2),
+        Unit(64, 64),
+        Unit(64, 64),
+        Unit(64, _WIDTH, 2),
+        Unit(_WIDTH, _WIDTH),
+        Unit(_WIDTH, _WIDTH),
+    )
 
 
 class LivenessNet(nn.Module):
-    """RGB float [N,3,112,112] in 0..255 to a logit of being alive, [N,1]."""
+    """RGB float [N,6,112,112] in 0..255, surroundings and face, to `Logits`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)
-        )
-        self.trunk = nn.Sequential(
-            Unit(16, 32, 2),
-            Unit(32, 32),
-            Unit(32, 64, 2),
-            Unit(64, 64),
-            Unit(64, 64),
-            Unit(64, 128, 2),
-            Unit(128, 128),
-            Unit(128, 128),
-        )
+        self.context = trunk(3)
+        self.close = trunk(6)
         self.dropout = nn.Dropout(0.3)
-        self.head = nn.Linear(128, 1)
+        self.context_head = nn.Linear(_WIDTH, 1)
+        self.parts_head = nn.Conv2d(_WIDTH, 1, 1)
+        self.head = nn.Linear(2 * _WIDTH, 1)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Logits:
         """Return the logits."""
-        features = self.trunk(self.stem((image - 127.5) / 64.0))
-        pooled = functional.adaptive_avg_pool2d(features, 1).flatten(1)
-        return self.head(self.dropout(pooled))
+        image = (image - 127.5) / 64.0
+        context = functional.adaptive_avg_pool2d(self.context(image[:, :3]), 1).flatten(1)
+        face = image[:, 3:]
+        # Fine texture is weak beside shapes: brought out, or the first layers ignore it.
+        fine = (face - functional.avg_pool2d(face, 3, 1, 1, count_include_pad=False)) * 4.0
+        close = self.close(torch.cat([face, fine], 1))
+        pooled = functional.adaptive_avg_pool2d(close, 1).flatten(1)
+        return Logits(
+            self.head(self.dropout(torch.cat([context, pooled], 1))),
+            self.context_head(context),
+            self.parts_head(close).flatten(1),
+        )
 
 
 class ExportedLiveness(nn.Module):
-    """The network as exported: RGB [N,3,112,112] in 0..255 to `live` [N,1] in 0..1."""
+    """The network as exported: [N,6,112,112] in 0..255 to `live` [N,1] in 0..1."""
 
     def __init__(self, net: LivenessNet) -> None:
         super().__init__()
@@ -56,7 +87,7 @@ class ExportedLiveness(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return how alive each face looks."""
-        return torch.sigmoid(self.net(image))
+        return torch.sigmoid(self.net(image).live)
 
 
 def load_checkpoint(path: Path | str) -> LivenessNet:

@@ -1,17 +1,30 @@
 """The liveness model's steps."""
 
 import argparse
-import json
+from pathlib import Path
 
 import torch
 
 from training.common.runs import open_run
-from training.common.steps import CARD, Role, Step
+from training.common.steps import CARD, Option, Role, Step
 from training.liveness.settings import LivenessConfig
+
+MODELS = Option(
+    "--models",
+    "folder of the bundle",
+    type=Path,
+    default=Path("custom_components/face_lock/models"),
+)
+
+
+def _prepare(config: LivenessConfig, _options: argparse.Namespace) -> None:
+    from training.liveness.pool import open_pool  # noqa: PLC0415 - a step loads only what it needs
+
+    print(f"{len(open_pool(config, open_run(config, 'prepare') / 'pool').views)} views")
 
 
 def _train(config: LivenessConfig, _options: argparse.Namespace) -> None:
-    from training.liveness.train import train  # noqa: PLC0415 - a step loads only what it needs
+    from training.liveness.train import train  # noqa: PLC0415
 
     open_run(config, "train")
     print(train(config))
@@ -22,9 +35,9 @@ def _evaluate(config: LivenessConfig, _options: argparse.Namespace) -> None:
 
     torch.set_num_threads(config.threads)
     report = evaluate(config, open_run(config, "evaluate") / "last.pt")
-    print(f"threshold {report['threshold']}, no face in {report['frames without a face']} frames")
-    for split in ("validation", "test"):
-        print(f"\n{split}\n{table(report[split])}")
+    print(f"no face in {report['frames_without_a_face']} frames")
+    for point in report["operating_points"]:
+        print(f"\n{table(point)}")
 
 
 def _crossvalidate(config: LivenessConfig, _options: argparse.Namespace) -> None:
@@ -32,16 +45,22 @@ def _crossvalidate(config: LivenessConfig, _options: argparse.Namespace) -> None
 
     torch.set_num_threads(config.threads)
     open_run(config, "crossvalidate")
-    print(table(crossvalidate(config)))
+    for point in crossvalidate(config)["operating_points"]:
+        print(f"\n{table(point)}")
 
 
-def _export(config: LivenessConfig, _options: argparse.Namespace) -> None:
-    from training.liveness.export import export  # noqa: PLC0415
+def _errors(config: LivenessConfig, _options: argparse.Namespace) -> None:
+    from training.liveness.errors import errors  # noqa: PLC0415
 
-    folder = open_run(config, "export") / "export"
-    entry = export(config.run_dir / "last.pt", folder)
-    (folder / "entry.json").write_text(json.dumps(entry, indent=1) + "\n")
-    print(f"{folder}: largest difference from PyTorch {entry['parity']}")
+    open_run(config, "errors")
+    print(*errors(config), sep="\n")
+
+
+def _export(config: LivenessConfig, options: argparse.Namespace) -> None:
+    from training.liveness.export import install  # noqa: PLC0415
+
+    entry = install(open_run(config, "export") / "last.pt", options.models)
+    print(f"{options.models}: largest difference from PyTorch {entry['parity']}")
 
 
 ROLE = Role(
@@ -49,10 +68,12 @@ ROLE = Role(
     "is this a living face, or a picture of one? Only to deny",
     LivenessConfig,
     (
+        Step("prepare", _prepare, "make all views once: simulating costs more than learning"),
         Step("train", _train, "train from random weights"),
         Step("evaluate", _evaluate, "choose the threshold on validation, report on test"),
         Step("crossvalidate", _crossvalidate, "train and test three folds of the subjects"),
-        Step("export", _export, "write ONNX and ncnn files into the run's folder"),
+        Step("errors", _errors, "sheets of what the evaluated network got most wrong"),
+        Step("export", _export, "put the evaluated network into the bundle", (MODELS,)),
         CARD,
     ),
 )
