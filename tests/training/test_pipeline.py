@@ -4,6 +4,7 @@ import csv
 import json
 import math
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,15 @@ import yaml
 from training.cli import main
 from training.common.average import Average
 from training.common.pictures import encode
-from training.verifier import model, train
+from training.verifier import (
+    calibrate,
+    config as configuration,
+    embedders,
+    evaluate,
+    model,
+    record,
+    train,
+)
 from training.verifier.backbones import build_backbone
 from training.verifier.config import TrainSettings
 
@@ -40,11 +49,27 @@ def run(tmp_path_factory, draw_face):
     settings = {
         "prepared": str(root / "prepared"),
         "runs": str(root / "runs"),
-        "prepare": {"sources": ["made.parquet"], "teacher": "teacher.onnx", "duplicate_cosine": 1.0},
+        "prepare": {
+            "sources": ["made.parquet"],
+            "teacher": "teacher.onnx",
+            "duplicate_cosine": 1.0,
+        },
         "model": {"options": NETWORK, "warm_start": "teacher.onnx"},
         "train": {"steps": 4, "batch_size": 8, "validate_every": 4, "blends": [0.5]},
-        "evaluate": {"conditions": ["clean", "dark"], "bootstrap": 10},
-        "calibrate": {"min_people": 5, "tail_share": 0.1, "min_brightness": 1},
+        "evaluate": {
+            "conditions": ["clean", "dark"],
+            "visit_conditions": ["dark"],
+            "visits": 6,
+            "bootstrap": 10,
+        },
+        "calibrate": {
+            "min_people": 5,
+            "tail_share": 0.1,
+            "min_brightness": 1,
+            "limit_probes": 8,
+            "rates": [0.3, 0.1, 0.01, 0.0001],
+            "min_people_pairs": 3,
+        },
         "export": {"models": str(root / "models"), "version": "1", "licence": "L", "origin": "O"},
     }
     (root / "made.yaml").write_text(yaml.safe_dump(settings))
@@ -55,6 +80,7 @@ def run(tmp_path_factory, draw_face):
         ["evaluate"],
         ["export"],
         ["evaluate", "--what", "bundle"],
+        ["evaluate", "--what", "parity"],
         ["calibrate"],
         ["verify"],
     ):
@@ -83,14 +109,70 @@ def test_a_run_leaves_its_settings_revision_and_figures(run):
 def test_the_exported_file_measures_as_the_checkpoint_does(run):
     folder = run / "runs" / "made"
     found = [
-        json.loads((folder / f"evaluate-{what}-validation.json").read_text())
+        json.loads((folder / f"evaluate-{what}-validation.json").read_text())["conditions"]
         for what in ("checkpoint", "bundle")
     ]
     assert list(found[0]) == ["clean", "clean, pairs", "dark"]
     for condition in found[0]:
         one, other = (report[condition] for report in found)
         assert one["impostors"] == other["impostors"] > 0
-        assert one["accuracy"] == pytest.approx(other["accuracy"], abs=0.01)
+        assert one["accuracy"] == pytest.approx(other["accuracy"], abs=0.001)
+        assert set(one["tar"]) == set(other["tar"])
+        for rate, estimate in one["tar"].items():
+            assert estimate["value"] == pytest.approx(other["tar"][rate]["value"], abs=0.001)
+    parity = json.loads((folder / "evaluate-parity-validation.json").read_text())
+    assert set(parity["differences"]) == set(found[0])
+    assert parity["largest"] <= parity["limit"] == 0.001
+
+
+def test_a_bundle_that_measures_otherwise_is_refused(run, monkeypatch):
+    """The checkpoint's place is taken by a network that sees only noise."""
+    noise = np.random.default_rng(0)
+
+    def embedder(config, what):
+        real = embedders.embedder(config, what)
+
+        def embed(crops):
+            found = real(crops)
+            if what == "checkpoint":
+                found = noise.normal(size=found.shape).astype(np.float32)
+                found /= np.linalg.norm(found, axis=1, keepdims=True)
+            return found
+
+        return embed
+
+    monkeypatch.setattr(evaluate, "embedder", embedder)
+    config = configuration.load(run / "made.yaml", [f"data={run}", f"teachers={run}"])
+    with pytest.raises(RuntimeError, match="differ"):
+        evaluate.evaluate(config, "parity")
+
+
+def test_the_calibration_leaves_a_record_and_can_be_counted_again(run):
+    folder = run / "runs" / "made"
+    entry = json.loads((run / "models" / "models.json").read_text())["models"]["verifier"]
+    kept = json.loads((folder / "calibration-record.json").read_text())
+    assert any(row["measured"] for row in entry["thresholds"])
+    assert record.broken_promises(entry, kept) == []
+    assert (folder / "limits.png").is_file()
+    found = json.loads((folder / "calibrate.json").read_text())
+    assert set(found) == {
+        "table", "galleries", "gallery_rule", "domains", "watched", "worst_case", "limits",
+        "advice",
+    }  # fmt: skip
+    assert set(found["galleries"]) == {"5", "20"}
+    config = configuration.load(run / "made.yaml", [f"data={run}", f"teachers={run}"])
+    assert calibrate.check(config) == []
+    # A table that promises too much is found out.
+    path = run / "models" / "models.json"
+    text = path.read_text()
+    content = json.loads(text)
+    for row in content["models"]["verifier"]["thresholds"]:
+        row["threshold"] -= 0.3
+    path.write_text(json.dumps(content))
+    try:
+        assert any("allows" in line for line in calibrate.check(config))
+    finally:
+        path.write_text(text)
 
 
 def test_the_bundle_is_complete(run):
@@ -134,9 +216,9 @@ def test_the_rate_warms_up_and_ends_at_nothing():
 
 def test_a_loss_that_is_not_a_number_stops_training():
     network = model.Verifier(build_backbone("mobilefacenet", **NETWORK))
-    settings = TrainSettings(bfloat16=False)
+    settings = TrainSettings()
     trainer = train.Trainer(network, 0, settings)
     image = torch.full((2, 3, 112, 112), math.nan)
-    batch = train.Batch(image, torch.zeros(2, 32), torch.tensor([-1, -1]))
+    batch = train.Batch(image, image, torch.zeros(2, 32), torch.tensor([-1, -1]))
     with pytest.raises(FloatingPointError):
         trainer.step(batch, 1e-3)

@@ -183,13 +183,16 @@ def check(config: Config) -> list[str]:
 
     Every measured row, in every domain that has enough people: the rate counted must be at most
     the row's upper bound. On another side (`evaluate.side=test`) these are people whom
-    calibration has not seen; there the counted rate must be at most the row's rate.
+    calibration has not seen; there the counted rate must be at most the row's rate. Raises
+    ValueError where no row was measured: nothing would be checked.
     """
     torch.set_num_threads(config.evaluate.threads)
     folder = open_run(config, "calibrate check")
     side = config.evaluate.side
     entry = bundle.read(Path(config.export.models))["models"]["verifier"]
     rows = [row for row in entry["thresholds"] if row["measured"]]
+    if not rows:
+        raise ValueError("the table has no measured row to check")
     sets = measure_all(config, embedder(config, "bundle"), side)
     domains, watched = make_domains(config, sets)
     counted = [
