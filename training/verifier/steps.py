@@ -2,9 +2,18 @@
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 from training.common.steps import CARD, Option, Role, Step
 from training.verifier.config import Config
+
+
+def _sample(config: Config, options: argparse.Namespace) -> None:
+    from training.sample.make import Sizes, sample  # noqa: PLC0415
+
+    sizes = Sizes(people=options.people, pictures=options.pictures)
+    made = sample(Path(config.data), sizes)
+    print(f"{config.data}: {'made' if made else 'nothing to do'}, {sizes}")
 
 
 def _prepare(config: Config, _options: argparse.Namespace) -> None:
@@ -94,6 +103,8 @@ _WEIGHTS = Option(
     default="checkpoint",
     choices=("checkpoint", "start"),
 )
+_MADE_PEOPLE = Option("--people", "how many people to make up", type=int, default=120)
+_MADE_PICTURES = Option("--pictures", "how many pictures of each", type=int, default=8)
 _PEOPLE = Option("--people", "how many people to learn", type=int, default=8)
 
 ROLE = Role(
@@ -101,6 +112,12 @@ ROLE = Role(
     "are two faces one person's?",
     Config,
     (
+        Step(
+            "sample",
+            _sample,
+            "make up people and packs of every kind in the data folder, where there are none",
+            (_MADE_PEOPLE, _MADE_PICTURES),
+        ),
         Step("prepare", _prepare, "read the sources, split people, embed with the teacher"),
         Step("inspect", _inspect, "what the pictures are and what they lack, before anyone trains"),
         Step(

@@ -1,0 +1,1 @@
+"""A small made-up data set, so that every step runs where there are no pictures of people."""
