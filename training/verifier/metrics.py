@@ -8,7 +8,7 @@ enrolled. The rates are means over all galleries of that size, counted, not draw
 calls them false and true positive identification rates).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +37,12 @@ class Trials:
     def people(self) -> int:
         """Number of people, enrolled or not."""
         return len(self.enrolled)
+
+    def shortened(self, share: float) -> "Trials":
+        """Keep `share` of the impostor trials as the tail, 200 at least, or what there is of it."""
+        kept = slice(0, max(200, int(share * self.impostors)))
+        tails = ("tail", "tail_enrolled", "tail_probe", "tail_picture")
+        return replace(self, **{name: getattr(self, name)[kept] for name in tails})
 
     @cached_property
     def by_picture(self) -> tuple[np.ndarray, np.ndarray]:

@@ -29,27 +29,44 @@ class Column:
 
 @dataclass(frozen=True)
 class Domain:
-    """One condition and source; `columns` by gallery size, the tails one a bootstrap draw."""
+    """One condition and source; `columns` by gallery size, the tails one a bootstrap draw.
+
+    `loosest` is the highest rate of the table.
+    """
 
     name: str
     trials: metrics.Trials
     columns: dict[int, Column]
     draws: np.ndarray
     tails: list[Tail]
+    loosest: float
 
-    def rates(self, threshold: float, measured: bool, size: int = 1) -> np.ndarray:
-        """Return the false positive rate at `threshold` in every bootstrap draw.
+    def rates(self, thresholds: np.ndarray, measured: bool, size: int = 1) -> np.ndarray:
+        """Return the false positive rates at [R] thresholds in every draw: float64 [draws, R].
 
         Where the tail stands in for counts, a gallery gets the union bound.
         """
-        if measured:
-            at = np.array([threshold])
-            found = [
-                metrics.false_accept_rates(self.trials, at, weights, size=size)
-                for weights in self.draws
-            ]
-            return np.concatenate(found)
-        return np.array([min(1.0, size * tail.rate(threshold)) for tail in self.tails])
+        if not measured:
+            return np.array(
+                [[min(1.0, size * tail.rate(at)) for at in thresholds] for tail in self.tails]
+            )
+        short = shortened(self.trials, self.loosest, size)
+        return np.array(
+            [metrics.false_accept_rates(short, thresholds, w, size=size) for w in self.draws]
+        )
+
+    def bounds(self, thresholds: np.ndarray, size: int = 1) -> np.ndarray:
+        """Return the 95 % interval of the rate at every row's threshold: float64 [2, R]."""
+        counted = self.columns[size].measured
+        by_count, by_tail = (
+            metrics.interval(self.rates(thresholds, measured, size)) for measured in (True, False)
+        )
+        return np.where(counted, by_count, by_tail)
+
+
+def shortened(trials: metrics.Trials, loosest: float, size: int) -> metrics.Trials:
+    """Keep what galleries of `size` need of the tail; counting all of it would take minutes."""
+    return trials.shortened(4.0 * loosest / size) if size > 1 else trials
 
 
 def people_pairs(trials: metrics.Trials, threshold: float) -> int:
@@ -88,8 +105,9 @@ def domain(
     tails = [tail_of(trials, weights, share) for weights in draws]
     columns = {}
     for size in sizes:
+        short = shortened(trials, float(rates.max()), size)
         counted = np.array(
-            [metrics.thresholds_at(trials, rates, weights, size=size) for weights in draws]
+            [metrics.thresholds_at(short, rates, weights, size=size) for weights in draws]
         )
         thresholds, measured = [], []
         for column, rate in enumerate(rates):
@@ -104,7 +122,7 @@ def domain(
             thresholds.append(by_count if enough else by_tail)
             measured.append(bool(enough))
         columns[size] = Column(np.array(thresholds), np.array(measured))
-    return Domain(name, trials, columns, draws, tails)
+    return Domain(name, trials, columns, draws, tails, float(rates.max()))
 
 
 def make_table(
@@ -116,28 +134,29 @@ def make_table(
     whose upper bound is highest at that threshold; `tar` is what the threshold accepts of the
     clean genuine trials, the person being the best of the gallery.
     """
-    rows: list[dict[str, Any]] = []
-    last = -1.0
-    for column, rate in enumerate(settings.rates):
-        worst = max(domains, key=lambda one: one.columns[size].thresholds[column])
-        threshold = max(float(worst.columns[size].thresholds[column]), last + 1e-4)
-        threshold = float(np.ceil(threshold * 1e4) / 1e4)
-        last = threshold
-        bounds = [
-            metrics.interval(one.rates(threshold, bool(one.columns[size].measured[column]), size))
-            for one in domains
-        ]
-        low, high = max(bounds, key=lambda bound: float(bound[1]))
+    setting = [
+        max(domains, key=lambda one, column=column: one.columns[size].thresholds[column])
+        for column in range(len(settings.rates))
+    ]
+    thresholds: list[float] = []
+    for column, one in enumerate(setting):
+        above = thresholds[-1] + 1e-4 if thresholds else -1.0
+        threshold = max(float(one.columns[size].thresholds[column]), above)
+        thresholds.append(round(float(np.ceil(threshold * 1e4) / 1e4), 4))
+    at = np.array(thresholds)
+    bounds = np.stack([one.bounds(at, size) for one in domains])
+    tars = metrics.true_accept_rates(clean, at, size=size)
+    rows = []
+    for column, (rate, worst) in enumerate(zip(settings.rates, setting, strict=True)):
+        low, high = bounds[int(np.argmax(bounds[:, 1, column])), :, column]
         rows.append(
             {
                 "fpr": float(f"{rate:.3g}"),
-                "threshold": round(threshold, 4),
+                "threshold": thresholds[column],
                 "fpr_low": float(f"{low:.3g}"),
                 "fpr_high": min(float(f"{high:.3g}"), float(f"{rate:.3g}")),
                 "measured": bool(worst.columns[size].measured[column]),
-                "tar": round(
-                    float(metrics.true_accept_rates(clean, np.array([threshold]), size=size)[0]), 4
-                ),
+                "tar": round(float(tars[column]), 4),
                 "worst": worst.name,
             }
         )
