@@ -37,7 +37,9 @@ def pack(tmp_path, faces):
 
 def test_every_row_gets_the_side_of_its_person(pack, capsys):
     assert main(["prepare", "--config", str(pack)]) == 0
-    assert "unlabelled 4 of 0 people" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "unlabelled 4, " in said
+    assert "0 people stand on two sides" in said
     config = configuration.load(pack)
     table = pq.read_table(config.prepared_dir / prepare.TABLE).to_pylist()
     assert len(table) == 54

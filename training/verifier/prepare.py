@@ -239,8 +239,9 @@ def prepare(config: Config) -> dict[str, Any]:
 def report(summary: dict[str, Any]) -> str:
     """Say in a few lines what `prepare` found."""
     found = summary["leaks"]
+    people = summary["people"]
     sides = (
-        f"{side} {pictures} of {summary['people'].get(side, 0)} people"
+        f"{side} {pictures}" + (f" of {people[side]} people" if side in people else "")
         for side, pictures in sorted(summary["pictures"].items())
     )
     lines = [
