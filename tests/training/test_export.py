@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from training.common import bundle
-from training.common.formats import rename_blobs
-from training.verifier import model, verify
+from training.common.formats import multiply_adds, rename_blobs
+from training.verifier import int8, model, verify
 from training.verifier.backbones import Verifier, build_backbone
-from training.verifier.config import Config, ModelSettings, PrepareSettings
-from training.verifier.export import export_verifier, to_onnx
+from training.verifier.config import Config, ExportSettings, ModelSettings, PrepareSettings
+from training.verifier.export import check_size, export_verifier, to_onnx
 from training.verifier.prepare import teacher_embeddings
 from training.verifier.warm_start import load_onnx_weights
 
@@ -131,3 +131,51 @@ def test_models_json_is_written_for_files_that_are_there(exported):
     with pytest.raises(ValueError, match="role"):
         bundle.write_entry(folder, "doorbell", entry)
     assert json.loads((folder / "models.json").read_text()) == content
+
+
+def test_multiplications_are_counted_and_halved_twice_by_half_the_width():
+    layer = torch.nn.Conv2d(3, 8, 3, stride=2, padding=1)
+    assert multiply_adds(layer, (3, 16, 16)) == 8 * 8 * 8 * 27
+    work = [
+        multiply_adds(build_backbone("mobilefacenet", width=width), (3, 112, 112))
+        for width in (1.0, 0.75, 0.5)
+    ]
+    assert work[0] > work[1] > work[2]
+    assert work[0] == pytest.approx(0.234e9, rel=0.01)
+    assert work[2] / work[0] == pytest.approx(0.27, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"max_megabytes": 0.3}, "MB"),
+        ({"max_giga_multiply_adds": 0.01}, "multiply-adds"),
+    ],
+)
+def test_a_network_too_large_for_the_door_is_not_exported(verifier, limits, said):
+    check_size(verifier, ExportSettings())
+    with pytest.raises(ValueError, match=said):
+        check_size(verifier, ExportSettings(**limits))
+
+
+def test_an_int8_copy_embeds_nearly_alike_in_a_smaller_file(verifier, exported, crops, tmp_path):
+    folder, _ = exported
+    int8.quantise(folder / "verifier.onnx", tmp_path / "int8.onnx", crops)
+    found = verify.onnx_embedder(tmp_path / "int8.onnx")(crops)
+    assert 0.8 < verify.cosines(found, model.embed(verifier, crops)).min() < 0.99999
+    sizes = [path.stat().st_size for path in (tmp_path / "int8.onnx", folder / "verifier.onnx")]
+    assert sizes[0] < 0.85 * sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("tar", "ms", "better"),
+    [
+        ((0.850, 0.851), (2.0, 3.0), True),
+        ((0.850, 0.853), (2.0, 3.0), False),
+        ((0.900, 0.851), (3.1, 3.0), False),
+    ],
+)
+def test_int8_is_better_only_if_it_is_faster_and_hardly_worse(tar, ms, better):
+    found = int8.verdict(tar, ms)
+    assert found["better"] is better
+    assert found["tar_lost"] == pytest.approx(tar[1] - tar[0])

@@ -114,12 +114,36 @@ def test_a_trial_cut_off_counts_as_failed_and_one_that_diverges_as_worst(tmp_pat
     study = search.open_study(config, tmp_path)
     assert study.trials[0].state == optuna.trial.TrialState.FAIL
 
-    def diverge(_config, _validator) -> Trained:
+    def diverge(_config, _validator, *, watch) -> Trained:
         raise FloatingPointError("the loss is nan")
 
     monkeypatch.setattr(search, "train", diverge)
     search.run_trial(config, study, None)
     assert search.finished(study)[0].value == -1.0
+
+
+def test_a_trial_below_the_median_on_its_way_is_given_up(tmp_path, monkeypatch):
+    """Four trials go well; the fifth is measured once and given up, and counts as one of them."""
+    config = Config("x", runs=str(tmp_path), search=SearchSettings(trials=5, steps=6))
+    worth = iter([0.5, 0.6, 0.7, 0.8, 0.4])
+    asked = []
+
+    def pretend(drawn, _validator, *, watch) -> Trained:
+        tar = next(worth)
+        for step in range(drawn.train.validate_every, 7, drawn.train.validate_every):
+            asked.append((tar, step))
+            watch(step, Standing(True, tar, {"tar": tar}))
+        return Trained(Standing(True, tar, {}), Standing(True, tar, {"tar": tar}))
+
+    monkeypatch.setattr(search, "train", pretend)
+    monkeypatch.setattr(search, "Validator", lambda _config: None)
+    found = search.search(config)
+    assert [trial.value for trial in found] == [0.8, 0.7, 0.6, 0.5]
+    assert [step for tar, step in asked if tar == 0.8] == [2, 4, 6]
+    assert [step for tar, step in asked if tar == 0.4] == [2]
+    table = rows((tmp_path / "x" / "search.csv").read_text())
+    assert (table["4"]["state"], table["4"]["steps"]) == ("pruned", "2")
+    assert "1 more were given up" in (tmp_path / "x" / "search.txt").read_text()
 
 
 def test_only_settings_that_are_there_are_searched(tmp_path):
@@ -134,3 +158,6 @@ def test_only_settings_that_are_there_are_searched(tmp_path):
     study = search.open_study(config, tmp_path)
     with pytest.raises(ValueError, match="low, high"):
         search.suggest(study.ask(), config)
+    config.search.space = {"model.options.width": [0.5, 1.0, 0.25]}
+    drawn = {search.suggest(study.ask(), config)["model.options.width"] for _ in range(20)}
+    assert drawn == {0.5, 0.75, 1.0}

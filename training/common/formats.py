@@ -13,6 +13,7 @@ from typing import Any
 import onnx
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from training.common.bundle import file_entry
 
@@ -21,6 +22,14 @@ INPUT_NAME = "image"
 
 Shape = tuple[int, int, int]
 """Channels, height and width of an input."""
+
+
+def multiply_adds(module: nn.Module, shape: Shape) -> int:
+    """Count the multiplications of one picture of `shape` in convolutions and matrix products."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module.eval()(torch.zeros(1, *shape))
+    # It counts a multiplication and an addition as two.
+    return counter.get_total_flops() // 2
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from typing import Any
 from torch import nn
 
 from training.common import bundle
-from training.common.formats import INPUT_NAME, Paths, write_ncnn, write_onnx
+from training.common.formats import INPUT_NAME, Paths, multiply_adds, write_ncnn, write_onnx
 from training.common.pictures import CROP
 from training.common.runs import open_run
 from training.verifier import model
-from training.verifier.config import Config
+from training.verifier.config import Config, ExportSettings
+from training.verifier.train import BEST
 
 OUTPUT_NAME = "embedding"
 SHAPE = (3, CROP, CROP)
@@ -20,6 +21,25 @@ def to_onnx(verifier: nn.Module, path: Path) -> None:
     """Write `verifier` as one ONNX file: `image` [N, 3, 112, 112] to `embedding` [N, D], N free."""
     free = {INPUT_NAME: {0: "n"}, OUTPUT_NAME: {0: "n"}}
     write_onnx(verifier, path, SHAPE, [OUTPUT_NAME], free)
+
+
+def check_size(verifier: nn.Module, settings: ExportSettings) -> None:
+    """Raise ValueError where the network is too large for a door's computer, in bytes or in work.
+
+    Float32 weights stand for the ONNX file, which has little else in it.
+    """
+    weights = [*verifier.parameters(), *verifier.buffers()]
+    megabytes = sum(value.numel() * value.element_size() for value in weights) / 1e6
+    work = multiply_adds(verifier, SHAPE) / 1e9
+    for value, most, unit in (
+        (megabytes, settings.max_megabytes, "MB"),
+        (work, settings.max_giga_multiply_adds, "G multiply-adds"),
+    ):
+        if value > most:
+            raise ValueError(
+                f"the network has {value:.3g} {unit}, at most {most:.3g} may be exported: "
+                "train a narrower one (model.options.width)"
+            )
 
 
 def export_verifier(verifier: nn.Module, models: Path, *, half: bool = True) -> dict[str, Any]:
@@ -51,7 +71,8 @@ def export(config: Config, *, from_start: bool = False) -> None:
     """
     folder = open_run(config, "export start" if from_start else "export")
     settings = config.export
-    verifier = model.build(config) if from_start else model.load(folder / "best.pt")
+    verifier = model.build(config) if from_start else model.load(folder / BEST)
+    check_size(verifier, settings)
     entry = export_verifier(verifier, Path(settings.models), half=settings.half)
     described = {
         "version": settings.version,

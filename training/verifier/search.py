@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 
 from training.common.runs import append_csv, open_run, write_json
 from training.verifier.config import Config, from_dict
-from training.verifier.train import Standing, Validator, train
+from training.verifier.train import SPEED, Standing, Validator, train
 
 STUDY = "search.db"
 # Fewer finished trials say nothing about which setting matters.
@@ -54,18 +54,19 @@ def with_values(config: Config, values: dict[str, float]) -> Config:
 def suggest(trial: optuna.Trial, config: Config) -> dict[str, float]:
     """Draw a value of every setting in `search.space`, an integer where the config has one.
 
-    Raises ValueError for a range that is not [low, high] or [low, high, log].
+    Raises ValueError for a range that is not [low, high], [low, high, log] or [low, high, step].
     """
     values: dict[str, float] = {}
     for key, given in config.search.space.items():
-        if len(given) not in (2, 3) or (len(given) == 3 and given[2] != "log"):
-            raise ValueError(f"search.space.{key} must be [low, high] or [low, high, log]")
-        low, high = float(given[0]), float(given[1])
-        log = len(given) == 3
+        low, high, *how = given
+        log = how == ["log"]
+        if len(how) > 1 or (how and not log and not isinstance(how[0], int | float)):
+            raise ValueError(f"search.space.{key} is not [low, high], with log or a step behind")
+        step = how[0] if how and not log else None
         if isinstance(_at(config, key), int):
-            values[key] = trial.suggest_int(key, int(low), int(high), log=log)
+            values[key] = trial.suggest_int(key, int(low), int(high), step=step or 1, log=log)
         else:
-            values[key] = trial.suggest_float(key, low, high, log=log)
+            values[key] = trial.suggest_float(key, float(low), float(high), step=step, log=log)
     return values
 
 
@@ -91,13 +92,16 @@ def open_study(config: Config, folder: Path) -> optuna.Study:
         load_if_exists=True,
         # Another seed for every start, or a search that goes on would ask the same again.
         sampler=optuna.samplers.TPESampler(seed=config.search.seed + done, n_startup_trials=5),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=RANKED),
     )
     settings = config.to_dict()
+    slow = {key.removeprefix("train.") for key in SPEED}
     begun = {
         "space": settings["search"]["space"],
         "steps": config.search.steps,
+        "validations": config.search.validations,
         "model": settings["model"],
-        "train": settings["train"],
+        "train": {key: value for key, value in settings["train"].items() if key not in slow},
     }
     known = study.user_attrs.get("begun")
     if known is not None and known != begun:
@@ -122,10 +126,13 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     return sorted(trials, key=lambda trial: -trial.value)
 
 
-def run_trial(
-    config: Config, study: optuna.Study, validator: Validator | None
-) -> tuple[int, Standing]:
-    """Train once with drawn settings; tell the study, and return the trial's number and standing.
+def given_up(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that stood below the median on their way, in the order of their numbers."""
+    return study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+
+
+def run_trial(config: Config, study: optuna.Study, validator: Validator | None) -> FrozenTrial:
+    """Train once with drawn settings; tell the study, and return the trial as it ended.
 
     A loss that is not finite fails the trial, not the search: it is worth -1.
     """
@@ -133,20 +140,33 @@ def run_trial(
     drawn = with_values(config, suggest(trial, config))
     drawn.name = f"{config.name}/search/trial-{trial.number:03d}"
     drawn.train.steps, drawn.train.minutes = config.search.steps, 0.0
+    drawn.train.validate_every = -(-config.search.steps // config.search.validations)
     # Only what training ends with is judged: blends hide a rate that is too high.
-    drawn.train.validate_every, drawn.train.blends = config.search.steps + 1, []
+    drawn.train.blends = []
+    drawn.again = True
+
+    def note(standing: Standing) -> None:
+        trial.set_user_attr("satisfied", standing.satisfied)
+        trial.set_user_attr("figures", standing.figures)
+
+    def watch(step: int, standing: Standing) -> None:
+        note(standing)
+        trial.report(objective_of(standing), step)
+        if step < config.search.steps and trial.should_prune():
+            raise optuna.TrialPruned
+
     try:
-        standing = train(drawn, validator).last
+        standing = train(drawn, validator, watch=watch).last
     except FloatingPointError:
         standing = Standing(False, 0.0, {})
-    trial.set_user_attr("satisfied", standing.satisfied)
-    trial.set_user_attr("figures", standing.figures)
-    study.tell(trial, objective_of(standing))
-    return trial.number, standing
+    except optuna.TrialPruned:
+        return study.tell(trial, state=TrialState.PRUNED)
+    note(standing)
+    return study.tell(trial, objective_of(standing))
 
 
 def search(config: Config) -> list[FrozenTrial]:
-    """Run trials until there are `search.trials` finished ones; report; return them, best first."""
+    """Run trials until `search.trials` have ended; report; return the finished ones, best first."""
     torch.set_num_threads(config.train.threads)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with_values(config, dict.fromkeys(config.search.space, 0))
@@ -155,13 +175,13 @@ def search(config: Config) -> list[FrozenTrial]:
     # The same people in the same light for every trial, unless they are what is searched over.
     own = all(key.startswith("train.") for key in config.search.space)
     validator = Validator(config) if own else None
-    while len(finished(study)) < config.search.trials:
-        number, standing = run_trial(config, study, validator)
+    while len(finished(study)) + len(given_up(study)) < config.search.trials:
+        trial = run_trial(config, study, validator)
         if validator is not None and validator.start is not None:
             study.set_user_attr("start", validator.start.figures)
             study.set_user_attr("start_objective", objective_of(validator.start))
         report(config, study, folder)
-        print(f"trial {number}: {objective_of(standing):.4f}", flush=True)
+        print(f"trial {trial.number}: {trial.state.name.lower()}, {trial.value}", flush=True)
     report(config, study, folder)
     print((folder / "search.txt").read_text())
     return finished(study)
@@ -170,11 +190,14 @@ def search(config: Config) -> list[FrozenTrial]:
 def report(config: Config, study: optuna.Study, folder: Path) -> None:
     """Write search.csv, .json, .png, .txt and .yaml (the best settings) from the study."""
     trials = finished(study)
+    if not trials:
+        return
     table = folder / "search.csv"
     table.unlink(missing_ok=True)
     rows = []
-    for trial in trials:
-        row = {"trial": trial.number, "objective": round(trial.value, 5)}
+    for trial in trials + given_up(study):
+        row = {"trial": trial.number, "state": trial.state.name.lower()}
+        row |= {"objective": round(trial.value, 5), "steps": max(trial.intermediate_values or [0])}
         row["satisfied"] = trial.user_attrs["satisfied"]
         row |= {key: trial.params[key] for key in config.search.space}
         figures = trial.user_attrs["figures"]
@@ -184,8 +207,6 @@ def report(config: Config, study: optuna.Study, folder: Path) -> None:
         }
         append_csv(table, row)
         rows.append(row)
-    if not rows:
-        return
     write_json(
         folder / "search.json",
         {"begun": study.user_attrs["begun"], "trials": rows, **_start(study)},
@@ -214,6 +235,7 @@ def sentences(config: Config, study: optuna.Study) -> list[str]:
     chosen = ", ".join(f"{key} {best.params[key]:.3g}" for key in config.search.space)
     lines = [
         f"{len(trials)} trials of {config.search.steps} steps, {len(satisfied)} of them satisfy.",
+        f"{len(given_up(study))} more were given up on their way.",
         f"Best is trial {best.number}: {best.value:.4f} with {chosen}.",
     ]
     start = study.user_attrs.get("start_objective")

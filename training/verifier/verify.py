@@ -1,24 +1,32 @@
 """Step `verify`: compare the exported files with one another and with PyTorch, on real crops."""
 
 import json
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import ncnn
 import numpy as np
 import onnxruntime as ort
+import torch
 
 from training.common import bundle
-from training.common.formats import INPUT_NAME
-from training.common.runs import open_run, write_json
-from training.verifier import gallery, model
+from training.common.formats import INPUT_NAME, multiply_adds
+from training.common.runs import begin, write_json
+from training.verifier import gallery, int8, metrics, model
 from training.verifier.config import Config
-from training.verifier.export import OUTPUT_NAME
+from training.verifier.export import OUTPUT_NAME, SHAPE
+from training.verifier.prepare import TABLE
+from training.verifier.train import BEST, WANTED_FAR
 
+FIGURES = "verify.json"
+# Pictures of a person that are compared.
+PICTURES = 8
 PARITY = 0.999
 TORCH_PARITY = 0.9999
+TAR_PARITY = 0.001
 
 Embed = Callable[[np.ndarray], np.ndarray]
 
@@ -73,24 +81,41 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return (one * other).sum(axis=1) / norms
 
 
-def latency_ms(embed: Embed, crops: np.ndarray, repeats: int = 20) -> float:
-    """Median milliseconds for one crop, after one call to warm up."""
-    embed(crops[:1])
-    times = []
-    for index in range(repeats):
-        start = time.perf_counter()
-        embed(crops[index % len(crops)][None])
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times))
+def latency_ms(embeds: Sequence[Embed], crops: np.ndarray, repeats: int = 40) -> list[float]:
+    """Median milliseconds of processor time for one crop, after one call to warm up.
 
-
-def verify(config: Config, *, most: int = 512) -> dict[str, Any]:
-    """Check the bundle's verifier on validation crops; return the figures and keep them.
-
-    Raises ValueError where a crop's cosine between ONNX and ncnn is below 0.999, or where the
-    ONNX file is not the run's checkpoint (or its start) to 0.9999.
+    Taken in turns, and without the time that others had the processor: networks can be compared
+    even on a busy machine. One thread each, or its helpers' time would be missed.
     """
-    folder = open_run(config, "verify")
+    times = np.zeros((repeats, len(embeds)))
+    for row in range(-1, repeats):
+        crop = crops[row % len(crops)][None]
+        for column, embed in enumerate(embeds):
+            start = time.thread_time()
+            embed(crop)
+            if row >= 0:
+                times[row, column] = time.thread_time() - start
+    return [float(value) for value in 1e3 * np.median(times, axis=0)]
+
+
+def tar_of(side: gallery.Protocol, embeddings: np.ndarray) -> float:
+    """TAR at FAR 1e-4 of clean pictures, each network at its own threshold; NaN where none is."""
+    enrolled, owners = gallery.templates(embeddings[side.enrolled], side.person[side.enrolled])
+    probes = ~side.enrolled
+    trials = metrics.collect(
+        enrolled, owners, embeddings[probes], side.person[probes], people=len(side.names)
+    )
+    threshold = metrics.thresholds_at(trials, [WANTED_FAR])
+    return float(metrics.true_accept_rates(trials, threshold)[0])
+
+
+def verify(config: Config) -> dict[str, Any] | None:
+    """Check the bundle's verifier on validation crops; return the figures and keep verify.json.
+
+    Returns None where that is there already for the same files. Raises ValueError where a crop's
+    cosine between ONNX and ncnn is below 0.999, where the ONNX file is not the run's checkpoint
+    (or its start) to 0.9999, or where the three differ by more than 0.1 points in TAR at FAR 1e-4.
+    """
     models = Path(config.export.models)
     files = bundle.read(models)["models"]["verifier"]["files"]
     paths = {
@@ -98,31 +123,63 @@ def verify(config: Config, *, most: int = 512) -> dict[str, Any]:
         "param": models / files["ncnn"]["param"]["name"],
         "bin": models / files["ncnn"]["bin"]["name"],
     }
-    crops = gallery.load_side(config, config.evaluate.side, pictures_per_person=1).crops[:most]
-    onnx_embed = onnx_embedder(paths["onnx"])
-    ncnn_embed = ncnn_embedder(paths["param"], paths["bin"])
-    by_onnx, by_ncnn = onnx_embed(crops), ncnn_embed(crops)
+    inputs = [*paths.values(), config.run_dir / BEST, config.prepared_dir / TABLE]
+    keys = ("model", "evaluate.side", "evaluate.seed", "export.int8")
+    work = begin(config, "verify", keys, inputs)
+    if work is None:
+        return None
+    torch.set_num_threads(1)
+    side = gallery.load_side(config, config.evaluate.side, pictures_per_person=PICTURES)
+    embeds = [onnx_embedder(paths["onnx"]), ncnn_embedder(paths["param"], paths["bin"])]
+    by_onnx, by_ncnn = (embed(side.crops) for embed in embeds)
     candidates = {"start": model.build(config)}
-    if (folder / "best.pt").is_file():
-        candidates["checkpoint"] = model.load(folder / "best.pt")
+    if (work.folder / BEST).is_file():
+        candidates["checkpoint"] = model.load(work.folder / BEST)
+    by_torch = {name: model.embed(network, side.crops) for name, network in candidates.items()}
     to_torch = {
-        name: float(cosines(by_onnx, model.embed(network, crops)).min())
-        for name, network in candidates.items()
+        name: float(cosines(by_onnx, embedded).min()) for name, embedded in by_torch.items()
     }
-    runtimes = cosines(by_onnx, by_ncnn)
+    # What was exported: the checkpoint, or the start as it is.
+    source = max(to_torch, key=to_torch.__getitem__)
+    tars = {"torch": tar_of(side, by_torch[source])}
+    tars |= {"onnx": tar_of(side, by_onnx), "ncnn": tar_of(side, by_ncnn)}
+    onnx_ms, ncnn_ms = latency_ms(embeds, side.crops)
     figures = {
-        "crops": len(crops),
-        "onnx_ncnn_cosine_min": float(runtimes.min()),
+        "crops": len(side.crops),
+        "people": len(side.names),
+        "onnx_ncnn_cosine_min": float(cosines(by_onnx, by_ncnn).min()),
         "onnx_torch_cosine_min": to_torch,
         "unit_length_error": float(np.abs(np.linalg.norm(by_ncnn, axis=1) - 1.0).max()),
-        "onnx_ms": latency_ms(onnx_embed, crops),
-        "ncnn_ms": latency_ms(ncnn_embed, crops),
+        "tar_1e-4": tars,
+        "tar_difference": max(tars.values()) - min(tars.values()),
+        "onnx_ms": onnx_ms,
+        "ncnn_ms": ncnn_ms,
+        "giga_multiply_adds": multiply_adds(candidates[source], SHAPE) / 1e9,
         "bytes": {name: path.stat().st_size for name, path in paths.items()},
     }
-    write_json(folder / "verify.json", figures)
+    if config.export.int8 == "try":
+        figures["int8"] = try_int8(config, paths["onnx"], side, tars["onnx"])
+    write_json(work.folder / FIGURES, figures)
     print(json.dumps(figures, indent=1))
     if figures["onnx_ncnn_cosine_min"] < PARITY:
         raise ValueError(f"ncnn and ONNX differ: {figures['onnx_ncnn_cosine_min']}")
-    if max(to_torch.values()) < TORCH_PARITY:
+    if to_torch[source] < TORCH_PARITY:
         raise ValueError(f"the bundle is neither this run's checkpoint nor its start: {to_torch}")
+    if figures["tar_difference"] > TAR_PARITY:
+        raise ValueError(f"the runtimes differ in TAR at FAR 1e-4: {tars}")
+    work.finish(FIGURES)
     return figures
+
+
+def try_int8(
+    config: Config, path: Path, side: gallery.Protocol, float_tar: float
+) -> dict[str, Any]:
+    """Quantise a copy of the ONNX file and measure it beside the original (see `int8.verdict`)."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "int8.onnx"
+        int8.quantise(path, copy, int8.calibration_crops(config))
+        embed = onnx_embedder(copy)
+        tar = tar_of(side, embed(side.crops))
+        ms = latency_ms([embed, onnx_embedder(path)], side.crops)
+        found = int8.verdict((tar, float_tar), (ms[0], ms[1]))
+        return {**found, "bytes": copy.stat().st_size}
