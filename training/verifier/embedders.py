@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.common import bundle
-from training.common.paths import use_vision
+from training.common import product
 from training.verifier import model
 from training.verifier.config import Config
 from training.verifier.train import BEST
@@ -24,24 +23,18 @@ CACHE = "cache"
 
 
 def bundled_embedder(config: Config) -> Embed:
-    """Return the exported verifier as the door runs it, through `vision`.
-
-    Without `vision.load_bundle`, which rightly refuses a verifier that has no thresholds yet.
-    """
-    use_vision()
-    from vision.runtime import ModelFiles, choose  # noqa: PLC0415 - needs the path above
-    from vision.verifier import Verifier  # noqa: PLC0415
-
-    folder = Path(config.export.models)
-    entry = bundle.read(folder)["models"]["verifier"]
-    ncnn = entry["files"]["ncnn"]
-    files = ModelFiles(
-        onnx=folder / entry["files"]["onnx"]["name"],
-        ncnn_param=folder / ncnn["param"]["name"],
-        ncnn_bin=folder / ncnn["bin"]["name"],
+    """Return the exported verifier as the door runs it, through `vision`."""
+    settings = config.evaluate
+    loaded, entry = product.network(
+        "verifier",
+        Path(config.export.models),
+        runtime=settings.runtime,
+        threads=settings.threads,
     )
+    from vision.verifier import Verifier  # noqa: PLC0415 - product has made it importable
+
     verifier = Verifier(
-        choose(config.evaluate.runtime).load(files, config.evaluate.threads),
+        loaded,
         model=entry["files"]["onnx"]["sha256"],
         embedding_size=entry["embedding_size"],
     )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.common.paths import use_vision
+from training.common import product
 from training.common.pictures import jpeg
 from training.verifier import gallery, metrics
 from training.verifier.augment import in_condition, low_light, motion_blur, small
@@ -50,10 +50,7 @@ def blur(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def face_width(crops: np.ndarray, most: int = 60) -> float:
     """Median width in pixels of the face that the bundle's detector finds on aligned crops."""
-    use_vision()
-    import vision  # noqa: PLC0415 - needs the path above
-
-    detector = vision.load_bundle().detector
+    detector = product.detector()
     found = [detector.detect(crop) for crop in crops[:most]]
     widths = [max(face.width for face in faces) for faces in found if faces]
     # Where no face is found on crops (drawings), the template's own width has to do.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.common.paths import use_vision
+from training.common import product
 from training.common.pictures import centre
 from training.verifier.gallery import qualities
 
@@ -66,10 +66,7 @@ def measure(stored: np.ndarray) -> Measures:
 
     Pose comes from the bundle's detector, run on the crop: tables of crops hold no landmarks.
     """
-    use_vision()
-    import vision  # noqa: PLC0415 - needs the path above
-
-    detector = vision.load_bundle().detector
+    detector = product.detector()
     brightness, sharpness = qualities(centre(stored))
     angles = np.full((len(stored), 2), np.nan)
     for row, crop in enumerate(stored):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training.common.paths import use_vision
+from training.common import product
 from training.verifier.embedders import Embed
 
 RATES = (1e-2, 1e-3, 1e-4)
@@ -88,10 +88,7 @@ def crop_of(path: Path, detect: Any) -> np.ndarray | None:
 
 def align_all(folder: Path, names: list[str]) -> Iterator[np.ndarray | None]:
     """Detect and align pictures of `folder` with the bundle, as at the door."""
-    use_vision()
-    import vision  # noqa: PLC0415 - needs the path above
-
-    detector = vision.load_bundle().detector
+    detector = product.detector()
     for name in names:
         yield crop_of(folder / name, detector.detect)
 

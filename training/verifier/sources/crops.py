@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
+from training.common import product
 from training.common.paths import use_vision
 from training.common.pictures import CROP, STORED, encode
 
@@ -60,7 +61,7 @@ class Aligner:
         import vision  # noqa: PLC0415 - needs the path above
 
         self._align = vision.align
-        self._detect = vision.load_bundle().detector.detect
+        self._detect = product.detector().detect
 
     def __call__(self, found: Found) -> Row | str:
         """Return the crop, or say why there is none."""

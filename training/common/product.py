@@ -1,0 +1,46 @@
+"""The product's own networks, as the door runs them, for steps that need one of them.
+
+`vision.load_bundle` loads all of them or none: it rightly refuses a bundle whose verifier has just
+been exported and has no thresholds yet. A step that makes the thresholds cannot ask that much.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.common import bundle
+from training.common.paths import ROOT, use_vision
+
+if TYPE_CHECKING:
+    from vision.detector import Detector
+    from vision.runtime.base import Session
+
+MODELS = ROOT / "custom_components" / "face_lock" / "models"
+
+
+def network(
+    role: str, models: Path = MODELS, *, runtime: str | None = None, threads: int = 1
+) -> tuple["Session", dict[str, Any]]:
+    """Load the bundle's network for `role`, and return models.json's entry for it as well.
+
+    `runtime` is "ncnn" or "onnxruntime" (None: the fastest installed). KeyError without the role.
+    """
+    use_vision()
+    from vision.runtime import ModelFiles, choose  # noqa: PLC0415 - needs the path above
+
+    entry = bundle.read(models)["models"][role]
+    ncnn = entry["files"]["ncnn"]
+    files = ModelFiles(
+        onnx=models / entry["files"]["onnx"]["name"],
+        ncnn_param=models / ncnn["param"]["name"],
+        ncnn_bin=models / ncnn["bin"]["name"],
+    )
+    return choose(runtime).load(files, threads), entry
+
+
+def detector(models: Path = MODELS) -> "Detector":
+    """Return the bundle's face detector, ready to use."""
+    use_vision()
+    from vision.detector import Detector  # noqa: PLC0415 - needs the path above
+
+    loaded, entry = network("detector", models)
+    return Detector(loaded, score_threshold=float(entry["score_threshold"]))
