@@ -94,9 +94,18 @@ def test_a_small_domain_is_watched_with_a_bound_that_is_never_nothing():
     assert strict["fpr"] == 0.0
     assert strict["fpr_high"] == pytest.approx(1 - 0.025 ** (1 / 132))
     worst = table.worst_cases(rows, {"lamps": found})
-    assert worst["1e-04"]["where"] == "lamps"
-    lines = calibrate.advice(rows, worst, {})
-    assert "lamps" in lines[0]
+    assert worst["1e-02"]["where"] == "lamps"
+    assert worst["1e-02"]["fpr_high"] == loose["fpr_high"]
+    assert worst["1e-02"]["of_one_pair"] == loose["of one pair"] > 0
+    # None was seen: that bound says how small the domain is, and is no worst case.
+    assert worst["1e-04"]["where"] == "the table"
+    assert calibrate.advice(rows, worst, {}) == []
+    loud = {"threshold": 0.9, "fpr": 1e-3, "fpr_high": 5e-3, "pairs of people": 6}
+    loud["of one pair"] = 0.75
+    watched = {"lamps": {"fpr at threshold": {"1e-04": loud}}}
+    (line,) = calibrate.advice(rows, table.worst_cases(rows, watched), {})
+    assert "lamps allows up to 0.005 (6 pairs of people" in line
+    assert "75 %" in line
 
 
 def bins(*rates, people=50):
@@ -113,6 +122,12 @@ def test_a_limit_is_fitted_where_the_promise_begins_to_hold():
     assert limits.fitted_limit(bins(1e-5, 1e-3), 1e-4) is None
     few = bins(1e-5, people=3) + bins(1e-5, 1e-5)[1:]
     assert limits.fitted_limit(few, 1e-4) == 10.0
+    # At the upper end, few people stop nothing.
+    few = [*bins(1e-5, 1e-5), bins(1e-5, 1e-5, 1e-2, people=3)[2]]
+    assert limits.fitted_limit(few, 1e-4) == 0.0
+    known = [entry | {"tar": share} for entry, share in zip(few, (0.1, 0.2, 0.3), strict=True)]
+    assert limits.tar_below(known, 20.0) == 0.2
+    assert limits.tar_below(known, 0.0) is None
 
 
 def test_pictures_get_darker_blurrier_and_smaller(crops):

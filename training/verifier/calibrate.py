@@ -13,7 +13,7 @@ Writes the table, the confidence and the quality limits into models.json, and in
   RATE -> `threshold`, `fpr`, `fpr_high`, `pairs of people`, `of one pair` (the share of those
   trials that two people make up); domains too small to set a threshold
 - `worst_case`: RATE -> `threshold`, `fpr_high`, `where`, `pairs_of_people`, `of_one_pair`: the
-  highest bound that any domain allows at that row, the watched ones included
+  highest bound at that row of any domain in which a false positive was seen, watched or not
 - `limits`: MEASURE -> `configured`, `fitted`, `rate`, `threshold`, `bins` (see `limits.py`)
 - `advice`: sentences on what a person should look at
 
@@ -172,8 +172,11 @@ def advice(
                 "broken or nothing was measured: raise it."
             )
         elif one["fitted"] < one["configured"]:
+            tar = limits.tar_below(one["bins"], one["configured"])
+            given_up = "" if tar is None else f", where {100 * tar:.0f} % of the genuine pass"
             lines.append(
-                f"{name} is {one['configured']:g}; the promise holds down to {one['fitted']:g}."
+                f"{name} is {one['configured']:g}; the promise holds down to {one['fitted']:g}. "
+                f"Whether to lower it is a matter of what passes just below it{given_up}."
             )
     return lines
 

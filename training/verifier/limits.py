@@ -2,9 +2,10 @@
 
 Pictures are made darker, blurrier and smaller step by step. In every bin of a measure the false
 positive rate at the table's threshold is counted, against people enrolled from clean and from dark
-pictures, whichever is worse. The fitted limit is the lowest from which on upwards no bin breaks
-the promise: none whose rate lies above it even at the lower end of its interval over people, and
-none with too few people to say.
+pictures, whichever is worse. The fitted limit is the lowest from which on upwards no bin's rate
+lies above what the table promises. Bins with few people say nothing; below the lowest that says
+something nothing is promised. Detection and landmarks are those of the picture before, so that
+what a small or dark face costs there is not in the curves.
 """
 
 from itertools import pairwise
@@ -163,19 +164,25 @@ def curve(
     return bins
 
 
-def holds(entry: dict[str, Any], rate: float) -> bool:
-    """Whether a bin's rate is not shown to lie above `rate`, by enough people."""
-    return entry["people"] >= PEOPLE and entry["fpr"]["low"] <= rate
-
-
 def fitted_limit(bins: list[dict[str, Any]], rate: float) -> float | None:
-    """Lowest edge from which on upwards every bin holds; None where the highest does not."""
+    """Lowest edge from which on upwards every bin with enough people holds `rate`.
+
+    None where the highest of them does not.
+    """
     limit = None
     for entry in reversed(bins):
-        if not holds(entry, rate):
+        if entry["people"] < PEOPLE:
+            continue
+        if entry["fpr"]["value"] > rate:
             break
         limit = float(entry["low"])
     return limit
+
+
+def tar_below(bins: list[dict[str, Any]], limit: float) -> float | None:
+    """TAR in the bin just below `limit`: what is given up there. None where nothing was seen."""
+    known = [entry for entry in bins if entry["low"] < limit and entry.get("tar") is not None]
+    return known[-1]["tar"] if known else None
 
 
 def fit(

@@ -226,14 +226,19 @@ def watch(config: Config, trials: metrics.Trials, rows: list[dict[str, Any]]) ->
 def worst_cases(
     rows: list[dict[str, Any]], watched: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Return for each rate the highest bound of any domain, those too small to set it included."""
+    """Return for each rate the highest bound of any domain, those too small to set it included.
+
+    A watched domain in which no false positive was seen is left out: its bound says how small it
+    is, not how bad.
+    """
     found = {}
     for row in rows:
         name = f"{row['fpr']:.0e}"
         bounds = {"the table": row["fpr_high"]}
         for domain_name, one in watched.items():
-            if name in one["fpr at threshold"]:
-                bounds[domain_name] = one["fpr at threshold"][name]["fpr_high"]
+            seen = one["fpr at threshold"].get(name)
+            if seen is not None and seen["fpr"] > 0.0:
+                bounds[domain_name] = seen["fpr_high"]
         worst = max(bounds, key=lambda one: bounds[one])
         found[name] = {
             "threshold": row["threshold"],
