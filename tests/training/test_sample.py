@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from training.cli import main
-from training.common.paths import ROOT, use_vision
+from training.common import product
+from training.common.paths import ROOT
 from training.common.pictures import decode_centres
 from training.common.split import TEST, side_of
 from training.detector.data import SPLITS, read_scenes
@@ -36,10 +37,7 @@ def made(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def detect():
-    use_vision()
-    import vision
-
-    return vision.load_bundle().detector.detect
+    return product.detector().detect
 
 
 def test_the_same_again_is_left_and_another_size_is_made(made):

@@ -29,8 +29,8 @@ from onnx import compose, helper
 from PIL import Image
 from tqdm import tqdm
 
-from training.common import bundle
-from training.common.paths import ROOT, use_vision
+from training.common import bundle, product
+from training.common.paths import use_vision
 from training.common.pictures import encode
 from training.common.split import TEST, side_of
 from training.sample.heads import Head, linear, make_head
@@ -45,7 +45,6 @@ from training.sample.render import (
     random_view,
 )  # fmt: skip
 
-BUNDLE = ROOT / "custom_components" / "face_lock" / "models"
 NOTE = "sample.json"
 FOLDS = 10
 
@@ -271,8 +270,8 @@ def make_places(folder: Path, sizes: Sizes) -> None:
 
 def make_teacher(path: Path) -> None:
     """Write the bundle's verifier as a teacher: RGB in -1..1 instead of 0..255."""
-    name = bundle.read(BUNDLE)["models"]["verifier"]["files"]["onnx"]["name"]
-    verifier = onnx.load(str(BUNDLE / name))
+    name = bundle.read(product.MODELS)["models"]["verifier"]["files"]["onnx"]["name"]
+    verifier = onnx.load(str(product.MODELS / name))
     (entry,) = verifier.graph.input
     values = {"scale": 128.0, "middle": 127.5}
     constants = [

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from training.common import bundle
-from training.common.paths import ROOT
+from training.common import bundle, product
 from training.common.pictures import decode_centres
 from training.common.split import TEST, TRAIN, VALIDATION, rule, side_of
 from training.verifier.config import Config
@@ -26,7 +25,6 @@ TEACHER_KEY = "teacher.sha256"
 SUMMARY = "prepare.json"
 UNLABELLED = "unlabelled"
 EXCLUDED = "excluded"
-BUNDLE = ROOT / "custom_components" / "face_lock" / "models"
 
 SCHEMA = pa.schema(
     [
@@ -176,7 +174,7 @@ def _inputs(config: Config, sources: list[Source]) -> dict[str, object]:
             for source in sources
         ],
         # Other weights cut other crops.
-        "detector": bundle.read(BUNDLE)["models"]["detector"]["files"] if whole else None,
+        "detector": bundle.read(product.MODELS)["models"]["detector"]["files"] if whole else None,
         "teacher": _digest(Path(config.teachers) / settings.teacher) if settings.teacher else None,
         "teacher_mirrors": settings.teacher_mirrors,
         "duplicate_cosine": settings.duplicate_cosine,
