@@ -24,7 +24,7 @@ TOLERANCE = 1e-3
 """Largest difference of an export from PyTorch, in an output of 0..1."""
 
 
-# A Cast node costs as much as this many float16 values save.
+# A node costs as much as this many narrower values save.
 _WORTH = 64
 
 
@@ -40,9 +40,11 @@ def to_onnx(module: nn.Module, path: Path, output: str, shape: Shape) -> None:
 
 
 def folded(module: nn.Module) -> nn.Module:
-    """Return a copy with normalisation folded into the convolutions, weights fit for float16.
+    """Return a copy with normalisation folded into the convolutions, and coarser weights.
 
-    What is rounded here is exact in all exports, which then agree with the copy to the last digits.
+    Pointwise weights are whole multiples, up to 127, of a power of two for each output channel;
+    all others fit float16, as the multiples do too. What is rounded here is exact in all exports,
+    which then agree with the copy to the last digits.
     """
     module = copy.deepcopy(module).eval()
     for part in [one for one in module.modules() if isinstance(one, nn.Sequential)]:
@@ -53,25 +55,67 @@ def folded(module: nn.Module) -> nn.Module:
                 part[index + 1] = nn.Identity()
     with torch.no_grad():
         for weight in module.parameters():
-            weight.copy_(weight.half().float())
+            if weight.ndim == 4 and weight.shape[2:] == (1, 1):
+                steps = torch.from_numpy(steps_of(weight.numpy()))[:, None, None, None]
+                weight.copy_((weight / steps).round().clamp(-127, 127) * steps)
+            else:
+                weight.copy_(weight.half().float())
     return module
 
 
-def halve(path: Path) -> None:
-    """Store the weights of an ONNX file as float16; the graph widens them as it is loaded."""
+def steps_of(weight: np.ndarray) -> np.ndarray:
+    """Return the power of two, float32[O], of which 127 reach each channel of float32[O,...]."""
+    largest = np.abs(weight.reshape(len(weight), -1)).max(1)
+    # Below 2^-24 float16 has no multiples left.
+    exponent = np.ceil(np.log2(np.maximum(largest, 1e-12) / 127))
+    return np.exp2(np.maximum(exponent, -24)).astype(np.float32)
+
+
+def compact(path: Path) -> None:
+    """Store the weights of an ONNX file as int8 or float16, and shorten its names.
+
+    The graph widens them as it is loaded; `folded` made sure that nothing is lost.
+    """
     model = onnx.load(str(path))
     graph = model.graph
     for weight in list(graph.initializer):
         values = onnx.numpy_helper.to_array(weight)
         if values.dtype != np.float32 or values.size < _WORTH:
             continue
-        small = onnx.numpy_helper.from_array(values.astype(np.float16), f"{weight.name}.half")
-        cast = onnx.helper.make_node("Cast", [small.name], [weight.name], to=onnx.TensorProto.FLOAT)
         graph.initializer.remove(weight)
-        graph.initializer.append(small)
-        graph.node.insert(0, cast)
+        if values.ndim == 4 and values.shape[2:] == (1, 1):
+            steps = steps_of(values)
+            whole = np.rint(values / steps[:, None, None, None]).astype(np.int8)
+            graph.initializer.append(onnx.numpy_helper.from_array(whole, f"{weight.name}.q"))
+            graph.initializer.append(onnx.numpy_helper.from_array(steps, f"{weight.name}.s"))
+            inputs = [f"{weight.name}.q", f"{weight.name}.s"]
+            node = onnx.helper.make_node("DequantizeLinear", inputs, [weight.name], axis=0)
+        else:
+            half = onnx.numpy_helper.from_array(values.astype(np.float16), f"{weight.name}.h")
+            graph.initializer.append(half)
+            to = onnx.TensorProto.FLOAT
+            node = onnx.helper.make_node("Cast", [half.name], [weight.name], to=to)
+        graph.node.insert(0, node)
+    _shorten(graph)
     onnx.save(model, str(path))
     onnx.checker.check_model(str(path), full_check=True)
+
+
+def _shorten(graph: onnx.GraphProto) -> None:
+    """Replace the names between input and output, a tenth of the file, by numbers."""
+    kept = {one.name for one in (*graph.input, *graph.output)} | {""}
+    short: dict[str, str] = {}
+
+    def name(old: str) -> str:
+        return old if old in kept else short.setdefault(old, str(len(short)))
+
+    for weight in graph.initializer:
+        weight.name = name(weight.name)
+    del graph.value_info[:]
+    for node in graph.node:
+        node.name = ""
+        node.input[:] = [name(one) for one in node.input]
+        node.output[:] = [name(one) for one in node.output]
 
 
 def open_onnx(path: Path) -> onnxruntime.InferenceSession:
@@ -148,7 +192,7 @@ def to_measure(checkpoint: Path | str, folder: Path) -> onnxruntime.InferenceSes
     """Export a checkpoint to ONNX in `folder` and open it."""
     path = folder / "measured.onnx"
     to_onnx(exportable(checkpoint), path, "presence", (1, HEIGHT, 160))
-    halve(path)
+    compact(path)
     return open_onnx(path)
 
 
@@ -166,7 +210,7 @@ def export(checkpoint: Path | str, folder: Path | str) -> dict[str, Any]:
     paths = Paths.inside(folder, "presence")
     shapes = [(1, HEIGHT, 160), (1, HEIGHT, 96)]
     to_onnx(module, paths.onnx, "presence", shapes[0])
-    halve(paths.onnx)
+    compact(paths.onnx)
     write_ncnn(module, paths, shapes, ["presence"], half=True)
     images = [smooth_noise((4, 1, HEIGHT, width), width) for width in (64, 96, 160, 176)]
     worst = check_parity(module, paths, "presence", images)

@@ -1,9 +1,11 @@
-"""A network of 40,000 parameters that says whether anybody is in view.
+"""A network of 74,000 parameters that says whether anybody is in view.
 
 Depthwise-separable convolutions (Howard et al. 2017, arXiv:1704.04861) make one logit for every
 cell of two grids: 8 px cells look for heads that are small in the view, 16 px cells for large ones.
-The view's logit is the highest of them all, so that its width is free and so that training can say
-where the head is, which a label for the whole view could not.
+The fine grid sees the coarse one's features too (Lin et al. 2017, arXiv:1612.03144), because the
+body under it gives a small head away. The view's logit is the highest of them all, so that its
+width is free and so that training can say where the head is, which a label for the whole view
+could not.
 """
 
 from __future__ import annotations
@@ -64,9 +66,11 @@ class PresenceNet(nn.Module):
             nn.Conv2d(1, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)
         )
         self.trunk = nn.Sequential(
-            Unit(16, 32, 2), Unit(32, 32), Unit(32, 56, 2), Unit(56, 56), Unit(56, 56), Unit(56, 56)
+            *(Unit(16, 32, 2), Unit(32, 32), Unit(32, 56, 2)), *(Unit(56, 56) for _ in range(5))
         )
-        self.deep = nn.Sequential(Unit(56, 88, 2), Unit(88, 88), Unit(88, 88))
+        self.deep = nn.Sequential(Unit(56, 88, 2), *(Unit(88, 88) for _ in range(4)))
+        self.lateral = nn.Conv2d(88, 56, 1)
+        self.joined = Unit(56, 56)
         self.fine = nn.Conv2d(56, 1, 1)
         self.coarse = nn.Conv2d(88, 1, 1)
         for head in (self.fine, self.coarse):
@@ -76,7 +80,9 @@ class PresenceNet(nn.Module):
     def forward(self, image: Tensor) -> Maps:
         """Return the logits of both grids."""
         features = self.trunk(self.stem(self.normalise(image)))
-        return Maps(self.fine(features), self.coarse(self.deep(features)))
+        deep = self.deep(features)
+        wide = functional.interpolate(self.lateral(deep), scale_factor=2.0, mode="nearest")
+        return Maps(self.fine(self.joined(functional.relu(features + wide))), self.coarse(deep))
 
 
 def view_logit(maps: Maps) -> Tensor:
@@ -95,6 +101,26 @@ class ExportedPresence(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return how sure it is that anybody is in view."""
         return torch.sigmoid(view_logit(self.net(image)))
+
+
+def grow(net: PresenceNet, state: dict[str, Tensor]) -> None:
+    """Load the weights of a network with fewer units; what it lacked does nothing at first.
+
+    Raises:
+        RuntimeError: a weight has another shape, or is not of this network.
+
+    """
+    with torch.no_grad():
+        for name, part in net.named_modules():
+            if isinstance(part, Unit) and part.adds and f"{name}.depthwise.0.weight" not in state:
+                # The last normalisation scales the unit's own part by nothing.
+                nn.init.zeros_(part.pointwise[1].weight)
+        if "lateral.weight" not in state:
+            nn.init.zeros_(net.lateral.weight)
+            nn.init.zeros_(net.lateral.bias)
+    unexpected = net.load_state_dict(state, strict=False).unexpected_keys
+    if unexpected:
+        raise RuntimeError(f"weights of another network: {unexpected}")
 
 
 def load_checkpoint(path: Path | str) -> PresenceNet:

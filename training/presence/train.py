@@ -13,20 +13,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.presence.data import Batch, CanvasMaker, batches, read_empty, read_sources
-from training.presence.model import Maps, PresenceNet, load_checkpoint, view_logit
+from training.presence.canvases import Batch, CanvasMaker, batches
+from training.presence.data import read_empty, read_sources, read_things
+from training.presence.model import Maps, PresenceNet, grow, view_logit
 from training.presence.settings import PresenceConfig
 
 _LOGGER = logging.getLogger(__name__)
 
 CHECKPOINT = "last.pt"
 
-# Of the silent cells of a view only the loudest teach (Shrivastava et al. 2016, arXiv:1604.03540).
+# Of the silent cells of a view only the loudest teach (Shrivastava et al. 2016, arXiv:1604.03540),
+# and of the views without anyone the loudest share: most are no question after some hundred steps.
 _LOUDEST = 12
+_HARDEST = 0.35
 
 
 def cell_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of heads, plus that of each view's loudest silent cells; -1 counts nowhere.
+    """Cross-entropy of heads, plus that of the batch's loudest silent cells; -1 counts nowhere.
 
     `logits` float[N,1,h,w], `target` int8[N,h,w].
     """
@@ -35,21 +38,23 @@ def cell_loss(logits: Tensor, target: Tensor) -> Tensor:
     taught = functional.softplus(-heads).mean() if heads.numel() else logits.sum() * 0.0
     silent = logits.masked_fill(target != 0, -torch.inf).flatten(1)
     loudest = silent.topk(min(_LOUDEST, silent.shape[1])).values
-    loudest = loudest[loudest > -torch.inf]
-    return taught + (functional.softplus(loudest).mean() if loudest.numel() else taught * 0.0)
+    return taught + _hardest(loudest[loudest > -torch.inf], taught)
 
 
 def view_loss(maps: Maps, fine: Tensor, coarse: Tensor) -> Tensor:
     """Cross-entropy of the view's own logit, where it is certain: a head, or nobody's body."""
     somebody = (fine == 1).flatten(1).any(1) | (coarse == 1).flatten(1).any(1)
     nobody = (fine == 0).flatten(1).all(1) & (coarse == 0).flatten(1).all(1)
-    certain = somebody | nobody
     logit = view_logit(maps)[:, 0]
-    if not certain.any():
-        return logit.sum() * 0.0
-    return functional.binary_cross_entropy_with_logits(
-        logit[certain], somebody[certain].to(logit.dtype)
-    )
+    found = functional.softplus(-logit[somebody])
+    return (found.mean() if found.numel() else logit.sum() * 0.0) + _hardest(logit[nobody], logit)
+
+
+def _hardest(silent: Tensor, like: Tensor) -> Tensor:
+    """Mean cross-entropy of the loudest share of logits float[M] that should be silent."""
+    if not silent.numel():
+        return like.sum() * 0.0
+    return functional.softplus(silent.topk(max(1, round(_HARDEST * silent.numel()))).values).mean()
 
 
 def batch_loss(net: PresenceNet, batch: Batch, view_weight: float) -> Tensor:
@@ -68,11 +73,14 @@ def train(config: PresenceConfig) -> Path:
     makers = {}
     for split in ("train", "validation"):
         empty = [one for folder in config.empty for one in read_empty(folder, split)]
-        sources = read_sources(config.scenes, split)
-        makers[split] = CanvasMaker(sources, empty, config.night_share)
-    held_out = list(islice(batches(makers["validation"], config.batch, seed=0), 6))
+        sources = read_sources(config.scenes, split, config.mattes)
+        things = read_things(config.things, split) if config.things else []
+        makers[split] = CanvasMaker(sources, empty, things)
+    held_out = list(islice(batches(makers["validation"], config.batch, 0, config.night_share), 6))
 
-    net = load_checkpoint(config.start) if config.start else PresenceNet()
+    net = PresenceNet()
+    if config.start:
+        grow(net, torch.load(config.start, map_location="cpu", weights_only=True)["model"])
     net = net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -86,7 +94,7 @@ def train(config: PresenceConfig) -> Path:
         log = csv.writer(file)
         log.writerow(["step", "seconds", "train", "validation"])
         recent = 0.0
-        stream = batches(makers["train"], config.batch, seed=config.seed)
+        stream = batches(makers["train"], config.batch, config.seed, config.night_share)
         for step, batch in enumerate(islice(stream, config.steps), start=1):
             net.train()
             loss = batch_loss(net, batch, config.view_weight)
@@ -122,6 +130,6 @@ def _card(config: PresenceConfig) -> dict[str, object]:
         "version": config.version,
         "licence": config.licence,
         "origin": "trained by this project from random weights on research-only pictures"
-        " (CelebA, VGGFace2) labelled by YuNet, and on empty places",
+        " (CelebA, VGGFace2) labelled by YuNet and cut out by MediaPipe, and on empty places",
         "settings": asdict(config),
     }
