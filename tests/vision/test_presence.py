@@ -1,0 +1,108 @@
+"""Whether anybody is in view: what the network is shown, and how its answer is read."""
+
+import json
+
+import numpy as np
+import pytest
+
+import vision
+from vision.bundle import BUNDLED
+from vision.presence import Presence, view
+
+BUNDLES_PRESENCE = "presence" in json.loads((BUNDLED / "models.json").read_text())["models"]
+bundled = pytest.mark.skipif(not BUNDLES_PRESENCE, reason="the bundle has no presence network")
+
+
+class Answers:
+    """A session that keeps what it was shown and answers with one figure."""
+
+    def __init__(self, answer):
+        self.answer = np.array(answer, np.float32)
+        self.seen = None
+
+    def run(self, image, outputs):
+        self.seen = image
+        return dict.fromkeys(outputs, self.answer)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "columns"),
+    [(480, 640, 128), (1080, 1920, 176), (1600, 1000, 64), (96, 160, 160), (50, 2000, 480)],
+)
+def test_every_camera_keeps_its_shape(height, width, columns):
+    assert view(np.zeros((height, width, 3), np.uint8)).shape == (96, columns)
+
+
+def test_the_view_is_the_frame_in_grey():
+    frame = np.zeros((192, 320, 3), np.uint8)
+    frame[:, 160:, 1] = 255
+    small = view(frame)
+    assert small.dtype == np.float32
+    assert small[:, :70].max() == 0
+    # Green's share of luma.
+    assert abs(small[:, 90:].mean() - 0.587 * 255) < 1
+    np.testing.assert_array_equal(small, view(np.asarray(np.rint(frame @ [0, 0.587, 0]), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((96, 160, 3), np.float32),
+        np.zeros((96, 160, 4), np.uint8),
+        np.zeros((0, 160, 3), np.uint8),
+        np.zeros(96, np.uint8),
+    ],
+)
+def test_what_is_no_frame_is_refused(frame):
+    with pytest.raises(ValueError, match="frame"):
+        view(frame)
+
+
+@pytest.mark.parametrize(("answer", "present"), [(0.29, False), (0.3, True), (1.0, True)])
+def test_present_from_the_threshold_on(answer, present):
+    session = Answers([[answer]])
+    result = Presence(session, threshold=0.3 - 1e-6).look(np.zeros((96, 160, 3), np.uint8))
+    assert result.present is present
+    assert result.score == pytest.approx(answer)
+    assert session.seen.shape == (1, 1, 96, 160)
+
+
+@pytest.mark.parametrize("answer", [[[np.nan]], [[1.5]], [[-0.1]], [[0.1, 0.2]]])
+def test_what_is_no_probability_is_an_error(answer):
+    with pytest.raises(RuntimeError, match="probability"):
+        Presence(Answers(answer), 0.5).look(np.zeros((96, 160), np.uint8))
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_is_a_probability(threshold):
+    with pytest.raises(ValueError, match="threshold"):
+        Presence(Answers([[0.5]]), threshold)
+
+
+@pytest.fixture(scope="module")
+def presence(bundle):
+    assert bundle.presence is not None
+    return Presence.of(bundle.presence.session, bundle.presence.entry)
+
+
+@bundled
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_nobody_is_in_an_empty_picture(presence, grey):
+    assert not presence.look(np.full((480, 640, 3), grey, np.uint8)).present
+
+
+@bundled
+@pytest.mark.parametrize("name", ["obama", "obama2", "obama3", "biden", "collins", "hopper"])
+def test_somebody_is_in_a_portrait(presence, picture, name):
+    assert presence.look(picture(name)).present
+
+
+@bundled
+def test_runtimes_agree(picture):
+    scores = []
+    for runtime in vision.runtime.available():
+        model = vision.load_bundle(runtime=runtime).presence
+        gate = Presence.of(model.session, model.entry)
+        noise = np.random.default_rng(1).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+        scores.append([gate.look(one).score for one in (picture("obama"), picture("biden"), noise)])
+    assert np.ptp(scores, axis=0).max() < 1e-3
