@@ -19,6 +19,8 @@ SETTINGS = TrainSettings(
     margin_weight=1.0,
     margin=0.1,
     margin_scale=16.0,
+    clean_share=1.0,
+    augment_strength=0.0,
 )
 
 

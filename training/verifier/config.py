@@ -216,6 +216,7 @@ class SearchSettings:
         default_factory=lambda: {
             "train.learning_rate": [2e-5, 5e-4, "log"],
             "train.margin_weight": [0.0, 0.2],
+            "train.augment_strength": [0.3, 1.0],
             "train.clean_share": [0.25, 0.75],
         }
     )
