@@ -22,9 +22,9 @@ class ModelSettings:
 class PrepareSettings:
     """Which pictures, and the teacher whose embeddings they get."""
 
-    # Paths in `data`, or mappings with a `path` and what is not to be guessed of it: `kind` (folder,
-    # parquet, huggingface, recordio or bin), `aligned` (crops of the ArcFace template, or whole
-    # pictures), `name`, `image` and `identity`; see `sources.Source`.
+    # Paths in `data`, or mappings with a `path` and what is not to be guessed of it: `kind`
+    # (folder, parquet, huggingface, recordio or bin), `aligned` (crops of the ArcFace template, or
+    # whole pictures), `name`, `image` and `identity`; see `sources.Source`.
     sources: list[Any] = field(default_factory=list)
     # ONNX checkpoint relative to `teachers`; empty: no distillation, only a margin loss.
     teacher: str = ""
