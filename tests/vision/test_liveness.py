@@ -7,6 +7,7 @@ import pytest
 
 import vision
 from vision.liveness import CLOSE, CONTEXT, SIDE, Liveness, LivenessPoint, LivenessScore, views
+from vision.runtime import available
 
 POINTS = [LivenessPoint(0.05, 0.6), LivenessPoint(0.01, 0.3)]
 
@@ -117,3 +118,24 @@ def test_points_are_sorted_and_needed():
     for bad in ([], [LivenessPoint(0.01, float("nan"))], [LivenessPoint(0.01, 1.1)]):
         with pytest.raises(ValueError, match="thresholds"):
             Liveness(Answers([[0.5]]), bad)
+
+
+def test_the_bundled_network_is_deterministic_and_runtimes_agree(bundle, picture):
+    """In a bundle without the role there is nothing to agree on."""
+    if bundle.liveness is None:
+        pytest.skip("the bundle has no liveness network")
+    rgb = picture("hopper")
+    found = max(bundle.detector.detect(rgb), key=lambda one: one.width)
+    score = bundle.liveness.score(rgb, found)
+    assert bundle.liveness.score(rgb.copy(), found) == score
+    for runtime in available():
+        other = vision.load_bundle(runtime=runtime).liveness
+        assert abs(other.score(rgb, found).live - score.live) < 1e-3
+
+
+def test_the_bundled_points_deny_few_then_more(bundle):
+    if bundle.liveness is None:
+        pytest.skip("the bundle has no liveness network")
+    lenient, strict = bundle.liveness.points
+    assert lenient.bpcer < strict.bpcer
+    assert lenient.threshold < strict.threshold
