@@ -6,6 +6,7 @@ Gradients are averaged by PyTorch's DistributedDataParallel, over NCCL between G
 between CPUs.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,5 +85,9 @@ def team(device: str) -> Iterator[Team]:
     distributed.init_process_group("nccl" if found.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Team(distributed.get_rank(), distributed.get_world_size(), found)
+        # Its threads would end the process from within if the group went before the last reducer,
+        # or while another process still talks.
+        gc.collect()
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
