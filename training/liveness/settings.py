@@ -10,15 +10,17 @@ class LivenessConfig(RunSettings):
     """All that decides a run.
 
     `spoof` is a Parquet pack (`image`, `label` live or spoof, `subject`), `scenes` one of pictures
-    of living people with labelled faces; `detector` an ONNX file of the bundle. `real_attacks`
-    false trains on simulated attacks alone. `fold` -1 splits the subjects by the hash of their
-    names, 0 to 2 is a fold of the cross-validation.
+    of living people with labelled faces; `detector` an ONNX file of the bundle; `models` the
+    bundle's folder, which `export` writes into. `real_attacks` false trains on simulated attacks
+    alone. `fold` -1 splits the subjects by the hash of their names, 0 to 2 is a fold of the
+    cross-validation.
     """
 
     role: str = "liveness"
     spoof: str = under("data")
     scenes: str = under("data")
     detector: str = "custom_components/face_lock/models/detector.onnx"
+    models: str = "custom_components/face_lock/models"
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/liveness/README.md"
     real_attacks: bool = True

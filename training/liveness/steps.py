@@ -1,20 +1,12 @@
 """The liveness model's steps."""
 
 import argparse
-from pathlib import Path
 
 import torch
 
 from training.common.runs import open_run
-from training.common.steps import CARD, Option, Role, Step
+from training.common.steps import CARD, Role, Step
 from training.liveness.settings import LivenessConfig
-
-MODELS = Option(
-    "--models",
-    "folder of the bundle",
-    type=Path,
-    default=Path("custom_components/face_lock/models"),
-)
 
 
 def _prepare(config: LivenessConfig, _options: argparse.Namespace) -> None:
@@ -56,11 +48,11 @@ def _errors(config: LivenessConfig, _options: argparse.Namespace) -> None:
     print(*errors(config), sep="\n")
 
 
-def _export(config: LivenessConfig, options: argparse.Namespace) -> None:
+def _export(config: LivenessConfig, _options: argparse.Namespace) -> None:
     from training.liveness.export import install  # noqa: PLC0415
 
-    entry = install(open_run(config, "export") / "last.pt", options.models)
-    print(f"{options.models}: largest difference from PyTorch {entry['parity']}")
+    entry = install(open_run(config, "export") / "last.pt", config.models)
+    print(f"{config.models}: largest difference from PyTorch {entry['parity']}")
 
 
 ROLE = Role(
@@ -73,7 +65,7 @@ ROLE = Role(
         Step("evaluate", _evaluate, "choose the threshold on validation, report on test"),
         Step("crossvalidate", _crossvalidate, "train and test three folds of the subjects"),
         Step("errors", _errors, "sheets of what the evaluated network got most wrong"),
-        Step("export", _export, "put the evaluated network into the bundle", (MODELS,)),
+        Step("export", _export, "put the evaluated network into the bundle"),
         CARD,
     ),
 )
