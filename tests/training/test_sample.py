@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from training.cli import main
+from training.cli import main, role_named
 from training.common import product
 from training.common.paths import ROOT
 from training.common.pictures import decode_centres
+from training.common.settings import load, read
 from training.common.split import TEST, side_of
 from training.detector.data import SPLITS, read_scenes
 from training.presence.data import read_empty
@@ -128,6 +129,17 @@ def test_frames_show_one_face_alive_or_printed_and_places_have_their_sides(made,
             assert len(detect(np.asarray(picture.convert("RGB")))) == 1
     empty = [read_empty(made / "places", split) for split in ("train", "validation")]
     assert sum(map(len, empty)) == 2 * SIZES.places
+
+
+CONFIGS = sorted((ROOT / "training" / "configs").glob("sample*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_sample_run_leaves_the_bundle_alone(path):
+    values = load(role_named(read(path).get("role", "verifier")).settings, path).to_dict()
+    folders = [values["runs"], values["data"], values.get("models", "runs/sample")]
+    folders += [values["export"]["models"]] if "export" in values else []
+    assert all(str(folder).startswith("runs/sample") for folder in folders)
 
 
 def test_the_teacher_is_the_bundle_with_another_input(made):
