@@ -200,7 +200,7 @@ class CanvasMaker:
         return Canvas(grey, maps[0], maps[1])
 
     def _tile(self, size: tuple[int, int], nobody: bool, generator: np.random.Generator) -> View:
-        pasted = bool(self._stage.people) and generator.random() < 0.5
+        pasted = bool(self._stage.people) and generator.random() < 0.4
         if not nobody and not pasted:
             source = self._faces[generator.integers(len(self._faces))]
             return cut(source, *window_around(source, size, generator), size)

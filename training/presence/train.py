@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.common.average import Average
 from training.presence.canvases import Batch, CanvasMaker, batches
 from training.presence.data import read_empty, read_sources, read_things
 from training.presence.model import Maps, PresenceNet, grow, view_logit
@@ -22,23 +23,27 @@ _LOGGER = logging.getLogger(__name__)
 
 CHECKPOINT = "last.pt"
 
-# Of the silent cells of a view only the loudest teach (Shrivastava et al. 2016, arXiv:1604.03540),
-# and of the views without anyone the loudest share: most are no question after some hundred steps.
+# Of the silent cells of a view only the loudest teach (Shrivastava et al. 2016, arXiv:1604.03540).
 _LOUDEST = 12
-_HARDEST = 0.35
+# Of the cells and views of a batch, the shares furthest from the truth: what the gate still gets
+# wrong at the door's threshold is a per cent or two, and most is no question after some hundred
+# steps.
+_HARDEST_SILENT = 0.35
+_HARDEST_HEADS = 0.5
+
+# The weights that are kept are an average over some hundred steps.
+_DECAY = 0.998
 
 
 def cell_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of heads, plus that of the batch's loudest silent cells; -1 counts nowhere.
+    """Cross-entropy of a batch's hardest heads and loudest silent cells; -1 counts nowhere.
 
     `logits` float[N,1,h,w], `target` int8[N,h,w].
     """
     logits = logits[:, 0]
-    heads = logits[target == 1]
-    taught = functional.softplus(-heads).mean() if heads.numel() else logits.sum() * 0.0
     silent = logits.masked_fill(target != 0, -torch.inf).flatten(1)
     loudest = silent.topk(min(_LOUDEST, silent.shape[1])).values
-    return taught + _hardest(loudest[loudest > -torch.inf], taught)
+    return _both(logits[target == 1], loudest[loudest > -torch.inf])
 
 
 def view_loss(maps: Maps, fine: Tensor, coarse: Tensor) -> Tensor:
@@ -46,15 +51,18 @@ def view_loss(maps: Maps, fine: Tensor, coarse: Tensor) -> Tensor:
     somebody = (fine == 1).flatten(1).any(1) | (coarse == 1).flatten(1).any(1)
     nobody = (fine == 0).flatten(1).all(1) & (coarse == 0).flatten(1).all(1)
     logit = view_logit(maps)[:, 0]
-    found = functional.softplus(-logit[somebody])
-    return (found.mean() if found.numel() else logit.sum() * 0.0) + _hardest(logit[nobody], logit)
+    return _both(logit[somebody], logit[nobody])
 
 
-def _hardest(silent: Tensor, like: Tensor) -> Tensor:
-    """Mean cross-entropy of the loudest share of logits float[M] that should be silent."""
-    if not silent.numel():
-        return like.sum() * 0.0
-    return functional.softplus(silent.topk(max(1, round(_HARDEST * silent.numel()))).values).mean()
+def _both(heads: Tensor, silent: Tensor) -> Tensor:
+    return _hardest(-heads, _HARDEST_HEADS) + _hardest(silent, _HARDEST_SILENT)
+
+
+def _hardest(wrong: Tensor, share: float) -> Tensor:
+    """Return the mean cross-entropy of the largest share of logits float[M] of what is not so."""
+    if not wrong.numel():
+        return wrong.sum()
+    return functional.softplus(wrong.topk(max(1, round(share * wrong.numel()))).values).mean()
 
 
 def batch_loss(net: PresenceNet, batch: Batch, view_weight: float) -> Tensor:
@@ -82,6 +90,7 @@ def train(config: PresenceConfig) -> Path:
     if config.start:
         grow(net, torch.load(config.start, map_location="cpu", weights_only=True)["model"])
     net = net.to(memory_format=torch.channels_last)
+    average = Average(net, _DECAY)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
@@ -103,14 +112,16 @@ def train(config: PresenceConfig) -> Path:
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
             optimiser.step()
             schedule.step()
+            average.update(net)
             recent += loss.item()
             if step % config.log_every == 0 or step == config.steps:
                 mean = recent / ((step - 1) % config.log_every + 1)
-                other = _mean_loss(net, held_out, config.view_weight)
+                other = _mean_loss(average.network, held_out, config.view_weight)
                 seconds = time.monotonic() - started
                 log.writerow([step, round(seconds), f"{mean:.4f}", f"{other:.4f}"])
                 file.flush()
-                torch.save({"model": net.state_dict(), "card": _card(config)}, checkpoint)
+                stored = average.network.state_dict()
+                torch.save({"model": stored, "card": _card(config)}, checkpoint)
                 _LOGGER.info(
                     "step %5d  %5.0f s  train %.4f  validation %.4f", step, seconds, mean, other
                 )
@@ -120,7 +131,6 @@ def train(config: PresenceConfig) -> Path:
 
 @torch.no_grad()
 def _mean_loss(net: PresenceNet, held_out: list[Batch], view_weight: float) -> float:
-    net.eval()
     return sum(float(batch_loss(net, batch, view_weight)) for batch in held_out) / len(held_out)
 
 
