@@ -39,7 +39,19 @@ class Problem(StrEnum):
     STALE_FRAMES = "stale_frames"
     CAMERA_LOST = "camera_lost"
     STOPPED = "stopped"
+    # A known face that may not come in, or not yet.
+    AMBIGUOUS = "ambiguous"
+    NOT_LIVE = "not_live"
+    SUSPENDED = "suspended"
+    OUTSIDE_SCHEDULE = "outside_schedule"
+    EXPIRED = "expired"
+    SECOND_FACTOR_MISSING = "second_factor_missing"
+    LOCKED_OUT = "locked_out"
+    # A grant that the lock did not carry out.
     LOCK_FAILED = "lock_failed"
+    LOCK_TIMEOUT = "lock_timeout"
+    LOCK_JAMMED = "lock_jammed"
+    LOCK_UNAVAILABLE = "lock_unavailable"
 
 
 class PictureError(ValueError):
