@@ -21,6 +21,12 @@ from .door_lock import TargetLock
 from .entity import door_device
 from .issues import async_report
 from .runtime import async_load_bundle
+from .settings import (
+    CONF_FALSE_POSITIVE_RATE,
+    CONF_RELOCK_AFTER,
+    SECTION_DOOR,
+    SECTION_RECOGNITION,
+)
 from .store import PictureStore, async_remove_store, embed_anew
 from .vision import Bundle
 from .worker import Worker
@@ -59,6 +65,24 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
     )
     entry.async_on_unload(entry.add_update_listener(_async_update_listener))
     coordinator.async_start()
+    return True
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> bool:
+    """Put the options of earlier versions into sections; leave those of later ones alone."""
+    if entry.version > 1:
+        return False
+    if entry.minor_version < 2:
+        flat = entry.options
+        options = {
+            section: {key: flat[key]}
+            for section, key in (
+                (SECTION_RECOGNITION, CONF_FALSE_POSITIVE_RATE),
+                (SECTION_DOOR, CONF_RELOCK_AFTER),
+            )
+            if key in flat
+        }
+        hass.config_entries.async_update_entry(entry, options=options, minor_version=2)
     return True
 
 

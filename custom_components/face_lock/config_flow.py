@@ -34,17 +34,21 @@ from homeassistant.helpers.selector import (
 
 from .const import (
     CONF_CAMERA,
-    CONF_FALSE_POSITIVE_RATE,
     CONF_LOCK,
-    CONF_RELOCK_AFTER,
-    DEFAULT_FALSE_POSITIVE_RATE,
-    DEFAULT_RELOCK_AFTER,
     DOMAIN,
-    FALSE_POSITIVE_RATES,
     SUBENTRY_PERSON,
 )
 from .coordinator import people_of
 from .person_flow import PersonFlow
+from .settings import (
+    CONF_FALSE_POSITIVE_RATE,
+    CONF_RELOCK_AFTER,
+    DEFAULT_FALSE_POSITIVE_RATE,
+    FALSE_POSITIVE_RATES,
+    SECTION_DOOR,
+    SECTION_RECOGNITION,
+    DoorSettings,
+)
 from .source import (
     CameraError,
     async_entity_reference,
@@ -65,6 +69,7 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
     """Adds a door, or gives it another camera or lock."""
 
     VERSION = 1
+    MINOR_VERSION = 2
 
     @staticmethod
     @callback
@@ -98,7 +103,7 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
                 return self.async_create_entry(
                     title=_camera_name(self.hass, user_input[CONF_CAMERA]),
                     data=data,
-                    options={CONF_FALSE_POSITIVE_RATE: rate},
+                    options={SECTION_RECOGNITION: {CONF_FALSE_POSITIVE_RATE: rate}},
                 )
         schema = _door_schema(self.hass).extend({RATE_FIELD: RATE_SELECTOR})
         return self.async_show_form(
@@ -157,7 +162,10 @@ class DoorOptionsFlow(OptionsFlow):
             if problem := await _async_check_rate(self.hass, rate, len(people_of(entry))):
                 errors[CONF_FALSE_POSITIVE_RATE] = problem
             else:
-                return self.async_create_entry(data={**entry.options, **user_input})
+                door = {k: v for k, v in user_input.items() if k == CONF_RELOCK_AFTER}
+                recognition = {CONF_FALSE_POSITIVE_RATE: rate}
+                changed = {SECTION_RECOGNITION: recognition, SECTION_DOOR: door}
+                return self.async_create_entry(data={**entry.options, **changed})
         fields: dict[probatio.Marker, Any] = {RATE_FIELD: RATE_SELECTOR}
         if CONF_LOCK not in entry.data:
             seconds = NumberSelector(
@@ -169,14 +177,20 @@ class DoorOptionsFlow(OptionsFlow):
                     unit_of_measurement=UnitOfTime.SECONDS,
                 )
             )
-            fields[probatio.Required(CONF_RELOCK_AFTER, default=DEFAULT_RELOCK_AFTER)] = seconds
+            fields[probatio.Required(CONF_RELOCK_AFTER, default=DoorSettings().relock_after)] = (
+                seconds
+            )
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                probatio.Schema(fields), user_input or entry.options
+                probatio.Schema(fields), user_input or _flat(entry.options)
             ),
             errors=errors,
         )
+
+
+def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for section in options.values() for key, value in section.items()}
 
 
 def _door_schema(hass: HomeAssistant) -> probatio.Schema:

@@ -16,18 +16,14 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from .const import (
     CONF_CAMERA,
-    CONF_FALSE_POSITIVE_RATE,
     CONF_LOCK,
-    CONF_RELOCK_AFTER,
-    DEFAULT_FALSE_POSITIVE_RATE,
-    DEFAULT_RELOCK_AFTER,
     DOMAIN,
-    FALSE_POSITIVE_RATES,
     ISSUE_CAMERA_MISSING,
     SUBENTRY_PERSON,
 )
 from .door_lock import OwnLock, TargetLock
 from .issues import async_report
+from .settings import DoorSettings
 from .source import async_resolve
 from .store import PictureStore
 from .vision import (
@@ -70,12 +66,6 @@ def people_of(entry: ConfigEntry) -> dict[str, ConfigSubentry]:
     }
 
 
-def false_positive_rate(entry: ConfigEntry) -> float:
-    """Return the rate the owner chose, 0..1."""
-    key = entry.options.get(CONF_FALSE_POSITIVE_RATE, DEFAULT_FALSE_POSITIVE_RATE)
-    return FALSE_POSITIVE_RATES[key]
-
-
 class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
     """One door: its watcher, its lock, its people. Nothing is polled through it."""
 
@@ -103,6 +93,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             update_interval=None,
         )
         self.data = DoorState()
+        self.settings = DoorSettings.of(entry.options)
         self.bundle = bundle
         self.store = store
         self.worker = worker
@@ -113,12 +104,12 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         target = entry.data.get(CONF_LOCK)
         self.lock: TargetLock | OwnLock
         if target is None:
-            relock_after = entry.options.get(CONF_RELOCK_AFTER, DEFAULT_RELOCK_AFTER)
-            self.lock = OwnLock(hass, relock_after, self._own_lock_changed)
+            self.lock = OwnLock(hass, self.settings.relock_after, self._own_lock_changed)
         else:
             self.lock = TargetLock(hass, target)
         matcher = gallery_matcher(bundle, store.gallery())
-        point = bundle.thresholds.operating_point(false_positive_rate(entry), len(matcher))
+        rate = self.settings.false_positive_rate
+        point = bundle.thresholds.operating_point(rate, len(matcher))
         self.watcher = Watcher(
             hass,
             entry.data[CONF_CAMERA],

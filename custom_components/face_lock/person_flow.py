@@ -29,7 +29,7 @@ from homeassistant.helpers.selector import FileSelector, FileSelectorConfig, Tex
 from homeassistant.util import dt as dt_util
 
 from .const import CONF_CAMERA, CONF_ENROLLED_AT
-from .coordinator import POLICY, FaceLockCoordinator, false_positive_rate, people_of
+from .coordinator import POLICY, FaceLockCoordinator, people_of
 from .source import CameraError, async_take_picture
 from .vision import (
     Bundle,
@@ -224,11 +224,16 @@ class PersonFlow(ConfigSubentryFlow):
 
     async def _async_add(self, data: bytes) -> None:
         """Examine a picture and keep it; raises RefusedError."""
-        entry, door = self._get_entry(), self._door
+        door = self._door
         others = {person: a for person, a in door.store.gallery().items() if person != self._person}
         self._album.append(
             await door.worker.async_run(
-                _examine, door.bundle, data, tuple(self._album), others, false_positive_rate(entry)
+                _examine,
+                door.bundle,
+                data,
+                tuple(self._album),
+                others,
+                door.settings.false_positive_rate,
             )
         )
 

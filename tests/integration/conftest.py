@@ -29,9 +29,7 @@ from custom_components.face_lock import runtime, vision, watcher  # noqa: E402
 from custom_components.face_lock.const import (  # noqa: E402
     CONF_CAMERA,
     CONF_ENROLLED_AT,
-    CONF_FALSE_POSITIVE_RATE,
     CONF_LOCK,
-    DEFAULT_FALSE_POSITIVE_RATE,
     DOMAIN,
 )
 
@@ -349,8 +347,12 @@ async def set_up(
     entries: list[MockConfigEntry] = []
 
     async def set_up(
-        people: dict[str, tuple[str, ...]], *, lock: str | None = None, **options: object
+        people: dict[str, tuple[str, ...]],
+        *,
+        lock: str | None = None,
+        settings: dict[str, dict[str, object]] | None = None,
     ) -> Door:
+        """Give ``settings`` by section; what is not given has its default."""
         registry = er.async_get(hass)
         data = {CONF_CAMERA: registry.async_get(CAMERA).id}
         if lock is not None:
@@ -362,7 +364,8 @@ async def set_up(
             title="Front door",
             unique_id=data[CONF_CAMERA],
             data=data,
-            options={CONF_FALSE_POSITIVE_RATE: DEFAULT_FALSE_POSITIVE_RATE, **options},
+            options=settings or {},
+            minor_version=2,
             subentries_data=[s.as_dict() for s in subentries],
         )
         key = f"{DOMAIN}.{entry.entry_id}"

@@ -11,7 +11,8 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.face_lock import config_flow, source, vision
-from custom_components.face_lock.const import DOMAIN, FALSE_POSITIVE_RATES
+from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.settings import FALSE_POSITIVE_RATES
 
 from .conftest import CAMERA, LOCK, TARGET
 
@@ -43,7 +44,7 @@ async def test_door_with_a_lock(hass, camera, target) -> None:
     registry = er.async_get(hass)
     camera_id, lock_id = (registry.async_get(entity).id for entity in (CAMERA, TARGET))
     assert result["data"] == {"camera": camera_id, "lock": lock_id}
-    assert result["options"] == {"false_positive_rate": "one_in_100000"}
+    assert result["options"] == {"recognition": {"false_positive_rate": "one_in_100000"}}
     entry = result["result"]
     assert entry.unique_id == camera_id
     assert entry.state is ConfigEntryState.LOADED
@@ -294,7 +295,10 @@ async def test_options_take_effect(hass, camera, set_up) -> None:
     await hass.async_block_till_done()
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    wanted = {"false_positive_rate": "one_in_1000000", "relock_after": 30}
+    wanted = {
+        "recognition": {"false_positive_rate": "one_in_1000000"},
+        "door": {"relock_after": 30},
+    }
     assert door.entry.options == wanted
     after = door.entry.runtime_data
     assert after is not before

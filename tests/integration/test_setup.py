@@ -331,7 +331,7 @@ async def test_diagnostics_tell_nothing_of_the_people(hass, set_up, target, came
     content = await diagnostics.async_get_config_entry_diagnostics(hass, door.entry)
     text = json.dumps(content)
     assert content["people"] == [2, 1]
-    assert content["options"] == {"false_positive_rate": "one_in_10000"}
+    assert content["options"] == {}
     assert content["bundle"]["runtime"] in ("ncnn", "onnxruntime")
     assert content["lock"] == {"target": True, "available": True}
     assert content["watcher"]["visits"] == 1
@@ -349,3 +349,24 @@ async def test_nothing_personal_in_the_log(hass, set_up, target, camera, caplog)
     await door.leave(camera)
     said = [r.getMessage() for r in caplog.records if r.name.startswith("custom_components")]
     assert not [line for line in said if "arack" in line or "0.9" in line]
+
+
+async def test_options_of_the_first_version_are_put_into_sections(hass, set_up) -> None:
+    door = await set_up({})
+    await hass.config_entries.async_unload(door.entry.entry_id)
+    flat = {"false_positive_rate": "one_in_1000", "relock_after": 9}
+    hass.config_entries.async_update_entry(door.entry, options=flat, minor_version=1)
+    await hass.config_entries.async_setup(door.entry.entry_id)
+    settings = door.entry.runtime_data.settings
+    assert (settings.false_positive_rate, settings.relock_after) == (1e-3, 9)
+    assert door.entry.minor_version == 2
+    assert set(door.entry.options) == {"recognition", "door"}
+
+
+async def test_an_entry_of_a_later_version_is_left_alone(hass, set_up) -> None:
+    door = await set_up({})
+    await hass.config_entries.async_unload(door.entry.entry_id)
+    hass.config_entries.async_update_entry(door.entry, options={"new": 1}, version=2)
+    assert not await hass.config_entries.async_setup(door.entry.entry_id)
+    assert door.entry.state is ConfigEntryState.MIGRATION_ERROR
+    assert door.entry.options == {"new": 1}

@@ -11,7 +11,7 @@ from homeassistant.const import __version__ as ha_version
 from homeassistant.helpers.translation import async_get_translations
 from PIL import Image
 
-from custom_components.face_lock import config_flow, const, person_flow, runtime, vision
+from custom_components.face_lock import config_flow, const, person_flow, runtime, settings, vision
 from custom_components.face_lock.entity import percent
 
 from .conftest import ROOT
@@ -86,8 +86,8 @@ def test_refusals_have_a_text() -> None:
 
 def test_rates_have_a_text() -> None:
     options = TEXTS["selector"]["false_positive_rate"]["options"]
-    assert set(options) == set(const.FALSE_POSITIVE_RATES)
-    for key, rate in const.FALSE_POSITIVE_RATES.items():
+    assert set(options) == set(settings.FALSE_POSITIVE_RATES)
+    for key, rate in settings.FALSE_POSITIVE_RATES.items():
         assert options[key] == f"1 in {round(1 / rate):,}"
 
 
