@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryError, UnsupportedStorageVersionError
@@ -15,7 +16,14 @@ from homeassistant.helpers import (
 )
 from homeassistant.helpers.event import async_track_entity_registry_updated_event
 
-from .const import DOMAIN, ISSUE_CAMERA_MISSING, ISSUE_LOCK_MISSING, ISSUE_PICTURES_MISSING
+from .const import (
+    CONF_LOCK,
+    DOMAIN,
+    ISSUE_CAMERA_MISSING,
+    ISSUE_LOCK_MISSING,
+    ISSUE_NOT_RELOCKED,
+    ISSUE_PICTURES_MISSING,
+)
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
 from .door_lock import TargetLock
 from .entity import door_device
@@ -27,15 +35,22 @@ from .settings import (
     SECTION_DOOR,
     SECTION_RECOGNITION,
 )
+from .source import async_resolve
 from .store import PictureStore, async_remove_store, embed_anew
-from .vision import Bundle
+from .vision import Bundle, RateUnavailableError
 from .worker import Worker
 
 _LOGGER = logging.getLogger(__name__)
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
-PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.LOCK, Platform.SENSOR]
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.EVENT,
+    Platform.LOCK,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> bool:
@@ -48,14 +63,21 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
     await _async_renew_templates(entry, bundle, store, worker)
     try:
         coordinator = FaceLockCoordinator(hass, entry, bundle, store, worker)
-    except ValueError as error:
+    except RateUnavailableError as error:
         raise ConfigEntryError(
             translation_domain=DOMAIN, translation_key="rate_unavailable"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigEntryError(
+            translation_domain=DOMAIN,
+            translation_key="settings_unknown",
+            translation_placeholders={"error": repr(error)},
         ) from error
     entry.runtime_data = coordinator
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **door_device(entry))
     _report_missing_pictures(hass, entry, store)
     _follow_target(hass, entry, coordinator)
+    _follow_names(hass, entry, coordinator)
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
 
@@ -95,12 +117,21 @@ async def async_unload_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
 async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     """Delete everything that is known of a removed door."""
     await async_remove_store(hass, entry.entry_id)
-    for issue in (ISSUE_CAMERA_MISSING, ISSUE_LOCK_MISSING, ISSUE_PICTURES_MISSING):
+    for issue in (
+        ISSUE_CAMERA_MISSING,
+        ISSUE_LOCK_MISSING,
+        ISSUE_NOT_RELOCKED,
+        ISSUE_PICTURES_MISSING,
+    ):
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")
 
 
 async def _async_update_listener(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     """Write down who came and delete who went, then start anew with that."""
+    # Suspending somebody must not end a visit that is going on.
+    if entry.state is ConfigEntryState.LOADED and entry.runtime_data.is_current:
+        entry.runtime_data.async_read_people()
+        return
     try:
         await entry.runtime_data.store.async_commit(people_of(entry).keys())
     finally:
@@ -155,15 +186,28 @@ def _report_missing_pictures(
 def _follow_target(
     hass: HomeAssistant, entry: FaceLockConfigEntry, coordinator: FaceLockCoordinator
 ) -> None:
-    """Start anew when the target lock is renamed; tell the owner when it was removed."""
+    """Tell the owner when the target lock was removed."""
     lock = coordinator.lock
     if not isinstance(lock, TargetLock):
         return
     issue = f"{ISSUE_LOCK_MISSING}_{entry.entry_id}"
-    if (entity_id := lock.entity_id) is None:
+    if lock.entity_id is None:
         async_report(hass, issue, ISSUE_LOCK_MISSING, door=entry.title)
-        return
-    ir.async_delete_issue(hass, DOMAIN, issue)
+    else:
+        ir.async_delete_issue(hass, DOMAIN, issue)
+
+
+@callback
+def _follow_names(
+    hass: HomeAssistant, entry: FaceLockConfigEntry, coordinator: FaceLockCoordinator
+) -> None:
+    """Start anew when an entity that is listened to is renamed or removed."""
+    references = [entry.data.get(CONF_LOCK), *coordinator.settings.triggers]
+    followed = [
+        entity_id
+        for reference in references
+        if reference and (entity_id := async_resolve(hass, reference)) is not None
+    ]
 
     @callback
     def _updated(event: Event[er.EventEntityRegistryUpdatedData]) -> None:
@@ -172,4 +216,4 @@ def _follow_target(
         if renamed or data["action"] == "remove":
             hass.config_entries.async_schedule_reload(entry.entry_id)
 
-    entry.async_on_unload(async_track_entity_registry_updated_event(hass, entity_id, _updated))
+    entry.async_on_unload(async_track_entity_registry_updated_event(hass, followed, _updated))

@@ -38,7 +38,7 @@ from .const import (
     DOMAIN,
     SUBENTRY_PERSON,
 )
-from .coordinator import people_of
+from .coordinator import OWN_RELOCK_AFTER, people_of
 from .person_flow import PersonFlow
 from .settings import (
     CONF_FALSE_POSITIVE_RATE,
@@ -47,7 +47,6 @@ from .settings import (
     FALSE_POSITIVE_RATES,
     SECTION_DOOR,
     SECTION_RECOGNITION,
-    DoorSettings,
 )
 from .source import (
     CameraError,
@@ -177,9 +176,7 @@ class DoorOptionsFlow(OptionsFlow):
                     unit_of_measurement=UnitOfTime.SECONDS,
                 )
             )
-            fields[probatio.Required(CONF_RELOCK_AFTER, default=DoorSettings().relock_after)] = (
-                seconds
-            )
+            fields[probatio.Required(CONF_RELOCK_AFTER, default=OWN_RELOCK_AFTER)] = seconds
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(

@@ -302,7 +302,7 @@ async def test_options_take_effect(hass, camera, set_up) -> None:
     assert door.entry.options == wanted
     after = door.entry.runtime_data
     assert after is not before
-    assert after.lock._relock_after == 30
+    assert after.settings.relock_after == 30
     strictest = after.bundle.thresholds.operating_point(1e-6).threshold
     assert after.watcher._decider._threshold == strictest
 

@@ -44,8 +44,18 @@ async def test_devices_and_entities(hass, set_up, target) -> None:
         "lock.front_door": f"{entry.entry_id}_lock",
         "event.front_door_access": f"{entry.entry_id}_access",
         "sensor.front_door_confidence": f"{entry.entry_id}_confidence",
+        "sensor.front_door_last_person": f"{entry.entry_id}_last_person",
+        "sensor.front_door_pictures_per_second": f"{entry.entry_id}_frames_per_second",
+        "sensor.front_door_gate_open": f"{entry.entry_id}_gate_open",
+        "sensor.front_door_recognition_time": f"{entry.entry_id}_inference",
+        "sensor.front_door_runtime": f"{entry.entry_id}_runtime",
+        "sensor.front_door_model_version": f"{entry.entry_id}_model_version",
         "binary_sensor.front_door_motion": f"{entry.entry_id}_motion",
+        "binary_sensor.front_door_face": f"{entry.entry_id}_face",
+        "switch.front_door_recognition": f"{entry.entry_id}_recognition",
         "sensor.barack_pictures": "barack_pictures",
+        "sensor.barack_last_seen": "barack_last_seen",
+        "switch.barack_allowed": "barack_allowed",
     }
     (subentry,) = entry.subentries.values()
     by_id = {e.entity_id: e for e in entities}
@@ -314,7 +324,9 @@ async def test_rate_too_strict_for_so_many_people(hass, set_up) -> None:
     door = await set_up(BARACK)
     assert door.entry.state is ConfigEntryState.LOADED
     two = person("Joe")
-    with patch.object(vision.thresholds.Thresholds, "operating_point", side_effect=ValueError):
+    with patch.object(
+        vision.thresholds.Thresholds, "operating_point", side_effect=vision.RateUnavailableError
+    ):
         hass.config_entries.async_add_subentry(door.entry, two)
         await hass.async_block_till_done()
     assert door.entry.state is ConfigEntryState.SETUP_ERROR
@@ -370,3 +382,9 @@ async def test_an_entry_of_a_later_version_is_left_alone(hass, set_up) -> None:
     assert not await hass.config_entries.async_setup(door.entry.entry_id)
     assert door.entry.state is ConfigEntryState.MIGRATION_ERROR
     assert door.entry.options == {"new": 1}
+
+
+async def test_an_option_of_another_version_is_a_clear_error(hass, set_up) -> None:
+    door = await set_up({}, settings={"gate": {"sensitivity": "psychic"}})
+    assert door.entry.state is ConfigEntryState.SETUP_ERROR
+    assert door.entry.error_reason_translation_key == "settings_unknown"

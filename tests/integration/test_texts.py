@@ -12,6 +12,7 @@ from homeassistant.helpers.translation import async_get_translations
 from PIL import Image
 
 from custom_components.face_lock import config_flow, const, person_flow, runtime, settings, vision
+from custom_components.face_lock.access import EVENT_TYPES
 from custom_components.face_lock.entity import percent
 
 from .conftest import ROOT
@@ -94,7 +95,7 @@ def test_rates_have_a_text() -> None:
 def test_every_reason_of_a_refusal_has_a_text() -> None:
     attributes = TEXTS["entity"]["event"]["access"]["state_attributes"]
     assert set(attributes["reason"]["state"]) == {p.value for p in vision.Problem}
-    assert set(attributes["event_type"]["state"]) == {"access_granted", "access_denied"}
+    assert set(attributes["event_type"]["state"]) == set(EVENT_TYPES)
 
 
 def test_exceptions_and_issues_have_a_text() -> None:
@@ -150,7 +151,7 @@ def test_icons_are_of_entities_that_exist() -> None:
         assert (FOLDER / f"{platform}.py").exists()
         source = (FOLDER / f"{platform}.py").read_text()
         for key in keys:
-            assert f'_attr_translation_key = "{key}"' in source
+            assert f'translation_key="{key}"' in source.replace(" = ", "=")
     assert set(ICONS["entity"]["lock"]["door"]["state"]) <= {s.value for s in LockState}
 
 

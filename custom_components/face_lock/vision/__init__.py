@@ -13,7 +13,6 @@ from .bundle import (
     BundleFormatError,
     BundleInfo,
     BundleIntegrityError,
-    OptionalModel,
     load_bundle,
     load_thresholds,
 )
@@ -23,9 +22,10 @@ from .enrol import Portrait, embed_crop, examine, is_same_person
 from .gallery import Matcher
 from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
+from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
-from .thresholds import OperatingPoint, Thresholds
+from .thresholds import OperatingPoint, RateUnavailableError, Thresholds
 from .types import (
     AccessAttempt,
     Evidence,
@@ -33,6 +33,7 @@ from .types import (
     FaceQuality,
     Frame,
     Gallery,
+    GreyImage,
     Match,
     Motion,
     PictureError,
@@ -56,6 +57,7 @@ __all__ = [
     "Frame",
     "Gallery",
     "GateSettings",
+    "GreyImage",
     "Liveness",
     "LivenessPoint",
     "LivenessScore",
@@ -64,10 +66,12 @@ __all__ = [
     "Motion",
     "MotionGate",
     "OperatingPoint",
-    "OptionalModel",
     "PictureError",
     "Portrait",
+    "Presence",
+    "PresenceScore",
     "Problem",
+    "RateUnavailableError",
     "RuntimeUnavailableError",
     "Sighting",
     "Template",
