@@ -28,8 +28,8 @@ from .const import (
 )
 from .door_lock import OwnLock, TargetLock
 from .issues import async_report
+from .records import DoorRecords
 from .source import async_resolve
-from .store import PictureStore
 from .vision import (
     AccessAttempt,
     Bundle,
@@ -86,7 +86,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         hass: HomeAssistant,
         entry: FaceLockConfigEntry,
         bundle: Bundle,
-        store: PictureStore,
+        records: DoorRecords,
         worker: Worker,
     ) -> None:
         """Prepare the door.
@@ -104,7 +104,8 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         )
         self.data = DoorState()
         self.bundle = bundle
-        self.store = store
+        self.records = records
+        self.store = records.pictures
         self.worker = worker
         self.changed_by: str | None = None
         self._listening: list[Callable[[Access], None]] = []
@@ -117,7 +118,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             self.lock = OwnLock(hass, relock_after, self._own_lock_changed)
         else:
             self.lock = TargetLock(hass, target)
-        matcher = gallery_matcher(bundle, store.gallery())
+        matcher = gallery_matcher(bundle, self.store.gallery())
         point = bundle.thresholds.operating_point(false_positive_rate(entry), len(matcher))
         self.watcher = Watcher(
             hass,

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,6 +35,7 @@ from custom_components.face_lock.const import (  # noqa: E402
     DEFAULT_FALSE_POSITIVE_RATE,
     DOMAIN,
 )
+from custom_components.face_lock.vault import KEY_FILE, Vault  # noqa: E402
 
 PICTURES = ROOT / "tests" / "pictures"
 CAMERA = "camera.front_door"
@@ -258,6 +260,25 @@ def person(name: str) -> ConfigSubentry:
     )
 
 
+VAULT = Vault("0011223344556677", bytes(range(32)))
+STORED_KEY = {
+    "version": 1,
+    "key": KEY_FILE,
+    "data": {"id": VAULT.key_id, "key": base64.b64encode(VAULT.key).decode()},
+}
+
+
+def sealed(content: object, name: str, version: int = 2) -> dict[str, object]:
+    """A file of ours as it lies in the storage, encrypted with the tests' key."""
+    data = VAULT.seal(json.dumps(content).encode(), name)
+    return {"version": version, "minor_version": 1, "key": name, "data": data}
+
+
+def unsealed(hass_storage: dict[str, object], name: str) -> dict[str, object]:
+    """The content of an encrypted file."""
+    return json.loads(VAULT.open(hass_storage[name]["data"], name))
+
+
 def stored(bundle: vision.Bundle, people: dict[str, tuple[str, ...]]) -> dict[str, object]:
     """The content of a door's file with the named pictures of each person."""
     content = {}
@@ -366,7 +387,8 @@ async def set_up(
             subentries_data=[s.as_dict() for s in subentries],
         )
         key = f"{DOMAIN}.{entry.entry_id}"
-        hass_storage[key] = {"version": 1, "key": key, "data": stored(bundle, people)}
+        hass_storage[KEY_FILE] = STORED_KEY
+        hass_storage[key] = sealed(stored(bundle, people), key)
         entry.add_to_hass(hass)
         door = Door(hass, entry, clock)
         await hass.config_entries.async_setup(entry.entry_id)
