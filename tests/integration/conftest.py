@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from homeassistant.components.camera import Camera  # noqa: E402
 from homeassistant.components.lock import LockEntity, LockEntityFeature  # noqa: E402
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry  # noqa: E402
 from homeassistant.core import HomeAssistant, State, callback  # noqa: E402
-from homeassistant.helpers import entity_registry as er  # noqa: E402
+from homeassistant.helpers import entity_registry as er, storage  # noqa: E402
 from homeassistant.setup import async_setup_component  # noqa: E402
 from pytest_homeassistant_custom_component.common import MockConfigEntry  # noqa: E402
 
@@ -258,6 +259,21 @@ def person(name: str) -> ConfigSubentry:
         title=name,
         unique_id=name.lower(),
     )
+
+
+# The harness replaces these for the time of each test.
+REAL_STORE = {
+    name: getattr(storage.Store, name)
+    for name in ("_async_load", "_async_write_data", "async_remove")
+}
+
+
+@pytest.fixture
+def disk(hass: HomeAssistant, tmp_path: Path) -> Iterator[Path]:
+    """The folder of a storage that really is on the disk."""
+    hass.config.config_dir = str(tmp_path)
+    with patch.multiple(storage.Store, **REAL_STORE):
+        yield tmp_path / storage.STORAGE_DIR
 
 
 VAULT = Vault("0011223344556677", bytes(range(32)))
