@@ -107,7 +107,7 @@ async def keep_visit(hass, door, **options: object) -> None:
     await hass.async_block_till_done()
 
 
-async def test_option(hass, set_up, hass_storage, freezer) -> None:
+async def test_option(hass, set_up, hass_storage) -> None:
     door = await set_up({**BARACK, "Joe": ("biden",)})
     name = f"{DOMAIN}.{door.entry.entry_id}.visit"
     assert door.entry.runtime_data.records.visit is None
@@ -115,10 +115,9 @@ async def test_option(hass, set_up, hass_storage, freezer) -> None:
     visit = door.entry.runtime_data.records.visit
 
     # Its time passes while nobody asks for it.
-    await visit.async_save(raw("obama"), dt_util.utcnow(), ["barack"])
+    await visit.async_save(raw("obama"), dt_util.utcnow() - timedelta(days=2), ["barack"])
     assert name in hass_storage
-    freezer.move_to(dt_util.utcnow() + timedelta(days=2, hours=1))
-    async_fire_time_changed(hass)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(hours=1, seconds=1))
     await door.until(lambda: name not in hass_storage)
 
     # Its person is removed.
