@@ -36,9 +36,9 @@ from .const import (
 from .door_lock import OwnLock, TargetLock
 from .issues import async_report
 from .permits import objection
+from .records import DoorRecords
 from .settings import CONF_ALLOWED, DoorSettings, PersonSettings, Sensitivity
 from .source import async_resolve
-from .store import PictureStore
 from .vision import (
     AccessAttempt,
     Bundle,
@@ -97,15 +97,15 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         self,
         hass: HomeAssistant,
         entry: FaceLockConfigEntry,
+        settings: DoorSettings,
         bundle: Bundle,
-        store: PictureStore,
+        records: DoorRecords,
         worker: Worker,
     ) -> None:
         """Prepare the door.
 
         Raises:
             RateUnavailableError: no threshold is strict enough for that many people.
-            KeyError, TypeError, ValueError: an option that this version does not know.
 
         """
         super().__init__(
@@ -116,9 +116,10 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             update_interval=None,
         )
         self.data = DoorState()
-        self.settings = DoorSettings.of(entry.options)
+        self.settings = settings
         self.bundle = bundle
-        self.store = store
+        self.records = records
+        self.store = records.pictures
         self.worker = worker
         self.people = _settings_of(entry)
         self.changed_by: str | None = None
@@ -129,7 +130,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         self._stopping = False
         self._untrack: CALLBACK_TYPE = _nothing
         self.lock = self._make_lock(entry.data.get(CONF_LOCK))
-        matcher = gallery_matcher(bundle, store.gallery())
+        matcher = gallery_matcher(bundle, records.pictures.gallery())
         rate = self.settings.false_positive_rate
         point = bundle.thresholds.operating_point(rate, len(matcher))
         self.watcher = Watcher(

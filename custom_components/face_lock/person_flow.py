@@ -42,6 +42,7 @@ from .vision import (
     gallery_matcher,
 )
 from .vision.decode import MAX_BYTES
+from .vision.types import RgbImage
 
 CONF_PICTURE: Final = "picture"
 MAX_PICTURES: Final = 10
@@ -126,7 +127,7 @@ class PersonFlow(ConfigSubentryFlow):
             description_placeholders={
                 "name": self._name,
                 "count": str(len(self._album)),
-                "pictures": " ".join(_markdown(portrait) for portrait in self._album),
+                "pictures": " ".join(_markdown(p.crop) for p in self._album if p.crop is not None),
             },
         )
 
@@ -285,6 +286,6 @@ def _examine(
     return portrait
 
 
-def _markdown(portrait: Portrait) -> str:
-    jpeg = base64.b64encode(encode_jpeg(portrait.crop)).decode()
+def _markdown(crop: RgbImage) -> str:
+    jpeg = base64.b64encode(encode_jpeg(crop)).decode()
     return f"![](data:image/jpeg;base64,{jpeg})"

@@ -17,6 +17,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from custom_components.face_lock import meter, relock, watcher
 from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.vision import decode_rgb
 
 from .conftest import LOCK, MOTION, TARGET
 
@@ -378,3 +379,38 @@ async def test_lock_without_a_latch_is_unlocked(set_up, camera, target) -> None:
     camera.show("obama3")
     await door.access()
     assert target.calls == [("unlock", None)]
+
+
+# The last visit's picture
+
+IMAGE = "image.front_door_last_visit"
+
+
+async def test_no_picture_is_kept_unless_the_owner_wants_it(hass, set_up, camera) -> None:
+    door = await set_up(BARACK)
+    camera.show("obama3")
+    await door.access()
+    assert hass.states.get(IMAGE) is None
+    assert door.entry.runtime_data.last_access.picture is None
+
+
+async def test_picture_of_the_last_visit(hass, set_up, camera, hass_storage) -> None:
+    door = await set_up(BARACK, settings={"privacy": {"keep_last_visit": True}})
+    assert door.state(IMAGE) == "unknown"
+    camera.show("obama3")
+    await door.access()
+    await door.until(lambda: door.state(IMAGE) != "unknown")
+    entity = hass.data["image"].get_entity(IMAGE)
+    shown = decode_rgb(await entity.async_image())
+    assert max(shown.shape) == 640
+    first = door.state(IMAGE)
+
+    # It survives a restart, and goes with the option.
+    assert await hass.config_entries.async_reload(door.entry.entry_id)
+    await hass.async_block_till_done()
+    assert door.state(IMAGE) == first
+    hass.config_entries.async_update_entry(door.entry, options={})
+    await hass.async_block_till_done()
+    assert hass.states.get(IMAGE) is None
+    assert er.async_get(hass).async_get(IMAGE) is None
+    assert f"face_lock.{door.entry.entry_id}.visit" not in hass_storage

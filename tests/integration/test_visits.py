@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from custom_components.face_lock import coordinator, door_lock, source, vision, watcher, worker
 from custom_components.face_lock.const import DOMAIN
 
-from .conftest import CAMERA, CONFIDENCE, EVENT, LOCK, MOTION, TARGET, Door, jpeg
+from .conftest import CAMERA, CONFIDENCE, EVENT, LOCK, MOTION, TARGET, Door, jpeg, unsealed
 
 BARACK = {"Barack": ("obama", "obama2")}
 
@@ -440,7 +440,7 @@ async def test_person_removed_in_mid_visit(hass, set_up, camera, target, hass_st
     await hass.async_block_till_done()
 
     # The person's data is gone at once, and so is the device.
-    assert hass_storage[f"{DOMAIN}.{door.entry.entry_id}"]["data"] == {"people": {}}
+    assert unsealed(hass_storage, f"{DOMAIN}.{door.entry.entry_id}") == {"people": {}}
     assert hass.states.get("sensor.barack_pictures") is None
     await door.recognised(5)
     await door.leave(camera)
