@@ -1,5 +1,7 @@
 """Face Lock: a door that opens when its camera sees an enrolled face."""
 
+# ruff: noqa: ARG001 - Home Assistant calls these with fixed signatures
+
 from __future__ import annotations
 
 import logging
@@ -20,7 +22,9 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.typing import ConfigType
 
+from .actions import async_setup_actions
 from .const import (
     DOMAIN,
     ISSUE_CAMERA_MISSING,
@@ -32,6 +36,7 @@ from .const import (
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
 from .entity import door_device
 from .issues import async_report
+from .memory import async_forget
 from .records import DoorRecords, async_open_records, async_remove_records
 from .runtime import async_load_bundle
 from .settings import (
@@ -71,6 +76,12 @@ PLATFORMS = [
     Platform.SENSOR,
     Platform.SWITCH,
 ]
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions, which exist whether or not a door is set up."""
+    async_setup_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> bool:
@@ -137,6 +148,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
 
 async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     """Delete everything that is known of a removed door."""
+    async_forget(hass, entry.entry_id)
     await async_remove_records(hass, entry.entry_id)
     for issue in DOOR_ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")

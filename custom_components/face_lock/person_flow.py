@@ -229,7 +229,7 @@ class PersonFlow(ConfigSubentryFlow):
         others = {person: a for person, a in door.store.gallery().items() if person != self._person}
         self._album.append(
             await door.worker.async_run(
-                _examine,
+                examine_picture,
                 door.bundle,
                 data,
                 tuple(self._album),
@@ -267,7 +267,7 @@ def _read_upload(hass: HomeAssistant, file_id: str) -> bytes:
         raise RefusedError("upload_missing") from error
 
 
-def _examine(
+def examine_picture(
     bundle: Bundle, data: bytes, album: tuple[Portrait, ...], others: Gallery, rate: float
 ) -> Portrait:
     """Make a portrait of a picture, or raise RefusedError; blocks."""
