@@ -16,6 +16,9 @@ EVENT_UNKNOWN_FACE: Final = "unknown_face"
 EVENT_LIVENESS_FAILED: Final = "liveness_failed"
 EVENT_LOCKED_OUT: Final = "locked_out"
 
+EVENT_ACCESS: Final = f"{DOMAIN}_access"
+"""On the bus, for the logbook alone: see ``logbook.py``."""
+
 ISSUE_RUNTIME_MISSING: Final = "runtime_missing"
 ISSUE_MODELS_DAMAGED: Final = "models_damaged"
 ISSUE_PICTURES_MISSING: Final = "pictures_missing"
