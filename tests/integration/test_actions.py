@@ -24,27 +24,6 @@ EVERYTHING = {
 }
 
 
-@pytest.fixture
-def call(hass):
-    """Call an action as an automation does; return its answer."""
-
-    async def call(name: str, /, *, context: Context | None = None, **data: object) -> dict:
-        return await hass.services.async_call(
-            DOMAIN, name, data, blocking=True, return_response=True, context=context
-        )
-
-    return call
-
-
-@pytest.fixture
-def folder(hass, tmp_path):
-    """A folder that Home Assistant may use."""
-    folder = (tmp_path / "allowed").resolve()
-    folder.mkdir()
-    hass.config.allowlist_external_dirs = {str(folder)}
-    return folder
-
-
 def refused(error: pytest.ExceptionInfo) -> tuple[str, str]:
     return error.value.translation_domain, error.value.translation_key
 
