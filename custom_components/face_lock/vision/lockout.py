@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 from .policy import DecisionPolicy
 
@@ -28,7 +28,8 @@ class Lockout:
 
     A failure is what a stranger at the door can cause and repeat, see ``Decider``; the shell adds
     wrong codes. Times are monotonic seconds; a clock that steps back starts a running lockout anew,
-    and a time that is not a number finds the door locked out if it ever was.
+    and a time that is not a finite number finds the door locked out if it was since the last
+    success.
     """
 
     def __init__(self, policy: DecisionPolicy) -> None:
@@ -44,9 +45,10 @@ class Lockout:
 
     def locked(self, now: float) -> bool:
         """Whether nothing may open."""
-        # In this order a time that is not a number changes nothing.
+        if not isfinite(now):
+            return self._duration > 0
         self._since = min(self._since, now)
-        return self._duration > 0 and not now - self._since >= self._duration
+        return now - self._since < self._duration
 
     def fail(self, now: float) -> None:
         """Count one failed visit or wrong code, also while locked out."""
@@ -78,5 +80,6 @@ class Lockout:
         self._begin(min(state.remaining, self._policy.lockout_max), now)
 
     def _begin(self, duration: float, now: float) -> None:
-        self._since = now
+        # Of a time that is no number nothing is known but that it has not passed yet.
+        self._since = now if isfinite(now) else inf
         self._duration = duration

@@ -69,7 +69,7 @@ class DecisionPolicy:
             self.quorum >= 1
             and all(time > 0 for time in times)
             and 0 < self.share <= 1
-            and min(self.margin, self.cool_down, self.factor_wait) >= 0
+            and all(value >= 0 for value in (self.margin, self.cool_down, self.factor_wait))
             and self.attempts >= 1
             and 0 < self.lockout_base <= self.lockout_max
         ):
