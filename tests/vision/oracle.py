@@ -93,6 +93,7 @@ class Oracle:
         self.face_at = NEVER
         self.let_in: tuple[str, float] | None = None
         self.visit_began = 0
+        self.stepped_back = False
 
     # Events
 
@@ -164,11 +165,12 @@ class Oracle:
 
     def _pass(self, now: float):
         self.events += 1
+        self.stepped_back = isfinite(now) and now < self.now
         if not isfinite(now):
             return
         # Also the shell asks: it shows whether the door is locked out.
         assert self.decider.lockout.locked(now) == self.locked(now)
-        if now < self.now:
+        if self.stepped_back:
             # Nothing that was seen counts; who was let in is still standing there.
             self.shown, self.places, self.denied = [], {}, {}
             self.face_at = now
@@ -310,7 +312,10 @@ class Oracle:
 
     def _count(self, attempt: AccessAttempt, now: float, *, locked: bool):
         """Add a failure where a stranger could have caused the refusal."""
-        if attempt.problem is Problem.STOPPED or attempt.decided_at != now:
+        if attempt.problem is Problem.STOPPED:
+            return
+        if self.stepped_back:
+            assert attempt.problem is Problem.STALE_FRAMES
             return
         # A frame that ended the visit by coming too late is no part of it.
         shown = self.shown

@@ -6,7 +6,7 @@ tests.vision.drive_decision --events 5000000`, which tells how visits ended.
 
 import os
 
-from hypothesis import settings, strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.vision.doorstep import GOOD, evidence
@@ -125,6 +125,7 @@ DoorMachine.TestCase.settings = settings(
     # Mutants must all meet the same events.
     derandomize="FACE_LOCK_DERANDOMIZE" in os.environ,
     database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 TestDoorMachine = DoorMachine.TestCase
 
