@@ -22,6 +22,9 @@ from .enrol import Portrait, embed_crop, examine, is_same_person
 from .gallery import Matcher
 from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
+from .lockout import Lockout, LockoutState
+from .opening import Opening
+from .policy import CLEAR, Circumstances, Judge
 from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
@@ -43,12 +46,14 @@ from .types import (
 )
 
 __all__ = [
+    "CLEAR",
     "AccessAttempt",
     "Bundle",
     "BundleError",
     "BundleFormatError",
     "BundleInfo",
     "BundleIntegrityError",
+    "Circumstances",
     "Decider",
     "DecisionPolicy",
     "Evidence",
@@ -58,13 +63,17 @@ __all__ = [
     "Gallery",
     "GateSettings",
     "GreyImage",
+    "Judge",
     "Liveness",
     "LivenessPoint",
     "LivenessScore",
+    "Lockout",
+    "LockoutState",
     "Match",
     "Matcher",
     "Motion",
     "MotionGate",
+    "Opening",
     "OperatingPoint",
     "PictureError",
     "Portrait",
