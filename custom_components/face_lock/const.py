@@ -21,6 +21,7 @@ EVENT_ACCESS: Final = f"{DOMAIN}_access"
 
 ISSUE_RUNTIME_MISSING: Final = "runtime_missing"
 ISSUE_MODELS_DAMAGED: Final = "models_damaged"
+ISSUE_MODELS_UNKNOWN: Final = "models_unknown"
 ISSUE_PICTURES_MISSING: Final = "pictures_missing"
 ISSUE_STORAGE_LOCKED: Final = "storage_locked"
 ISSUE_CAMERA_MISSING: Final = "camera_missing"
