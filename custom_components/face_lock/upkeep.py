@@ -31,7 +31,7 @@ STORAGE_ISSUES: Final = (ISSUE_STORAGE_LOCKED, ISSUE_STORAGE_TOO_NEW, ISSUE_STOR
 def async_report_storage(
     hass: HomeAssistant, entry: FaceLockConfigEntry, issue: str | None
 ) -> None:
-    """Tell the owner why a door's file cannot be used, and that it was left as it is; or unsay it."""
+    """Tell the owner why a door's file, which was left as it is, cannot be used; None: it can."""
     placeholders = {"door": entry.title}
     if issue != ISSUE_STORAGE_LOCKED:  # that may be the key's fault
         placeholders["file"] = f"{STORAGE_DIR}/{pictures_file(entry.entry_id)}"

@@ -2,31 +2,26 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from homeassistant.components import system_health
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.helpers import entity_registry as er, issue_registry as ir, storage
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.requirements import RequirementsNotFound
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.face_lock import runtime, vision
-from custom_components.face_lock.const import CONF_CAMERA, CONF_FALSE_POSITIVE_RATE, DOMAIN
-from custom_components.face_lock.store import PictureStore
+from custom_components.face_lock.const import CONF_CAMERA, DOMAIN
+from custom_components.face_lock.vault import KEY_FILE
 
-from .conftest import CAMERA, LOCK, person, raw, real_bundle
+from .conftest import CAMERA, LOCK, STORED_KEY, person, real_bundle, sealed, stored
 
 BARACK = {"Barack": ("obama", "obama2")}
-# The harness replaces these for the time of each test.
-REAL_STORE = {
-    name: getattr(storage.Store, name)
-    for name in ("_async_load", "_async_write_data", "async_remove")
-}
 
 
 def issues(hass) -> set[str]:
@@ -182,16 +177,8 @@ async def test_one_issue_gives_way_to_another(hass, set_up, models) -> None:
 # Which pictures
 
 
-@pytest.fixture
-def real_store(hass, tmp_path) -> Iterator[Path]:
-    """Home Assistant's real storage in a folder of the test's own."""
-    hass.config.config_dir = str(tmp_path)
-    with patch.multiple(storage.Store, **REAL_STORE):
-        yield tmp_path / ".storage"
-
-
 CONTENT = {
-    "newer": (lambda data: json.dumps(json.loads(data) | {"version": 2}).encode(), "too_new"),
+    "newer": (lambda data: json.dumps(json.loads(data) | {"version": 99}).encode(), "too_new"),
     "no JSON": (lambda data: data[: len(data) // 2], "unreadable"),
     "empty": (lambda data: b"", "unreadable"),
     "no text": (lambda data: b"\x00\xff" * 100, "unreadable"),
@@ -202,21 +189,19 @@ CONTENT = {
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("kind", CONTENT)
-async def test_file_that_cannot_be_used_is_left_as_it_is(
-    hass, bundle, camera, real_store, kind
-) -> None:
+async def test_file_that_cannot_be_used_is_left_as_it_is(hass, bundle, camera, disk, kind) -> None:
     entry = MockConfigEntry(
         domain=DOMAIN,
         title="Front door",
         data={CONF_CAMERA: er.async_get(hass).async_get(CAMERA).id},
-        options={CONF_FALSE_POSITIVE_RATE: "one_in_10000"},
+        minor_version=2,
         subentries_data=[person("Barack").as_dict()],
     )
-    store = PictureStore(hass, entry.entry_id)
-    store.put("barack", [vision.examine(bundle, vision.decode_rgb(raw("obama")))])
-    await store.async_commit({"barack"})
-    path = real_store / f"{DOMAIN}.{entry.entry_id}"
-    good = path.read_bytes()
+    name = f"{DOMAIN}.{entry.entry_id}"
+    path = disk / name
+    disk.mkdir()
+    good = json.dumps(sealed(stored(bundle, BARACK), name)).encode()
+    (disk / KEY_FILE).write_text(json.dumps(STORED_KEY))
     change, reason = CONTENT[kind]
     path.write_bytes(change(good))
 
@@ -227,20 +212,21 @@ async def test_file_that_cannot_be_used_is_left_as_it_is(
         assert entry.state is ConfigEntryState.SETUP_ERROR
         assert entry.error_reason_translation_key == f"storage_{reason}"
         assert path.read_bytes() == change(good)
-        assert [p.name for p in real_store.glob(f"{DOMAIN}*")] == [path.name]
+        assert {p.name for p in disk.glob(f"{DOMAIN}*")} == {path.name, KEY_FILE}
         await hass.config_entries.async_unload(entry.entry_id)
-    name = f"storage_{reason}_{entry.entry_id}"
-    assert issues(hass) == {name}
-    assert "Front door" in (await text_of(hass, name))[0]
-    assert f".storage/{path.name}" in (await text_of(hass, name))[1]
+    issue = f"storage_{reason}_{entry.entry_id}"
+    assert issues(hass) == {issue}
+    assert "Front door" in (await text_of(hass, issue))[0]
+    assert f".storage/{name}" in (await text_of(hass, issue))[1]
     assert hass.states.get(LOCK) is None
+    assert camera.requests == 0
 
     path.write_bytes(good)
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
     assert issues(hass) == set()
-    assert len(entry.runtime_data.store.album("barack")) == 1
+    assert len(entry.runtime_data.store.album("barack")) == 2
     await hass.config_entries.async_remove(entry.entry_id)
 
 
@@ -248,7 +234,7 @@ async def test_issue_of_a_file_goes_with_its_door(hass, set_up, hass_storage) ->
     door = await set_up(BARACK)
     key = f"{DOMAIN}.{door.entry.entry_id}"
     await hass.config_entries.async_unload(door.entry.entry_id)
-    hass_storage[key] |= {"version": 2}
+    hass_storage[key] |= {"version": 99}
     await hass.config_entries.async_setup(door.entry.entry_id)
     assert issues(hass) == {f"storage_too_new_{door.entry.entry_id}"}
     await hass.config_entries.async_remove(door.entry.entry_id)
