@@ -13,12 +13,14 @@ from .bundle import (
     BundleFormatError,
     BundleInfo,
     BundleIntegrityError,
+    check_bundle,
     load_bundle,
     load_thresholds,
 )
 from .decision import Decider, DecisionPolicy
 from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png
 from .enrol import Portrait, embed_crop, examine, is_same_person
+from .fastest import load_fastest_bundle
 from .gallery import Matcher
 from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
@@ -86,6 +88,7 @@ __all__ = [
     "Template",
     "Thresholds",
     "align",
+    "check_bundle",
     "decode_grey",
     "decode_rgb",
     "embed_crop",
@@ -95,6 +98,7 @@ __all__ = [
     "gallery_matcher",
     "is_same_person",
     "load_bundle",
+    "load_fastest_bundle",
     "load_thresholds",
     "recognise",
 ]
