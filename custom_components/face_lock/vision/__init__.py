@@ -18,13 +18,15 @@ from .bundle import (
     load_thresholds,
 )
 from .decision import Decider, DecisionPolicy
-from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png
-from .enrol import Portrait, embed_crop, examine, is_same_person
+from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png, picture_size
+from .enrol import Portrait, embed_crop, examine, find_face, is_same_person, portray
 from .gallery import Matcher
 from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
+from .pose import HeadPose, Pose, head_pose, is_in_pose
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
+from .survey import Shortcoming, Survey, survey, with_boxes
 from .thresholds import OperatingPoint, Thresholds
 from .types import (
     AccessAttempt,
@@ -56,6 +58,7 @@ __all__ = [
     "Frame",
     "Gallery",
     "GateSettings",
+    "HeadPose",
     "Liveness",
     "LivenessPoint",
     "LivenessScore",
@@ -67,9 +70,12 @@ __all__ = [
     "OptionalModel",
     "PictureError",
     "Portrait",
+    "Pose",
     "Problem",
     "RuntimeUnavailableError",
+    "Shortcoming",
     "Sighting",
+    "Survey",
     "Template",
     "Thresholds",
     "align",
@@ -79,9 +85,16 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "examine",
+    "find_face",
     "gallery_matcher",
+    "head_pose",
+    "is_in_pose",
     "is_same_person",
     "load_bundle",
     "load_thresholds",
+    "picture_size",
+    "portray",
     "recognise",
+    "survey",
+    "with_boxes",
 ]
