@@ -54,7 +54,7 @@ class Survey:
     """A few pictures of one camera, measured.
 
     ``brightness`` is the mean luma of the last picture, 0..255; ``rate`` counts different pictures
-    a second, None for a single picture; ``face_px`` is the widest face's width in pixels, None
+    a second, None for a picture at once; ``face_px`` is the widest face's width in pixels, None
     without a face; ``preview`` is the last picture, small, with a box around each face.
     """
 
@@ -68,8 +68,9 @@ class Survey:
 
 
 def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> Survey:
-    """Measure encoded pictures that were taken one after the other within ``seconds``; blocks.
+    """Measure encoded pictures that were taken one after the other; blocks.
 
+    ``seconds`` passed from the first to the last, or until a next one was no longer waited for.
     Without a ``bundle`` no face is looked for.
 
     Raises:
@@ -80,11 +81,12 @@ def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> 
     rgb = decode_rgb(pictures[-1])
     brightness = float(luma(rgb).mean())
     changes = sum(new != old for old, new in pairwise(pictures))
-    rate = changes / seconds if len(pictures) > 1 and seconds > 0 else None
+    rate = changes / seconds if seconds > 0 else None
     faces = [] if bundle is None else sorted(bundle.detector.detect(rgb), key=lambda f: -f.width)
     found = _of_picture(width, height, brightness)
     if rate is not None and rate < MIN_RATE:
-        found.append(Shortcoming.SLOW if changes else Shortcoming.FROZEN)
+        is_frozen = len(pictures) > 1 and not changes
+        found.append(Shortcoming.FROZEN if is_frozen else Shortcoming.SLOW)
     if bundle is None:
         found.append(Shortcoming.NO_MODELS)
     elif not faces:
