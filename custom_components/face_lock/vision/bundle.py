@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -158,8 +158,12 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _thresholds(verifier: dict[str, Any]) -> Thresholds:
+    known = {field.name for field in fields(OperatingPoint)}
     return Thresholds(
-        [OperatingPoint(**row) for row in verifier["thresholds"]],
+        [
+            OperatingPoint(**{key: value for key, value in row.items() if key in known})
+            for row in verifier["thresholds"]
+        ],
         slope=float(verifier["confidence"]["slope"]),
         offset=float(verifier["confidence"]["offset"]),
     )

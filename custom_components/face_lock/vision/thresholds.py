@@ -14,6 +14,10 @@ class OperatingPoint:
     ``fpr_low`` and ``fpr_high`` bound the measured rate at ``threshold`` with 95 % confidence, and
     ``fpr_high`` is at most ``fpr``. ``measured`` is False where a fitted tail stands in for counts.
     ``tar`` is the share of genuine clean pairs accepted.
+
+    ``miss_day`` and ``miss_night`` are the share, 0..1, of an enrolled person's tries that open
+    nothing at ``threshold``; None in a bundle in which it was not measured. What was counted as a
+    try is in ``training/verifier/README.md``.
     """
 
     fpr: float
@@ -22,6 +26,8 @@ class OperatingPoint:
     fpr_high: float
     measured: bool
     tar: float
+    miss_day: float | None = None
+    miss_night: float | None = None
 
 
 class Thresholds:
@@ -31,7 +37,8 @@ class Thresholds:
         """Take the table and the logistic calibration of similarity to probability.
 
         Raises:
-            ValueError: an empty table, or one whose threshold does not rise as the rate falls.
+            ValueError: an empty table, one whose threshold does not rise as the rate falls, or a
+                share of misses that is none.
 
         """
         self.rows = tuple(sorted(rows, key=lambda row: -row.fpr))
@@ -42,6 +49,9 @@ class Thresholds:
                 raise ValueError("thresholds must rise strictly as the false positive rate falls")
         if any(not 0 < row.fpr < 1 or row.fpr_high > row.fpr for row in self.rows):
             raise ValueError("a row promises less than its upper bound")
+        shares = [miss for row in self.rows for miss in (row.miss_day, row.miss_night)]
+        if any(miss is not None and not 0 <= miss <= 1 for miss in shares):
+            raise ValueError("a share of misses lies outside 0..1")
         self._slope = slope
         self._offset = offset
 

@@ -33,7 +33,7 @@ def measured(report: Report | None, entry: dict[str, Any], texts: dict[str, Any]
     found = dig(figures, "evaluate-bundle-validation")
     yield from _operation(report, found)
     yield from _fairness(report, found, texts)
-    yield from _thresholds(report, entry, dig(figures, "calibrate"))
+    yield from _thresholds(report, entry, dig(figures, "calibrate"), texts)
     yield from _errors(report, dig(figures, "errors-bundle/errors"))
     yield from _files(report, figures)
 
@@ -139,7 +139,9 @@ def _fairness(report: Report | None, found: Any, texts: dict[str, Any]) -> Itera
     yield f"{human['note'].strip()} {_by(report, *BUNDLE)}"
 
 
-def _thresholds(report: Report | None, entry: dict[str, Any], found: Any) -> Iterator[str]:
+def _thresholds(
+    report: Report | None, entry: dict[str, Any], found: Any, texts: dict[str, Any]
+) -> Iterator[str]:
     yield "### Thresholds"
     yield f"The table in `models.json`. {_by(report, step='calibrate')}"
     worst = {row["fpr"]: row.get("worst") for row in dig(found, "table") or []}
@@ -150,12 +152,17 @@ def _thresholds(report: Report | None, entry: dict[str, Any], found: Any) -> Ite
             f"{row['fpr_low']:.2g} to {row['fpr_high']:.2g}",
             "measured" if row["measured"] else "extrapolated",
             percent(row["tar"]),
+            *(
+                percent(dig(found, "costs", name, f"{row['fpr']:.0e}"))
+                for name in ("miss_day", "miss_night")
+            ),
             worst.get(row["fpr"]) or MISSING,
         ]
         for row in entry.get("thresholds", [])
     ]
-    head = ["false positive rate", "threshold", "95 % interval", "how", "clean TAR", "set by"]
-    yield table(head, rows)
+    head = ["false positive rate", "threshold", "95 % interval", "how", "clean TAR"]
+    yield table([*head, "tries missed by day", "by night", "set by"], rows)
+    yield from _tries(found, texts)
     watched = [
         [
             name,
@@ -169,6 +176,25 @@ def _thresholds(report: Report | None, entry: dict[str, Any], found: Any) -> Ite
     yield "Too few people to set a threshold, but watched at it:"
     yield table(["domain", "people", "row", "FPR counted", "upper bound"], watched)
     yield from (f"- {line}" for line in dig(found, "advice") or [])
+
+
+def _tries(found: Any, texts: dict[str, Any]) -> Iterator[str]:
+    rows = [
+        [
+            condition,
+            texts["verifier"]["tries"][who],
+            str(one["people"]),
+            str(one["tries"]),
+            percent(dig(one, "missed", WORKING_RATE)),
+            percent(dig(one, "missed_by_one_frame", WORKING_RATE)),
+            percent(one["unusable"]),
+        ]
+        for condition, counted in (dig(found, "tries") or {}).items()
+        for who, one in counted.items()
+    ]
+    yield texts["verifier"]["tries"]["about"].strip()
+    head = ["condition", "who tries", "people", "tries", f"missed at {WORKING_RATE}"]
+    yield table([*head, "by single frames", "no usable picture"], rows)
 
 
 def _errors(report: Report | None, found: Any) -> Iterator[str]:
