@@ -22,13 +22,14 @@ from homeassistant.config_entries import (
 from homeassistant.core import HomeAssistant, callback
 
 from .const import CONF_CAMERA, CONF_LOCK, DOMAIN, SUBENTRY_PERSON
-from .flows.check import Check, CheckError, async_check, async_describe
+from .flows.check import CheckError, async_check, async_describe
 from .flows.fields import (
     RATE_FIELD,
     RATE_SELECTOR,
     TRIGGER_DOMAINS,
     TRIGGERS_FIELD,
     async_check_rate,
+    async_rate_costs,
     door_data,
     door_schema,
     entities,
@@ -45,6 +46,7 @@ from .settings import (
     SECTION_RECOGNITION,
 )
 from .source import async_entity_reference, async_resolve
+from .vision import Bundle, Survey
 
 
 class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -56,8 +58,9 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
     def __init__(self) -> None:
         self._input: dict[str, Any] = {}
         self._errors: dict[str, str] = {}
-        self._checking: asyncio.Task[Check] | None = None
-        self._check: Check | None = None
+        self._checking: asyncio.Task[tuple[Survey, Bundle | None]] | None = None
+        self._found: Survey | None = None
+        self._bundle: Bundle | None = None
 
     @staticmethod
     @callback
@@ -92,6 +95,7 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(schema, self._input),
             errors=self._errors,
+            description_placeholders=await async_rate_costs(self.hass, people=1),
             last_step=False,
         )
 
@@ -115,14 +119,10 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _async_go_on(self, user_input: dict[str, Any]) -> ConfigFlowResult:
         """Look through the camera, or ask again with what was entered."""
-        if user_input[CONF_CAMERA] != self._input.get(CONF_CAMERA):
-            self._check = None
         self._input = user_input
-        if self._errors:
-            return await self._async_ask()
-        return await self.async_step_look()
-
-    async def _async_ask(self) -> ConfigFlowResult:
+        self._found = None
+        if not self._errors:
+            return await self.async_step_check()
         if self.source == SOURCE_RECONFIGURE:
             return await self.async_step_reconfigure()
         return await self.async_step_user()
@@ -130,9 +130,8 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_look(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Look through the camera for some seconds."""
         if self._checking is None:
-            bundle = None if self._check is None else self._check.bundle
             self._checking = self.hass.async_create_task(
-                async_check(self.hass, self._input[CONF_CAMERA], bundle),
+                async_check(self.hass, self._input[CONF_CAMERA], self._bundle),
                 "face_lock check",
                 eager_start=False,
             )
@@ -142,23 +141,21 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
             )
         task, self._checking = self._checking, None
         try:
-            self._check = task.result()
+            self._found, self._bundle = task.result()
         except CheckError as error:
             self._errors = {CONF_CAMERA: error.key}
-            back = "reconfigure" if self.source == SOURCE_RECONFIGURE else "user"
-            return self.async_show_progress_done(next_step_id=back)
+            return self.async_show_progress_done(next_step_id=self._back)
         return self.async_show_progress_done(next_step_id="check")
 
     async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show what the camera shows, and what is not good enough about it."""
-        if self._check is None:
+        if self._found is None:
             return await self.async_step_look()
-        back = "reconfigure" if self.source == SOURCE_RECONFIGURE else "user"
         return self.async_show_menu(
             step_id="check",
-            menu_options=["finish", "look", back],
+            menu_options=["finish", "look", self._back],
             description_placeholders=await async_describe(
-                self.hass, self._input[CONF_CAMERA], self._check.found
+                self.hass, self._input[CONF_CAMERA], self._found
             ),
         )
 
@@ -181,6 +178,11 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_create_entry(
             title=_camera_name(self.hass, self._input[CONF_CAMERA]), data=data, options=options
         )
+
+    @property
+    def _back(self) -> str:
+        """The form from which the check was begun."""
+        return "reconfigure" if self.source == SOURCE_RECONFIGURE else "user"
 
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .const import FALSE_POSITIVE_RATES
+from .settings import FALSE_POSITIVE_RATES
 from .vision import Thresholds
 
 UNKNOWN: Final = "?"

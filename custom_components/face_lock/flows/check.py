@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
@@ -35,16 +34,10 @@ class CheckError(Exception):
         self.key = key
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Check:
-    """What was found, and the models that looked, to look again."""
-
-    found: Survey
-    bundle: Bundle | None
-
-
-async def async_check(hass: HomeAssistant, entity_id: str, bundle: Bundle | None = None) -> Check:
-    """Survey a camera.
+async def async_check(
+    hass: HomeAssistant, entity_id: str, bundle: Bundle | None
+) -> tuple[Survey, Bundle | None]:
+    """Survey a camera; return what was found and the models that looked, to look again with.
 
     Raises:
         CheckError: it gives no picture, or none that can be read.
@@ -53,7 +46,7 @@ async def async_check(hass: HomeAssistant, entity_id: str, bundle: Bundle | None
     try:
         pictures, seconds = await _async_take(hass, entity_id)
         bundle = bundle or await _async_models(hass)
-        return Check(await hass.async_add_executor_job(survey, bundle, pictures, seconds), bundle)
+        return await hass.async_add_executor_job(survey, bundle, pictures, seconds), bundle
     except CameraError as error:
         raise CheckError(error.key) from error
     except PictureError as error:

@@ -18,6 +18,7 @@ from homeassistant.helpers.selector import (
 )
 
 from ..const import CONF_CAMERA, CONF_LOCK, DOMAIN
+from ..rates import UNKNOWN, rate_costs
 from ..settings import (
     CONF_FALSE_POSITIVE_RATE,
     CONF_TRIGGERS,
@@ -95,8 +96,8 @@ def resolved(hass: HomeAssistant, named: Iterable[str]) -> list[str]:
 
 @callback
 def exists(hass: HomeAssistant, entity_id: str) -> bool:
-    """Whether there is such an entity, and it is none of ours."""
-    return hass.states.get(entity_id) is not None and entity_id not in own_entities(hass)
+    """Whether there is such an entity; that it is none of ours the fields see to."""
+    return hass.states.get(entity_id) is not None
 
 
 async def async_check_rate(hass: HomeAssistant, rate: float, people: int) -> str | None:
@@ -109,3 +110,13 @@ async def async_check_rate(hass: HomeAssistant, rate: float, people: int) -> str
     except ValueError:
         return "rate_unavailable"
     return None
+
+
+async def async_rate_costs(hass: HomeAssistant, people: int) -> dict[str, str]:
+    """Return the placeholders that say what each rate costs the enrolled."""
+    try:
+        return rate_costs(await hass.async_add_executor_job(load_thresholds), people)
+    except BundleError:
+        # The form's own check says what is wrong.
+        times = ("day", "night")
+        return {f"{rate}_{time}": UNKNOWN for rate in FALSE_POSITIVE_RATES for time in times}

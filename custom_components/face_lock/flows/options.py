@@ -63,6 +63,7 @@ from .fields import (
     TRIGGER_DOMAINS,
     TRIGGERS_FIELD,
     async_check_rate,
+    async_rate_costs,
     entities,
     exists,
     references,
@@ -107,6 +108,7 @@ class DoorOptionsFlow(OptionsFlow):
                 _schema(self.hass, entry, opened=errors), suggested
             ),
             errors=errors,
+            description_placeholders=await async_rate_costs(self.hass, len(people_of(entry))),
         )
 
     async def _async_check(self, user_input: Sections) -> dict[str, str]:

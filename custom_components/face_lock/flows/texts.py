@@ -28,6 +28,13 @@ def picture(rgb: RgbImage) -> str:
     return f"![](data:image/jpeg;base64,{jpeg})"
 
 
+def numbered(pictures: Iterable[RgbImage | None]) -> str:
+    """Embed several pictures with their numbers; of one that is not kept only the number."""
+    return " ".join(
+        f"{number}: {'' if rgb is None else picture(rgb)}" for number, rgb in enumerate(pictures, 1)
+    )
+
+
 @callback
 def live_picture(hass: HomeAssistant, entity_id: str) -> str:
     """Embed the camera as it is now: core's own view, which asks for the camera's current token."""
