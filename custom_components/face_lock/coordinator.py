@@ -5,32 +5,47 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from homeassistant.components.event import DOMAIN as EVENT_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentry
-from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, callback
+from homeassistant.const import STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import (
+    CALLBACK_TYPE,
+    Context,
+    Event,
+    EventStateChangedData,
+    HomeAssistant,
+    callback,
+)
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
+from .access import Access
 from .const import (
     CONF_CAMERA,
     CONF_LOCK,
     DOMAIN,
     ISSUE_CAMERA_MISSING,
+    ISSUE_NOT_RELOCKED,
     SUBENTRY_PERSON,
 )
 from .door_lock import OwnLock, TargetLock
 from .issues import async_report
-from .settings import DoorSettings
+from .permits import objection
+from .records import DoorRecords
+from .settings import CONF_ALLOWED, DoorSettings, PersonSettings, Sensitivity
 from .source import async_resolve
-from .store import PictureStore
 from .vision import (
     AccessAttempt,
     Bundle,
     Decider,
     DecisionPolicy,
+    GateSettings,
+    MotionGate,
     Problem,
     gallery_matcher,
 )
@@ -40,21 +55,12 @@ from .worker import Worker
 _LOGGER = logging.getLogger(__name__)
 
 POLICY: Final = DecisionPolicy()
+OWN_RELOCK_AFTER: Final = 5
+"""Seconds after which a lock of our own locks again where the owner chose none."""
+MIN_SHARES: Final = {Sensitivity.LOW: 0.03, Sensitivity.NORMAL: 0.01, Sensitivity.HIGH: 0.003}
+"""Share of the picture that must change to open the gate, 0..1."""
 
 FaceLockConfigEntry: TypeAlias = "ConfigEntry[FaceLockCoordinator]"
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The end of a visit, as the owner is told: the attempt and what came of it.
-
-    ``person`` is the name of whom the attempt names; ``response_time`` counts, for a grant, until
-    the lock had been opened.
-    """
-
-    attempt: AccessAttempt
-    person: str | None
-    response_time: float | None
 
 
 def people_of(entry: ConfigEntry) -> dict[str, ConfigSubentry]:
@@ -63,6 +69,22 @@ def people_of(entry: ConfigEntry) -> dict[str, ConfigSubentry]:
         subentry.unique_id: subentry
         for subentry in entry.subentries.values()
         if subentry.subentry_type == SUBENTRY_PERSON and subentry.unique_id is not None
+    }
+
+
+def _nothing() -> None:
+    pass
+
+
+def _settings_of(entry: ConfigEntry) -> dict[str, PersonSettings]:
+    return {person: PersonSettings.of(s) for person, s in people_of(entry).items()}
+
+
+def _people(entry: ConfigEntry) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return what a door is made from of its people: all but who is suspended."""
+    return {
+        person: (s.title, {k: v for k, v in s.data.items() if k != CONF_ALLOWED})
+        for person, s in people_of(entry).items()
     }
 
 
@@ -75,14 +97,15 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         self,
         hass: HomeAssistant,
         entry: FaceLockConfigEntry,
+        settings: DoorSettings,
         bundle: Bundle,
-        store: PictureStore,
+        records: DoorRecords,
         worker: Worker,
     ) -> None:
         """Prepare the door.
 
         Raises:
-            ValueError: no threshold is known that is strict enough for that many people.
+            RateUnavailableError: no threshold is strict enough for that many people.
 
         """
         super().__init__(
@@ -93,21 +116,21 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             update_interval=None,
         )
         self.data = DoorState()
-        self.settings = DoorSettings.of(entry.options)
+        self.settings = settings
         self.bundle = bundle
-        self.store = store
+        self.records = records
+        self.store = records.pictures
         self.worker = worker
+        self.people = _settings_of(entry)
         self.changed_by: str | None = None
+        self.last_access: Access | None = None
+        self._made_from = (entry.title, entry.data, entry.options, _people(entry))
         self._listening: list[Callable[[Access], None]] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._stopping = False
-        target = entry.data.get(CONF_LOCK)
-        self.lock: TargetLock | OwnLock
-        if target is None:
-            self.lock = OwnLock(hass, self.settings.relock_after, self._own_lock_changed)
-        else:
-            self.lock = TargetLock(hass, target)
-        matcher = gallery_matcher(bundle, store.gallery())
+        self._untrack: CALLBACK_TYPE = _nothing
+        self.lock = self._make_lock(entry.data.get(CONF_LOCK))
+        matcher = gallery_matcher(bundle, records.pictures.gallery())
         rate = self.settings.false_positive_rate
         point = bundle.thresholds.operating_point(rate, len(matcher))
         self.watcher = Watcher(
@@ -117,8 +140,28 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             bundle,
             matcher,
             Decider(POLICY, bundle.thresholds, point),
+            MotionGate(GateSettings(min_share=MIN_SHARES[self.settings.sensitivity])),
+            keep_picture=self.settings.keep_last_visit,
             on_state=self._state_changed,
             on_attempt=self._attempted,
+        )
+
+    def _make_lock(self, target: str | None) -> TargetLock | OwnLock:
+        chosen = self.settings.relock_after
+        if target is None:
+            return OwnLock(
+                self.hass,
+                relock_after=chosen or OWN_RELOCK_AFTER,
+                held=self._is_held,
+                on_change=self._own_lock_changed,
+            )
+        return TargetLock(
+            self.hass,
+            target,
+            open_latch=self.settings.open_latch,
+            relock_after=chosen or 0,
+            held=self._is_held,
+            on_relock=self._relocked,
         )
 
     @callback
@@ -128,16 +171,22 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             # The door may have been given another camera.
             ir.async_delete_issue(self.hass, DOMAIN, self._camera_issue)
         self.watcher.async_start(self.config_entry.async_create_background_task)
+        triggers = [async_resolve(self.hass, reference) for reference in self.settings.triggers]
+        self._untrack = async_track_state_change_event(
+            self.hass, [entity_id for entity_id in triggers if entity_id], self._triggered
+        )
 
     async def async_stop(self, *_: object) -> None:
-        """Stop watching; from here on nothing opens."""
+        """Stop watching; from here on nothing opens. May be called again."""
         self._stopping = True
+        self._untrack()
+        self._untrack = _nothing
         await self.watcher.async_stop()
         opening = list(self._opening)
         for task in opening:
             task.cancel()
         await asyncio.gather(*opening, return_exceptions=True)
-        self.lock.async_stop()
+        await self.lock.async_stop()
         await self.worker.async_stop()
 
     @callback
@@ -152,6 +201,50 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         if self.changed_by is not None:
             self.changed_by = None
             self.async_update_listeners()
+
+    @callback
+    def async_enable(self, *, enabled: bool) -> None:
+        """Switch recognition on or off."""
+        self.watcher.async_enable(enabled=enabled)
+        self.async_update_listeners()
+
+    @callback
+    def async_set_allowed(self, person: str, *, allowed: bool) -> None:
+        """Suspend a person, or let the person in again; takes effect at once, without a reload."""
+        subentry = people_of(self.config_entry)[person]
+        self.hass.config_entries.async_update_subentry(
+            self.config_entry, subentry, data={**subentry.data, CONF_ALLOWED: allowed}
+        )
+        self.async_read_people()
+
+    @callback
+    def async_read_people(self) -> None:
+        """Take over who is suspended and who is not."""
+        self.people = _settings_of(self.config_entry)
+        self.async_update_listeners()
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether faces would be seen now."""
+        return self.data.outage is None and self.watcher.is_enabled
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the entry still says what this door was made from."""
+        entry = self.config_entry
+        return (entry.title, entry.data, entry.options, _people(entry)) == self._made_from
+
+    # From the owner's other devices
+
+    @callback
+    def _triggered(self, event: Event[EventStateChangedData]) -> None:
+        """Look when a motion sensor goes on or a doorbell rings."""
+        old, new = event.data["old_state"], event.data["new_state"]
+        ignored = (STATE_UNAVAILABLE, STATE_UNKNOWN)
+        if old is None or new is None or old.state in ignored or new.state in ignored:
+            return
+        if new.domain == EVENT_DOMAIN or new.state == STATE_ON != old.state:
+            self.watcher.async_open_gate()
 
     # From the watcher
 
@@ -177,28 +270,28 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         return f"{ISSUE_CAMERA_MISSING}_{self.config_entry.entry_id}"
 
     @callback
-    def _attempted(self, attempt: AccessAttempt) -> None:
+    def _attempted(self, attempt: AccessAttempt, picture: bytes | None) -> None:
         if not attempt.granted:
-            self._report(attempt)
+            self._report(attempt, picture)
             return
         # The lock may take seconds: the door is watched meanwhile.
         task = self.config_entry.async_create_background_task(
-            self.hass, self._async_open(attempt), "face_lock open"
+            self.hass, self._async_open(attempt, picture), "face_lock open"
         )
         if not task.done():
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
-    async def _async_open(self, attempt: AccessAttempt) -> None:
+    async def _async_open(self, attempt: AccessAttempt, picture: bytes | None) -> None:
         """Open for a grant if it still holds, and report how that went."""
         problem = self._objection(attempt)
         if problem is None:
             # Set before the call: the lock's change of state arrives while it runs.
-            self.changed_by = self._name(attempt.person)
+            self.changed_by = self.name_of(attempt.person)
             try:
-                await self.lock.async_unlock(context=Context())
+                await self.lock.async_grant(Context())
             except asyncio.CancelledError:
-                self._report(_refused(attempt, Problem.STOPPED))
+                self._report(_refused(attempt, Problem.STOPPED), picture)
                 raise
             # The lock's integration raises whatever it met; its traceback is not ours to show.
             except Exception as error:  # noqa: BLE001
@@ -207,17 +300,19 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
                 )
                 problem = Problem.LOCK_FAILED
         if problem is None:
-            self._report(attempt)
+            self._report(attempt, picture)
         else:
             self.changed_by = None
-            self._report(_refused(attempt, problem))
+            self._report(_refused(attempt, problem), picture)
 
     def _objection(self, attempt: AccessAttempt) -> Problem | None:
         """Say why a grant no longer holds: time has passed since it was found."""
         if self._stopping or self.config_entry.state is not ConfigEntryState.LOADED:
             return Problem.STOPPED
-        if attempt.person not in people_of(self.config_entry):
+        if attempt.person is None or attempt.person not in people_of(self.config_entry):
             return Problem.UNKNOWN_FACE
+        if (problem := objection(self.hass, self.people[attempt.person])) is not None:
+            return problem
         if not 0 <= monotonic() - attempt.decided_at <= POLICY.max_age:
             return Problem.STALE_FRAMES
         return None
@@ -225,11 +320,12 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
     # To the entities
 
     @callback
-    def _report(self, attempt: AccessAttempt) -> None:
+    def _report(self, attempt: AccessAttempt, picture: bytes | None) -> None:
         response_time = attempt.response_time
         if attempt.granted and attempt.first_usable_at is not None:
             response_time = monotonic() - attempt.first_usable_at
-        access = Access(attempt, self._name(attempt.person), response_time)
+        access = Access(attempt, self.name_of(attempt.person), response_time, picture)
+        self.last_access = access
         for listener in list(self._listening):
             listener(access)
         self.async_update_listeners()
@@ -240,7 +336,26 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             self.changed_by = None
         self.async_update_listeners()
 
-    def _name(self, person: str | None) -> str | None:
+    def _is_held(self) -> bool:
+        """Whether the door must not be locked yet: whom it was opened for is still there."""
+        return (
+            self.settings.hold
+            and not self._stopping
+            and self.data.outage is None
+            and self.watcher.is_hosting
+        )
+
+    @callback
+    def _relocked(self, error: Exception | None) -> None:
+        issue = f"{ISSUE_NOT_RELOCKED}_{self.config_entry.entry_id}"
+        if error is None:
+            ir.async_delete_issue(self.hass, DOMAIN, issue)
+            return
+        _LOGGER.error("%s was not locked again: %s", self.config_entry.title, error)
+        async_report(self.hass, issue, ISSUE_NOT_RELOCKED, door=self.config_entry.title)
+
+    def name_of(self, person: str | None) -> str | None:
+        """Return the name of a person, by id; None for somebody who is not enrolled."""
         subentry = people_of(self.config_entry).get(person or "")
         return None if subentry is None else subentry.title
 

@@ -1,25 +1,32 @@
-"""What a grant opens: the owner's lock, or a lock of our own where there is none."""
+"""What a grant opens: the owner's lock, or a lock of our own where there is none.
+
+Either is locked again by a `Relocker`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 
-from homeassistant.components.lock.const import DOMAIN as LOCK_DOMAIN, LockState
+from homeassistant.components.lock.const import (
+    DOMAIN as LOCK_DOMAIN,
+    LockEntityFeature,
+    LockState,
+)
 from homeassistant.const import (
     ATTR_ENTITY_ID,
+    ATTR_SUPPORTED_FEATURES,
     SERVICE_LOCK,
     SERVICE_OPEN,
     SERVICE_UNLOCK,
     STATE_UNAVAILABLE,
 )
-from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, State, callback
+from homeassistant.core import Context, HomeAssistant, State, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.event import async_call_later
 
 from .const import DOMAIN
+from .relock import Relocker
 from .source import async_resolve
 
 CALL_TIMEOUT: Final = 15.0
@@ -36,10 +43,25 @@ class LockFailedError(HomeAssistantError):
 class TargetLock:
     """The owner's lock entity."""
 
-    def __init__(self, hass: HomeAssistant, reference: str) -> None:
-        """Work the lock that ``reference`` (a registry id or an entity id) names."""
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        reference: str,
+        *,
+        open_latch: bool,
+        relock_after: float,
+        held: Callable[[], bool],
+        on_relock: Callable[[Exception | None], None],
+    ) -> None:
+        """Work the lock that ``reference`` (a registry id or an entity id) names.
+
+        After a grant it is locked again in ``relock_after`` seconds, never by us if that is 0;
+        ``on_relock`` is told how that went.
+        """
         self._hass = hass
         self._reference = reference
+        self._open_latch = open_latch
+        self._relocker = Relocker(hass, relock_after, held, self._async_relock, on_relock)
 
     @property
     def entity_id(self) -> str | None:
@@ -50,6 +72,18 @@ class TargetLock:
     def state(self) -> State | None:
         """Its state now, None where it is missing."""
         return None if self.entity_id is None else self._hass.states.get(self.entity_id)
+
+    async def async_grant(self, context: Context) -> None:
+        """Let somebody in.
+
+        Raises:
+            HomeAssistantError: the lock refused, did not answer, or is jammed.
+
+        """
+        opens = self._open_latch and self._can_open
+        # The timer runs before the call: a lock that answers late may be open all the same.
+        self._relocker.async_start()
+        await self._async_call(SERVICE_OPEN if opens else SERVICE_UNLOCK, context, None)
 
     async def async_unlock(self, context: Context | None = None, code: str | None = None) -> None:
         """Unlock the target."""
@@ -63,9 +97,21 @@ class TargetLock:
         """Open the target's latch."""
         await self._async_call(SERVICE_OPEN, context, code)
 
-    @callback
-    def async_stop(self) -> None:
-        """Nothing to let go of."""
+    async def async_stop(self) -> None:
+        """Lock what is still to be locked: nobody would do it later."""
+        await self._relocker.async_finish()
+
+    @property
+    def _can_open(self) -> bool:
+        features = (
+            0 if self.state is None else self.state.attributes.get(ATTR_SUPPORTED_FEATURES, 0)
+        )
+        return bool(LockEntityFeature.OPEN & LockEntityFeature(features))
+
+    async def _async_relock(self) -> None:
+        if self.state is not None and self.state.state == LockState.LOCKED:
+            return
+        await self.async_lock(Context())
 
     async def _async_call(self, service: str, context: Context | None, code: str | None) -> None:
         state = self.state
@@ -86,49 +132,45 @@ class TargetLock:
 
 
 class OwnLock:
-    """A lock that is only a state, for automations to follow; it locks again by itself.
+    """A lock that is only a state, for automations to follow; it always locks again by itself.
 
     It is locked whenever it is made: after a restart, a reload, a failure.
     """
 
     def __init__(
-        self, hass: HomeAssistant, relock_after: float, on_change: Callable[[], None]
+        self,
+        hass: HomeAssistant,
+        *,
+        relock_after: float,
+        held: Callable[[], bool],
+        on_change: Callable[[], None],
     ) -> None:
         """Lock again ``relock_after`` seconds after each unlocking; report each change."""
-        self._hass = hass
-        self._relock_after = relock_after
+        self._relocker = Relocker(hass, relock_after, held, self.async_lock)
         self._on_change = on_change
-        self._cancel: CALLBACK_TYPE | None = None
         self.is_locked = True
+
+    async def async_grant(self, context: Context) -> None:
+        """Let somebody in."""
+        await self.async_unlock(context)
 
     async def async_unlock(self, context: Context | None = None, code: str | None = None) -> None:
         """Unlock, and lock again in a while."""
         del context, code
-        self._forget_timer()
-        self.is_locked = False
-        self._cancel = async_call_later(self._hass, self._relock_after, self._relock)
-        self._on_change()
+        self._relocker.async_start()
+        self._change(is_locked=False)
 
     async def async_lock(self, context: Context | None = None, code: str | None = None) -> None:
         """Lock now."""
         del context, code
-        self.async_stop()
+        self._relocker.async_cancel()
+        self._change(is_locked=True)
 
-    @callback
-    def async_stop(self) -> None:
+    async def async_stop(self) -> None:
         """Lock: nobody would do it later."""
-        self._forget_timer()
-        self.is_locked = True
-        self._on_change()
+        await self.async_lock()
 
     @callback
-    def _forget_timer(self) -> None:
-        if self._cancel is not None:
-            self._cancel()
-            self._cancel = None
-
-    @callback
-    def _relock(self, _now: datetime) -> None:
-        self._cancel = None
-        self.is_locked = True
+    def _change(self, *, is_locked: bool) -> None:
+        self.is_locked = is_locked
         self._on_change()

@@ -51,7 +51,7 @@ class WatchingEntity(FaceLockEntity):
     @override
     def available(self) -> bool:
         """Whether the door is being watched."""
-        return super().available and self.coordinator.data.outage is None
+        return super().available and self.coordinator.is_watching
 
 
 class PersonEntity(CoordinatorEntity[FaceLockCoordinator]):

@@ -10,8 +10,8 @@ from homeassistant.components.event import EventEntity
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import EVENT_ACCESS_DENIED, EVENT_ACCESS_GRANTED
-from .coordinator import Access, FaceLockConfigEntry, FaceLockCoordinator
+from .access import EVENT_TYPES, Access
+from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
 from .entity import FaceLockEntity, percent
 
 PARALLEL_UPDATES = 0
@@ -33,10 +33,10 @@ class AccessEvent(FaceLockEntity, EventEntity):
     """
 
     _attr_translation_key = "access"
-    _attr_event_types = [EVENT_ACCESS_GRANTED, EVENT_ACCESS_DENIED]  # noqa: RUF012 - as core has it
 
     def __init__(self, coordinator: FaceLockCoordinator) -> None:
         super().__init__(coordinator, "access")
+        self._attr_event_types = list(EVENT_TYPES)
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -48,9 +48,9 @@ class AccessEvent(FaceLockEntity, EventEntity):
     def _handle(self, access: Access) -> None:
         attempt = access.attempt
         self._trigger_event(
-            EVENT_ACCESS_GRANTED if attempt.granted else EVENT_ACCESS_DENIED,
+            access.event_type,
             {
-                "person": access.person,
+                "person": access.name,
                 "confidence": percent(attempt.confidence),
                 "reason": None if attempt.problem is None else attempt.problem.value,
                 "duration": round(attempt.duration, 3),

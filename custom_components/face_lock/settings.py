@@ -75,8 +75,9 @@ class DoorSettings:
     sensitivity: Sensitivity = Sensitivity.NORMAL
     triggers: tuple[str, ...] = ()
     """Motion sensors and doorbells that open the gate too."""
-    relock_after: int = 5
-    """Seconds after which the door is locked again; 0 leaves that to the target lock."""
+    relock_after: int | None = None
+    """Seconds after which the door is locked again. None is the lock's own way: a target lock is
+    left to itself, a lock of ours locks after a few seconds."""
     hold: bool = True
     """Whether locking again waits while somebody is still in view."""
     open_latch: bool = False
@@ -112,7 +113,7 @@ class DoorSettings:
             false_positive_rate=FALSE_POSITIVE_RATES[rate],
             sensitivity=Sensitivity(gate.get(CONF_SENSITIVITY, cls().sensitivity)),
             triggers=tuple(gate.get(CONF_TRIGGERS, ())),
-            relock_after=int(door.get(CONF_RELOCK_AFTER, cls().relock_after)),
+            relock_after=int(door[CONF_RELOCK_AFTER]) if door.get(CONF_RELOCK_AFTER) else None,
             hold=bool(door.get(CONF_HOLD, cls().hold)),
             open_latch=bool(door.get(CONF_OPEN_LATCH, cls().open_latch)),
             liveness=security.get(CONF_LIVENESS, cls().liveness),
@@ -159,7 +160,10 @@ class PersonSettings:
 
 def _instant(text: Any) -> datetime:
     """Read a date and time; one without a time zone is in Home Assistant's own."""
-    parsed = dt_util.parse_datetime(text) if isinstance(text, str) else None
+    try:
+        parsed = dt_util.parse_datetime(text) if isinstance(text, str) else None
+    except ValueError:
+        parsed = None
     if parsed is None:
         return dt_util.utc_from_timestamp(0)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt_util.get_default_time_zone())

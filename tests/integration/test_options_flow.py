@@ -94,7 +94,7 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
         false_positive_rate=1e-6,
         sensitivity=Sensitivity.HIGH,
         triggers=(PORCH,),
-        relock_after=0,
+        relock_after=None,
         hold=False,
         open_latch=True,
         liveness="strict",
@@ -128,8 +128,8 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
     }
 
 
-async def test_an_untouched_form_changes_nothing(hass, camera, set_up) -> None:
-    door = await set_up({})
+async def test_an_untouched_form_changes_nothing(hass, camera, target, set_up) -> None:
+    door = await set_up({}, lock=TARGET)
     await submit(hass, await begin(hass, door.entry))
     assert DoorSettings.of(door.entry.options) == DoorSettings()
 
@@ -263,7 +263,7 @@ async def test_an_own_lock_locks_again(hass, camera, set_up) -> None:
         with pytest.raises(InvalidData):
             await submit(hass, flow, door={"relock_after": seconds})
     await submit(hass, flow, door={"relock_after": 30})
-    assert door.entry.runtime_data.lock._relock_after == 30
+    assert door.entry.runtime_data.settings.relock_after == 30
 
 
 async def test_a_lock_that_was_removed_leaves_the_other_options(
@@ -300,6 +300,7 @@ async def test_entities_are_kept_by_registry_id(hass, camera, set_up) -> None:
 
     registry.async_update_entity(porch, new_entity_id="binary_sensor.renamed")
     registry.async_remove(mode)
+    await hass.async_block_till_done()
     shown = suggested(await begin(hass, door.entry))
     assert shown["gate"]["triggers"] == ["binary_sensor.renamed"]
     assert "factor_entity" not in shown["security"]

@@ -93,6 +93,25 @@ def test_figures_of_the_run_reach_the_table_of_targets(tmp_path, models):
     assert "too few trials" in card
 
 
+def test_what_a_rate_costs_stands_beside_it(tmp_path, models):
+    def share(value):
+        return {"value": value, "low": value / 2, "high": 2 * value}
+
+    one = {"people": 80, "tries": 900, "unusable": 0.011}
+    one |= {"missed": {"1e-04": share(0.02)}, "missed_by_one_frame": {"1e-04": share(0.03)}}
+    costs = {"miss_day": {"1e-04": share(0.02)}, "miss_night": {"1e-04": share(0.09)}}
+    figures = {"calibrate": {"tries": {"clean": {"owner": one}}, "costs": costs}}
+    assert main(ran(tmp_path, figures)) == 0
+    card = (models / NAME).read_text()
+    (row,) = lines(card, "| 0.0001 | ")
+    assert "| 2.0 (1.0 to 4.0) % | 9.0 (4.5 to 18.0) % |" in row
+    # Of other rows nothing is kept here.
+    (row,) = lines(card, "| 0.001 | ")
+    assert "| not measured | not measured |" in row
+    (line,) = lines(card, "| clean | an owner")
+    assert "| 80 | 900 | 2.0 (1.0 to 4.0) % | 3.0 (1.5 to 6.0) % | 1.1 % |" in line
+
+
 def test_every_figure_that_is_missing_is_said_to_be(tmp_path, models):
     assert main(ran(tmp_path, {})) == 0
     card = (models / NAME).read_text()

@@ -1,8 +1,12 @@
 """What a rate costs: tries of enrolled people that open nothing."""
 
+import json
+
 import numpy as np
 import pytest
 
+from training.common import bundle
+from training.common.paths import ROOT
 from training.verifier import gallery, measures, metrics, tries, visits
 from training.verifier.config import from_dict
 from training.verifier.gallery import Protocol
@@ -186,3 +190,11 @@ def test_what_was_not_measured_costs_none_not_nothing(config, shown, poses):
     assert rows[0]["miss_day"] is None
     config.calibrate.tries = 0
     assert tries.film(config, embed, shown) == {}
+
+
+def test_the_bundle_costs_what_the_kept_report_measured():
+    models = ROOT / "custom_components" / "face_lock" / "models"
+    rows = bundle.read(models)["models"]["verifier"]["thresholds"]
+    report = json.loads((ROOT / "training/reports/verifier.json").read_text())
+    costs = report["figures"]["calibrate"]["costs"]
+    assert rows == tries.with_costs(rows, costs)

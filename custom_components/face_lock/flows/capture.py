@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import abstractmethod
 from time import monotonic
 from typing import Any, Final
 
@@ -110,8 +111,9 @@ class CaptureFlow(ConfigSubentryFlow):
     # What the steps share
 
     @property
+    @abstractmethod
     def _name(self) -> str:
-        raise NotImplementedError
+        """The person's name."""
 
     @property
     def _camera_name(self) -> str:

@@ -110,9 +110,7 @@ def _expiry(user_input: Mapping[str, Any]) -> datetime | None:
     text = user_input.get(CONF_EXPIRES)
     if not text or user_input.get(CONF_NO_END):
         return None
-    parsed = dt_util.parse_datetime(text)
-    if parsed is None:
-        return None
+    parsed = dt_util.parse_datetime(text, raise_on_error=True)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt_util.get_default_time_zone())
 
 

@@ -30,7 +30,7 @@ from homeassistant.helpers.selector import (
 
 from ..codes import hash_code
 from ..const import CONF_LOCK
-from ..coordinator import people_of
+from ..coordinator import OWN_RELOCK_AFTER, people_of
 from ..settings import (
     CONF_ATTEMPTS,
     CONF_CODE,
@@ -229,10 +229,12 @@ def _schema(
 @callback
 def _door_fields(hass: HomeAssistant, entry: ConfigEntry) -> dict[probatio.Marker, Any]:
     reference = entry.data.get(CONF_LOCK)
-    # Without a lock of the owner's nothing else could lock again.
-    least = 1 if reference is None else 0
+    # Without a lock of the owner's nothing else could lock again; with one, 0 leaves it to that.
+    least, usual = (1, OWN_RELOCK_AFTER) if reference is None else (0, 0)
     fields: dict[probatio.Marker, Any] = {
-        _required(CONF_RELOCK_AFTER): _number(least, 600, UnitOfTime.SECONDS),
+        probatio.Required(CONF_RELOCK_AFTER, default=usual): _number(
+            least, 600, UnitOfTime.SECONDS
+        ),
         _required(CONF_HOLD): BooleanSelector(),
     }
     entity_id = None if reference is None else async_resolve(hass, reference)

@@ -13,7 +13,6 @@ from .bundle import (
     BundleFormatError,
     BundleInfo,
     BundleIntegrityError,
-    OptionalModel,
     load_bundle,
     load_thresholds,
 )
@@ -24,10 +23,11 @@ from .gallery import Matcher
 from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
 from .pose import HeadPose, Pose, head_pose, is_in_pose
+from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
 from .survey import Shortcoming, Survey, survey, with_boxes
-from .thresholds import OperatingPoint, Thresholds
+from .thresholds import OperatingPoint, RateUnavailableError, Thresholds
 from .types import (
     AccessAttempt,
     Evidence,
@@ -35,6 +35,7 @@ from .types import (
     FaceQuality,
     Frame,
     Gallery,
+    GreyImage,
     Match,
     Motion,
     PictureError,
@@ -58,6 +59,7 @@ __all__ = [
     "Frame",
     "Gallery",
     "GateSettings",
+    "GreyImage",
     "HeadPose",
     "Liveness",
     "LivenessPoint",
@@ -67,11 +69,13 @@ __all__ = [
     "Motion",
     "MotionGate",
     "OperatingPoint",
-    "OptionalModel",
     "PictureError",
     "Portrait",
     "Pose",
+    "Presence",
+    "PresenceScore",
     "Problem",
+    "RateUnavailableError",
     "RuntimeUnavailableError",
     "Shortcoming",
     "Sighting",

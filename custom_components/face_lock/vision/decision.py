@@ -91,6 +91,11 @@ class Decider:
         return self._visit is not None
 
     @property
+    def is_hosting(self) -> bool:
+        """Whether somebody who was let in is still in view."""
+        return self._visit is not None and self._visit.admitted is not None
+
+    @property
     def confidence(self) -> float | None:
         """The best confidence of the running visit, 0..1; None without a visit or a usable face."""
         if self._visit is None or self._visit.first_usable_at is None:

@@ -30,10 +30,10 @@ BYSTANDER: Final = 0.5
 class Portrait:
     """An accepted reference picture: its aligned ``crop`` uint8[112, 112, 3] and the template.
 
-    The crop is kept so that a later model can embed it anew.
+    The crop is kept so that a later model can embed it anew; None where the owner wants none kept.
     """
 
-    crop: RgbImage
+    crop: RgbImage | None
     template: Template
 
 

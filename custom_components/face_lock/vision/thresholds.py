@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from math import exp
 
 
+class RateUnavailableError(ValueError):
+    """No threshold is known that keeps a false positive rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """One row of the table, calibrated one picture against one person, in the worst condition.
@@ -67,14 +71,14 @@ class Thresholds:
         is taken; nothing is interpolated.
 
         Raises:
-            ValueError: no row is that strict.
+            RateUnavailableError: no row is that strict.
 
         """
         wanted = fpr / max(1, people) * (1 + 1e-9)
         for row in self.rows:
             if row.fpr <= wanted:
                 return row
-        raise ValueError(f"no threshold is known for a false positive rate of {wanted:g}")
+        raise RateUnavailableError(f"no threshold is known for a false positive rate of {wanted:g}")
 
     def confidence(self, similarity: float) -> float:
         """Probability, 0..1, that a face of this similarity is the person's, at even odds."""
