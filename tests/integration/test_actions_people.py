@@ -13,7 +13,7 @@ from custom_components.face_lock.actions import enroll, people
 from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.coordinator import people_of
 from custom_components.face_lock.feedback import Feedback, Verdict
-from custom_components.face_lock.person_flow import MAX_PICTURES
+from custom_components.face_lock.flows.album import MAX_PICTURES
 from custom_components.face_lock.vision.thresholds import Thresholds
 
 from .conftest import LOCK, TARGET, raw, unsealed

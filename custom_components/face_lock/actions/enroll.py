@@ -22,7 +22,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import CONF_CAMERA, CONF_ENROLLED_AT, DOMAIN, SUBENTRY_PERSON
 from ..coordinator import FaceLockConfigEntry, people_of
-from ..person_flow import MAX_PICTURES, RefusedError, examine_picture
+from ..flows.album import MAX_PICTURES, RefusedError, Standard, examine_upload
 from ..source import CameraError, async_take_picture
 from ..vision import Portrait
 from .common import (
@@ -152,12 +152,10 @@ async def _async_examine(
     others = {p: pictures for p, pictures in door.store.gallery().items() if p != person}
     try:
         portrait = await door.worker.async_run(
-            examine_picture,
-            door.bundle,
+            examine_upload,
+            Standard(door.bundle, others, door.settings.false_positive_rate),
             data,
             tuple(album.portraits),
-            others,
-            door.settings.false_positive_rate,
         )
     except RefusedError as error:
         album.refused.append((label, error.key))

@@ -18,8 +18,8 @@ from .bundle import (
     load_thresholds,
 )
 from .decision import Decider, DecisionPolicy
-from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png
-from .enrol import Portrait, embed_crop, examine, is_same_person
+from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png, picture_size
+from .enrol import Portrait, embed_crop, examine, find_face, is_same_person, portray
 from .fastest import load_fastest_bundle
 from .gallery import Matcher
 from .gate import GateSettings, MotionGate
@@ -27,9 +27,11 @@ from .liveness import Liveness, LivenessPoint, LivenessScore
 from .lockout import Lockout, LockoutState
 from .opening import Opening
 from .policy import CLEAR, Circumstances, Judge
+from .pose import HeadPose, Pose, head_pose, is_in_pose
 from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
+from .survey import Shortcoming, Survey, survey, with_boxes
 from .thresholds import OperatingPoint, RateUnavailableError, Thresholds
 from .types import (
     AccessAttempt,
@@ -65,6 +67,7 @@ __all__ = [
     "Gallery",
     "GateSettings",
     "GreyImage",
+    "HeadPose",
     "Judge",
     "Liveness",
     "LivenessPoint",
@@ -79,12 +82,15 @@ __all__ = [
     "OperatingPoint",
     "PictureError",
     "Portrait",
+    "Pose",
     "Presence",
     "PresenceScore",
     "Problem",
     "RateUnavailableError",
     "RuntimeUnavailableError",
+    "Shortcoming",
     "Sighting",
+    "Survey",
     "Template",
     "Thresholds",
     "align",
@@ -95,10 +101,17 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "examine",
+    "find_face",
     "gallery_matcher",
+    "head_pose",
+    "is_in_pose",
     "is_same_person",
     "load_bundle",
     "load_fastest_bundle",
     "load_thresholds",
+    "picture_size",
+    "portray",
     "recognise",
+    "survey",
+    "with_boxes",
 ]

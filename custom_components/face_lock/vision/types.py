@@ -25,6 +25,8 @@ class Problem(StrEnum):
     PICTURE_TOO_LARGE = "picture_too_large"
     PICTURE_UNSUPPORTED = "picture_unsupported"
     PICTURE_CORRUPT = "picture_corrupt"
+    PICTURE_HEIC = "picture_heic"
+    PICTURE_ANIMATED = "picture_animated"
     # A face that cannot be used.
     NO_FACE = "no_face"
     SEVERAL_FACES = "several_faces"
