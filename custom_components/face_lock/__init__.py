@@ -32,6 +32,7 @@ from .const import (
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
 from .entity import door_device
 from .issues import async_report
+from .lockout_store import LockoutStore, async_remove_lockout
 from .records import DoorRecords, async_open_records, async_remove_records
 from .runtime import async_load_bundle
 from .settings import (
@@ -84,8 +85,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
     renewed = await records.async_settle(people_of(entry).keys(), bundle, worker)
     if renewed:
         _LOGGER.info("Embedded the pictures of %s people with the new model", renewed)
+    lockouts = LockoutStore(hass, entry.entry_id)
+    await lockouts.async_load()
     try:
-        coordinator = FaceLockCoordinator(hass, entry, settings, bundle, records, worker)
+        coordinator = FaceLockCoordinator(hass, entry, settings, bundle, records, worker, lockouts)
     except RateUnavailableError as error:
         raise ConfigEntryError(
             translation_domain=DOMAIN, translation_key="rate_unavailable"
@@ -138,6 +141,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
 async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     """Delete everything that is known of a removed door."""
     await async_remove_records(hass, entry.entry_id)
+    await async_remove_lockout(hass, entry.entry_id)
     for issue in DOOR_ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")
 
