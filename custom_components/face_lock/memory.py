@@ -59,10 +59,11 @@ class Visits:
 
 @dataclass(slots=True)
 class Memory:
-    """A door's passes and visits."""
+    """A door's passes and visits; ``opened``: whether a face opened it since the start."""
 
     passes: Passes = field(default_factory=Passes)
     visits: Visits = field(default_factory=Visits)
+    opened: bool = False
 
 
 _MEMORIES: HassKey[dict[str, Memory]] = HassKey(f"{DOMAIN}_memories")
