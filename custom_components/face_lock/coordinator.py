@@ -57,6 +57,7 @@ from .vision import (
     Problem,
     gallery_matcher,
 )
+from .vision.opening import RETRIED
 from .watcher import DoorState, Watcher
 from .worker import Worker
 
@@ -65,8 +66,6 @@ _LOGGER = logging.getLogger(__name__)
 POLICY: Final = DecisionPolicy()
 OWN_RELOCK_AFTER: Final = 5
 """Seconds after which a lock of our own locks again where the owner chose none."""
-NOT_MOVED: Final = (*RETRIED, Problem.STALE_FRAMES, Problem.UNKNOWN_FACE)
-"""Outcomes of a grant after which the lock was certainly not opened."""
 MIN_SHARES: Final = {Sensitivity.LOW: 0.03, Sensitivity.NORMAL: 0.01, Sensitivity.HIGH: 0.003}
 """Share of the picture that must change to open the gate, 0..1."""
 
@@ -369,7 +368,8 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
                 self.memory.opened = True
             else:
                 self.changed_by = None
-            self._use_pass(outcome)
+            if opening.commanded and outcome.problem not in RETRIED:
+                self._use_pass(attempt)
             self._report(outcome, picture)
         await self._lockouts.async_save(self._lockout, monotonic())
 
@@ -379,6 +379,12 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         self._factor.use()
         await self.lock.async_grant(Context())
 
+    def _use_pass(self, attempt: AccessAttempt) -> None:
+        """Take the pass of whoever needed one: also a lock that did not answer may have opened."""
+        rules = self.people.get(attempt.person or "")
+        if attempt.person and rules and objection(self.hass, rules) is not None:
+            self.passes.use(attempt.person, rules, monotonic())
+
     def _objection(self, attempt: AccessAttempt) -> Problem | None:
         """Say why a grant no longer holds: time has passed since it was found."""
         if self._stopping or self.config_entry.state is not ConfigEntryState.LOADED:
@@ -387,17 +393,8 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             return Problem.UNKNOWN_FACE
         rules = self.people[attempt.person]
         problem = objection(self.hass, rules)
-        if problem is not None and self.passes.holds(attempt.person, rules, monotonic()):
-            return None
-        return problem
-
-    def _use_pass(self, outcome: AccessAttempt) -> None:
-        """Take the pass of whom it let in, or may have: only a lock that did not move is sure."""
-        rules = self.people.get(outcome.person or "")
-        if outcome.person is None or rules is None or outcome.problem in NOT_MOVED:
-            return
-        if objection(self.hass, rules) is not None:
-            self.passes.use(outcome.person, rules, monotonic())
+        held = self.passes.holds(attempt.person, rules, monotonic())
+        return None if held else problem
 
     # To the entities
 
