@@ -82,7 +82,7 @@ def test_a_threshold_is_a_probability(threshold):
 @pytest.fixture(scope="module")
 def presence(bundle):
     assert bundle.presence is not None
-    return Presence.of(bundle.presence.session, bundle.presence.entry)
+    return bundle.presence
 
 
 @bundled
@@ -101,8 +101,7 @@ def test_somebody_is_in_a_portrait(presence, picture, name):
 def test_runtimes_agree(picture):
     scores = []
     for runtime in vision.runtime.available():
-        model = vision.load_bundle(runtime=runtime).presence
-        gate = Presence.of(model.session, model.entry)
+        gate = vision.load_bundle(runtime=runtime).presence
         noise = np.random.default_rng(1).integers(0, 256, (300, 400, 3), dtype=np.uint8)
         scores.append([gate.look(one).score for one in (picture("obama"), picture("biden"), noise)])
     assert np.ptp(scores, axis=0).max() < 1e-3

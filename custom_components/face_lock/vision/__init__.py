@@ -13,7 +13,6 @@ from .bundle import (
     BundleFormatError,
     BundleInfo,
     BundleIntegrityError,
-    OptionalModel,
     load_bundle,
     load_thresholds,
 )
@@ -23,6 +22,7 @@ from .enrol import Portrait, embed_crop, examine, is_same_person
 from .gallery import Matcher
 from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
+from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
 from .thresholds import OperatingPoint, Thresholds
@@ -64,9 +64,10 @@ __all__ = [
     "Motion",
     "MotionGate",
     "OperatingPoint",
-    "OptionalModel",
     "PictureError",
     "Portrait",
+    "Presence",
+    "PresenceScore",
     "Problem",
     "RuntimeUnavailableError",
     "Sighting",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from .detector import Detector
 from .liveness import Liveness, LivenessPoint
+from .presence import Presence
 from .quality import QualityLimits
 from .runtime import ModelFiles, Session, choose
 from .thresholds import OperatingPoint, Thresholds
@@ -47,14 +48,6 @@ class BundleInfo:
     liveness: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OptionalModel:
-    """A network that the bundle may lack: ``entry`` is its description in ``models.json``."""
-
-    session: Session
-    entry: Mapping[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """Everything needed to recognise faces, and what may help: ``None`` where it is not there."""
@@ -64,8 +57,8 @@ class Bundle:
     thresholds: Thresholds
     quality: QualityLimits
     info: BundleInfo
-    presence: OptionalModel | None = None
-    """Says whether anybody is in view, cheaply."""
+    presence: Presence | None = None
+    """Says whether anybody is in view, cheaply; never evidence."""
     liveness: Liveness | None = None
     """Says whether a face is alive; only to deny."""
 
@@ -100,11 +93,7 @@ def load_bundle(
         }
         files |= {role: _files(folder, models[role]) for role in OPTIONAL if role in models}
         engine = choose(runtime)
-        optional = {
-            role: OptionalModel(engine.load(files[role], threads), models[role])
-            for role in OPTIONAL
-            if role in files
-        }
+        optional = {role: engine.load(files[role], threads) for role in OPTIONAL if role in files}
         return Bundle(
             detector=Detector(
                 engine.load(files["detector"], threads),
@@ -126,8 +115,16 @@ def load_bundle(
                 detector=str(detector["version"]),
                 **{role: str(models[role]["version"]) for role in optional},
             ),
-            presence=optional.get("presence"),
-            liveness=_liveness(optional["liveness"]) if "liveness" in optional else None,
+            presence=(
+                Presence.of(optional["presence"], models["presence"])
+                if "presence" in optional
+                else None
+            ),
+            liveness=(
+                _liveness(optional["liveness"], models["liveness"])
+                if "liveness" in optional
+                else None
+            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleFormatError(f"models.json: {error!r}") from error
@@ -165,12 +162,12 @@ def _thresholds(verifier: dict[str, Any]) -> Thresholds:
     )
 
 
-def _liveness(model: OptionalModel) -> Liveness:
+def _liveness(session: Session, entry: Mapping[str, Any]) -> Liveness:
     points = [
         LivenessPoint(bpcer=float(point["bpcer"]), threshold=float(point["threshold"]))
-        for point in model.entry["points"]
+        for point in entry["points"]
     ]
-    return Liveness(model.session, points)
+    return Liveness(session, points)
 
 
 def _files(folder: Path, model: dict[str, Any]) -> ModelFiles:
