@@ -14,10 +14,10 @@ bundled = pytest.mark.skipif(not BUNDLES_PRESENCE, reason="the bundle has no pre
 
 
 class Answers:
-    """A session that keeps what it was shown and answers with one figure."""
+    """A session that keeps what it was shown and answers with one figure for each picture."""
 
-    def __init__(self, answer):
-        self.answer = np.array(answer, np.float32)
+    def __init__(self, *answers):
+        self.answer = np.array(answers, np.float32)
         self.seen = None
 
     def run(self, image, outputs):
@@ -60,23 +60,31 @@ def test_what_is_no_frame_is_refused(frame):
 
 @pytest.mark.parametrize(("answer", "present"), [(0.29, False), (0.3, True), (1.0, True)])
 def test_present_from_the_threshold_on(answer, present):
-    session = Answers([[answer]])
+    session = Answers([answer], [answer])
     result = Presence(session, threshold=0.3 - 1e-6).look(np.zeros((96, 160, 3), np.uint8))
     assert result.present is present
     assert result.score == pytest.approx(answer)
-    assert session.seen.shape == (1, 1, 96, 160)
+    assert session.seen.shape == (2, 1, 96, 160)
 
 
-@pytest.mark.parametrize("answer", [[[np.nan]], [[1.5]], [[-0.1]], [[0.1, 0.2]]])
-def test_what_is_no_probability_is_an_error(answer):
+def test_the_mirror_image_has_half_a_say():
+    session = Answers([0.9], [0.2])
+    frame = np.random.default_rng(0).integers(0, 256, (96, 160), dtype=np.uint8)
+    assert Presence(session, 0.5).look(frame).score == pytest.approx(0.55)
+    np.testing.assert_array_equal(session.seen[0, 0], frame)
+    np.testing.assert_array_equal(session.seen[1, 0], frame[:, ::-1])
+
+
+@pytest.mark.parametrize("answers", [[0.5, np.nan], [1.5, 0.5], [-0.1, 0.5], [0.1], [0.1] * 3])
+def test_what_is_no_probability_is_an_error(answers):
     with pytest.raises(RuntimeError, match="probability"):
-        Presence(Answers(answer), 0.5).look(np.zeros((96, 160), np.uint8))
+        Presence(Answers(*answers), 0.5).look(np.zeros((96, 160), np.uint8))
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
 def test_a_threshold_is_a_probability(threshold):
     with pytest.raises(ValueError, match="threshold"):
-        Presence(Answers([[0.5]]), threshold)
+        Presence(Answers([0.5], [0.5]), threshold)
 
 
 @pytest.fixture(scope="module")

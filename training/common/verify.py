@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from training.common import bundle
 from training.common.product import network
 from training.common.runs import open_run, write_json
+from training.common.sessions import TorchSession
 from training.common.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -26,23 +26,6 @@ CHECKPOINT = "torch"
 
 RATE_PARITY = 0.001
 """Largest difference between runtimes of a share of pictures: 0.1 points."""
-
-
-class TorchSession:
-    """A PyTorch module behind the interface of the door's runtimes."""
-
-    def __init__(self, module: nn.Module, outputs: Sequence[str]) -> None:
-        """Run `module`, which gives `outputs` in this order."""
-        self._module = module.eval()
-        self._outputs = tuple(outputs)
-
-    def run(self, image: np.ndarray, outputs: Sequence[str]) -> Mapping[str, np.ndarray]:
-        """Run float32[N,C,H,W]; return the named outputs."""
-        with torch.inference_mode():
-            made = self._module(torch.from_numpy(np.ascontiguousarray(image)))
-        values = (made,) if isinstance(made, torch.Tensor) else tuple(made)
-        named = dict(zip(self._outputs, values, strict=True))
-        return {name: named[name].numpy() for name in outputs}
 
 
 def sessions(

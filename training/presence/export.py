@@ -190,12 +190,12 @@ def exportable(checkpoint: Path | str) -> nn.Module:
     return folded(ExportedPresence(load_checkpoint(checkpoint)))
 
 
-def to_measure(checkpoint: Path | str, folder: Path) -> onnxruntime.InferenceSession:
-    """Export a checkpoint to ONNX in `folder` and open it."""
+def to_measure(checkpoint: Path | str, folder: Path) -> Path:
+    """Export a checkpoint to ONNX in `folder`; return the file."""
     path = folder / "measured.onnx"
     to_onnx(exportable(checkpoint), path, OUTPUT, (1, HEIGHT, 160))
     compact(path)
-    return open_onnx(path)
+    return path
 
 
 def export(checkpoint: Path | str, folder: Path | str) -> dict[str, Any]:
