@@ -1,16 +1,10 @@
 """Whether anybody is in view: what the network is shown, and how its answer is read."""
 
-import json
-
 import numpy as np
 import pytest
 
 import vision
-from vision.bundle import BUNDLED
 from vision.presence import Presence, view
-
-BUNDLES_PRESENCE = "presence" in json.loads((BUNDLED / "models.json").read_text())["models"]
-bundled = pytest.mark.skipif(not BUNDLES_PRESENCE, reason="the bundle has no presence network")
 
 
 class Answers:
@@ -93,19 +87,16 @@ def presence(bundle):
     return bundle.presence
 
 
-@bundled
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_nobody_is_in_an_empty_picture(presence, grey):
     assert not presence.look(np.full((480, 640, 3), grey, np.uint8)).present
 
 
-@bundled
 @pytest.mark.parametrize("name", ["obama", "obama2", "obama3", "biden", "collins", "hopper"])
 def test_somebody_is_in_a_portrait(presence, picture, name):
     assert presence.look(picture(name)).present
 
 
-@bundled
 def test_runtimes_agree(picture):
     scores = []
     for runtime in vision.runtime.available():

@@ -58,9 +58,11 @@ def _conditions(conditions: Any, start: Any) -> str:
 def _tar(condition: Any, rate: str = WORKING_RATE) -> str:
     if condition is not None and rate not in condition["tar"]:
         # The higher the threshold, the lower TAR: it cannot be above that at a rate that counts.
-        counted = [value_of(one) for one in condition["tar"].values()]
-        most = f"at most {percent(min(counted))} " if counted else ""
-        return f"{most}(too few trials)"
+        counted = [
+            value_of(one) for name, one in condition["tar"].items() if float(name) > float(rate)
+        ]
+        few = "too few trials"
+        return f"at most {percent(min(counted))} ({few})" if counted else few
     return percent(dig(condition, "tar", rate))
 
 
