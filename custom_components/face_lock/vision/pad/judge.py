@@ -1,7 +1,7 @@
-"""Is a face that was followed over some frames to be refused as a picture of one?
+"""Judges a face that was followed over some frames: refuses it where it is a picture of one.
 
 Each cue may deny by itself, and no number of them speaks for a face: nothing is summed, averaged,
-or weighed against how well the face matches. The limits are those of training/liveness/visits.py,
+or weighed against how well the face matches. The limits are those of training/liveness/visits,
 where what they let through and whom they refuse was measured.
 """
 
@@ -14,7 +14,7 @@ from statistics import median
 from typing import Final
 
 from ..liveness import LivenessPoint
-from ..types import Cues, Evidence, Face, Problem, View
+from ..types import Cues, Evidence, Face, Problem
 from .motion import surroundings
 from .outline import outline
 from .shape import flatness
@@ -74,6 +74,8 @@ STRICT: Final = Limits(
 )
 _MOST_FRAMES: Final = 16
 """Of a long track, evenly spread: more say nothing new and would hold up the decision."""
+_LEAST_MEASURED: Final = 3
+"""Frames in which the network must have answered where it must be measured: a quorum."""
 
 
 def judge(level: LivenessLevel, points: Sequence[LivenessPoint] = ()) -> Judge:
@@ -137,9 +139,7 @@ def _static(track: Sequence[Evidence]) -> bool:
     return _from(still, SAME_PICTURE)
 
 
-def _refused_by_network(
-    cues: Sequence[Cues], point: LivenessPoint | None, limits: Limits
-) -> bool:
+def _refused_by_network(cues: Sequence[Cues], point: LivenessPoint | None, limits: Limits) -> bool:
     """Whether the median frame is refused, each measured by the threshold for its light."""
     if point is None:
         return False
@@ -159,9 +159,3 @@ def _flat(faces: Sequence[Face], limits: Limits) -> bool:
 
 def _unmeasured(cues: Sequence[Cues]) -> bool:
     return sum(one.live is not None for one in cues) < _LEAST_MEASURED
-
-
-_LEAST_MEASURED: Final = 3
-
-
-Sight = tuple[Face, View]

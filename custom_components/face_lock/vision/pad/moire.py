@@ -8,7 +8,7 @@ its own length.
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,6 @@ def _plan(side: int) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np
     return np.outer(taper, taper), rings, wanted
 
 
-def _of_blocks(frequency: NDArray[np.float64], near: float) -> NDArray[np.bool_]:
+def _of_blocks(frequency: NDArray[np.floating[Any]], near: float) -> NDArray[np.bool_]:
     beside: NDArray[np.bool_] = np.abs(frequency * 16 - np.rint(frequency * 16)) < near * 16
     return beside

@@ -1,4 +1,4 @@
-"""Do the surroundings move with the face?
+"""Tells whether the surroundings of a face move with it.
 
 Behind a living head stands a wall that the fixed camera sees at one place. A sheet or a screen
 carries the surroundings of the face along with it. So what is seen beside and above the face is
@@ -23,7 +23,11 @@ from .view import SIDE, box_in
 _SIDE: Final = SIDE // 2
 _TILE: Final = 4
 _TILES: Final = _SIDE // _TILE
-_TEXTURE: Final = 25.0
+_BESIDE: Final = 0.5
+_ABOVE: Final = 0.6
+_CHIN: Final = 0.25
+"""Of the face's width and height: hair and hats lie nearer to it, shoulders below."""
+_TEXTURE: Final = 9.0
 """Variance in grey levels that a wrong prediction must leave unexplained."""
 _CLEARER: Final = 2.0
 """How many times less the better prediction leaves."""
@@ -154,11 +158,12 @@ def _unexplained(
 
 
 def _beside(face: Face, view: View) -> NDArray[np.bool_]:
-    """Which tiles lie beside or above the head: what is below the chin moves with it."""
+    """Which tiles lie beside or above the head: its hair and what is below move with it."""
     halving = SIDE / _SIDE
     x1, y1, x2, y2 = (value / halving for value in box_in(view, face))
     y, x = (np.mgrid[0:_TILES, 0:_TILES] + 0.5) * _TILE
     width, height = x2 - x1, y2 - y1
-    around: NDArray[np.bool_] = (x < x1 - 0.3 * width) | (x > x2 + 0.3 * width)
-    around |= y < y1 - 0.45 * height
-    return around & (y < y2)
+    around: NDArray[np.bool_] = (x < x1 - _BESIDE * width) | (x > x2 + _BESIDE * width)
+    around |= y < y1 - _ABOVE * height
+    around &= y < y2 - _CHIN * height
+    return around

@@ -1,8 +1,9 @@
-"""Is it the same picture all the time?"""
+"""Tells whether it is the same picture all the time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from ..types import FloatArray
@@ -20,7 +21,6 @@ def stillness(embeddings: Sequence[FloatArray]) -> float | None:
     """
     if len(embeddings) < 3:
         return None
-    pairs = zip(embeddings[:-1], embeddings[1:], strict=True)
-    cosines = sorted(float(one @ two) for one, two in pairs)
+    cosines = sorted(float(one @ two) for one, two in pairwise(embeddings))
     # Of an even number the lower one: a tie is no proof.
     return cosines[(len(cosines) - 1) // 2]

@@ -81,4 +81,5 @@ def box_in(view: View, face: Face) -> tuple[float, float, float, float]:
 def landmarks_in(view: View, face: Face) -> FloatArray:
     """Return the face's landmarks float32[5, 2] in the view's pixels."""
     moved = (face.landmarks - np.array(view.origin)) / view.scale
-    return moved.astype(np.float32)
+    within: FloatArray = moved.astype(np.float32)
+    return within
