@@ -52,12 +52,13 @@ from .vision import (
     Decider,
     DecisionPolicy,
     GateSettings,
+    LivenessLevel,
     MotionGate,
     Opening,
     Problem,
     gallery_matcher,
+    judge,
 )
-from .vision.opening import RETRIED
 from .watcher import DoorState, Watcher
 from .worker import Worker
 
@@ -161,8 +162,16 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             worker,
             bundle,
             matcher,
-            Decider(policy, bundle.thresholds, point, lockout=self._lockout),
+            Decider(
+                policy,
+                bundle.thresholds,
+                point,
+                judge=judge(settings.liveness, bundle.liveness.points if bundle.liveness else ()),
+                lockout=self._lockout,
+            ),
             MotionGate(GateSettings(min_share=MIN_SHARES[self.settings.sensitivity])),
+            # A face that votes is measured, others need not be.
+            cues_from=None if settings.liveness is LivenessLevel.OFF else point.threshold,
             keep_picture=self.settings.keep_last_visit,
             circumstances=self._circumstances,
             on_state=self._state_changed,

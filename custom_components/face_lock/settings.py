@@ -15,6 +15,8 @@ from typing import Any, Final, Self
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.util import dt as dt_util
 
+from .vision import LivenessLevel
+
 SECTION_RECOGNITION: Final = "recognition"
 SECTION_GATE: Final = "gate"
 SECTION_DOOR: Final = "door"
@@ -82,8 +84,7 @@ class DoorSettings:
     """Whether locking again waits while somebody is still in view."""
     open_latch: bool = False
     """Whether a grant opens the target's latch instead of only unlocking it."""
-    liveness: str = "basic"
-    """The `LivenessLevel`."""
+    liveness: LivenessLevel = LivenessLevel.BASIC
     factor_entity: str | None = None
     factor_state: str = "on"
     """The second factor: an entity that must be in this state."""
@@ -116,7 +117,7 @@ class DoorSettings:
             relock_after=int(door[CONF_RELOCK_AFTER]) if door.get(CONF_RELOCK_AFTER) else None,
             hold=bool(door.get(CONF_HOLD, cls().hold)),
             open_latch=bool(door.get(CONF_OPEN_LATCH, cls().open_latch)),
-            liveness=security.get(CONF_LIVENESS, cls().liveness),
+            liveness=LivenessLevel(security.get(CONF_LIVENESS, cls().liveness)),
             factor_entity=security.get(CONF_FACTOR_ENTITY),
             factor_state=security.get(CONF_FACTOR_STATE, cls().factor_state),
             code_hash=security.get(CONF_CODE),

@@ -47,6 +47,10 @@ IDLE_INTERVAL: Final = 1.0
 """Seconds from one request to the next while the gate is closed."""
 OPEN_INTERVAL: Final = 0.2
 """The same while the gate is open."""
+SEARCH_INTERVAL: Final = 1.0
+"""Seconds after which an open gate's pictures are searched for faces even if the presence network
+sees nobody: heads that fill less than a twelfth of the picture's height are too small for it, and
+now and then it misses one."""
 TICK_INTERVAL: Final = 0.25
 PATIENCE: Final = 1.7
 """Seconds without a picture that end a running visit; below the decision's own ``absence``, so
@@ -110,6 +114,7 @@ class Watcher:
         decider: Decider,
         gate: MotionGate,
         *,
+        cues_from: float | None,
         keep_picture: bool,
         circumstances: Callable[[], Circumstances],
         on_state: Callable[[DoorState], None],
@@ -118,6 +123,7 @@ class Watcher:
         """Prepare to watch ``camera`` (a registry id or an entity id).
 
         ``circumstances`` says what holds at the door when a picture was looked at;
+        ``cues_from`` is the similarity from which liveness is measured, None for never.
         ``on_attempt`` gets the visit's best picture where ``keep_picture`` asks for it.
         """
         self._hass = hass
@@ -130,6 +136,7 @@ class Watcher:
         self._on_state = on_state
         self._on_attempt = on_attempt
         self._gate = gate
+        self._cues_from = cues_from
         self._keep_picture = keep_picture
         self._mailbox: Picture | None = None
         self._arrived = asyncio.Event()
@@ -139,6 +146,7 @@ class Watcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._state = DoorState()
         self._good_at = monotonic()
+        self._searched_at = float("-inf")
         self._readable = True
         self._busy_since: float | None = None
         self._problem: str | None = None
@@ -292,11 +300,13 @@ class Watcher:
         motion = self._gate.update(grey, picture.asked_at)
         if not motion.open:
             return _Seen(motion)
-        if not in_visit and not self._somebody(grey):
+        recently = picture.asked_at - self._searched_at < SEARCH_INTERVAL
+        if not in_visit and recently and not self._somebody(grey):
             return _Seen(motion, spared=True)
+        self._searched_at = picture.asked_at
         frame = Frame(decode_rgb(picture.data), picture.asked_at)
         began = monotonic()
-        sighting = recognise(self._bundle, self._matcher, frame)
+        sighting = recognise(self._bundle, self._matcher, frame, cues_from=self._cues_from)
         return _Seen(motion, sighting, seconds=monotonic() - began)
 
     def _somebody(self, grey: GreyImage) -> bool:

@@ -11,7 +11,15 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from PIL import Image, ImageDraw
 
-from custom_components.face_lock import coordinator, door_lock, source, vision, watcher, worker
+from custom_components.face_lock import (
+    coordinator,
+    door_lock,
+    runtime,
+    source,
+    vision,
+    watcher,
+    worker,
+)
 from custom_components.face_lock.const import DOMAIN
 
 from .conftest import CAMERA, CONFIDENCE, EVENT, LOCK, MOTION, TARGET, Door, jpeg, unsealed
@@ -65,6 +73,18 @@ async def test_the_next_visit_opens_again(set_up, camera, target) -> None:
     access = await door.access(2)
     assert access.event_type == "access_granted"
     assert len(target.calls) == 2
+
+
+@pytest.mark.parametrize("level", ["basic", "strict"])
+async def test_portrait_that_is_moved_about_is_not_alive(set_up, camera, target, level) -> None:
+    """Whoever it shows: face and background of a print move as one."""
+    door = await set_up(BARACK, lock=TARGET, settings={"security": {"liveness": level}})
+    await door.recognised(1)
+    camera.show("obama3")
+    access = await door.access()
+    assert (access.event_type, access.reason) == ("liveness_failed", "not_live")
+    assert access.person == "Barack"
+    assert target.calls == []
 
 
 async def test_stranger_is_refused(set_up, camera, target) -> None:
@@ -551,3 +571,23 @@ async def test_reload_in_mid_visit_starts_from_nothing(hass, set_up, camera, tar
     assert door.entry.state is ConfigEntryState.LOADED
     camera.show("obama3")
     await door.until(lambda: target.calls)
+
+
+# The presence network
+
+
+async def test_presence_network_spares_the_others_an_empty_scene(
+    set_up, camera, target, monkeypatch
+) -> None:
+    monkeypatch.setattr(runtime, "load_bundle", vision.load_bundle)
+    door = await set_up(BARACK, lock=TARGET)
+    assert door.entry.runtime_data.bundle.presence is not None
+    counters = door.entry.runtime_data.watcher.counters
+    await door.until(lambda: counters.spared >= 10)
+    assert counters.recognised < counters.spared
+
+    # Whom it does not see is found all the same, a moment later.
+    nobody = vision.PresenceScore(score=0.0, present=False)
+    monkeypatch.setattr(vision.Presence, "look", lambda *_: nobody)
+    camera.show("obama3")
+    assert (await door.access()).event_type == "access_granted"

@@ -72,7 +72,7 @@ from .fields import (
 
 CONF_REMOVE_CODE: Final = "remove_code"
 """Only in the form: a code that is kept is never shown, so that it cannot be emptied either."""
-LIVENESS_LEVELS: Final = ("off", "basic", "strict", "challenge")
+LIVENESS_LEVELS: Final = ("off", "basic", "strict")
 CODE_LENGTHS: Final = range(4, 13)
 NUMBERS: Final = (CONF_RELOCK_AFTER, CONF_ATTEMPTS, CONF_DAYS)
 ON_OFF_DOMAINS: Final = ("binary_sensor", "calendar", "input_boolean", "schedule", "switch")

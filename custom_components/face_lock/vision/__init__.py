@@ -26,6 +26,7 @@ from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
 from .lockout import Lockout, LockoutState
 from .opening import RETRIED, Opening
+from .pad import LivenessLevel, judge
 from .policy import CLEAR, Circumstances, Judge
 from .pose import HeadPose, Pose, head_pose, is_in_pose
 from .presence import Presence, PresenceScore
@@ -71,6 +72,7 @@ __all__ = [
     "HeadPose",
     "Judge",
     "Liveness",
+    "LivenessLevel",
     "LivenessPoint",
     "LivenessScore",
     "Lockout",
@@ -107,6 +109,7 @@ __all__ = [
     "head_pose",
     "is_in_pose",
     "is_same_person",
+    "judge",
     "load_bundle",
     "load_fastest_bundle",
     "load_thresholds",
