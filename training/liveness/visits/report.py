@@ -15,7 +15,7 @@ from vision import load_bundle
 
 REPORT = "liveness-visits.json"
 _CHALLENGES = "challenges.json"
-_ASKED_LIVING, _ASKED_ATTACK = 40, 20
+_ASKED_LIVING, _ASKED_ATTACK = 24, 14
 
 
 def simulate(config: LivenessConfig) -> None:
