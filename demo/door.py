@@ -61,7 +61,7 @@ async def add_door(client: Client) -> tuple[str, str]:
         }
         return {**defaults, "camera": CAMERA, "lock": TARGET_LOCK}
 
-    result = await client.flow(DOMAIN, {"user": user})
+    result = await client.flow(DOMAIN, {"user": user, "check": {"next_step_id": "finish"}})
     if not (following := result.get("next_flow")):
         raise ApiError("the door was not set up, or does not go on with a first person")
     return result["result"]["entry_id"], following[1]
@@ -75,7 +75,8 @@ async def enrol(client: Client, flow_id: str, name: str, pictures: Sequence[Path
         return {"next_step_id": "upload" if left else "finish"}
 
     async def upload(_form: Json) -> Json:
-        return {"picture": await client.upload(left.pop(0))}
+        chosen, left[:] = left[:5], left[5:]
+        return {f"picture_{n}": await client.upload(path) for n, path in enumerate(chosen, 1)}
 
     answers = {"user": {"name": name}, "pictures": menu, "upload": upload}
     await client.flow("", answers, kind="subentries", flow_id=flow_id)

@@ -59,8 +59,8 @@ async function enrolment(page, { url }) {
   await dialog.getByText("Add a person").first().waitFor();
   await dialog.locator("input").first().fill("Grace Hopper");
   await page.keyboard.press("Enter");
-  await page.getByText("Upload a picture").first().click();
-  await dialog.locator("input[type=file]").setInputFiles(path.join(root, "tests/pictures/hopper.jpg"));
+  await page.getByText("Upload pictures").first().click();
+  await dialog.locator("input[type=file]").first().setInputFiles(path.join(root, "tests/pictures/hopper.jpg"));
   await dialog.getByText("hopper.jpg").first().waitFor();
   await page.getByRole("button", { name: "Submit" }).click();
   await page.getByText("Pictures kept: 1").first().waitFor();

@@ -1,55 +1,118 @@
 """Face Lock: a door that opens when its camera sees an enrolled face."""
 
+# ruff: noqa: ARG001 - Home Assistant calls these with fixed signatures
+
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
+from typing import Final
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
-from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryError, UnsupportedStorageVersionError
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import (
+    ConfigEntryError,
+    ConfigEntryNotReady,
+    UnsupportedStorageVersionError,
+)
 from homeassistant.helpers import (
     config_validation as cv,
     device_registry as dr,
-    entity_registry as er,
     issue_registry as ir,
 )
-from homeassistant.helpers.event import async_track_entity_registry_updated_event
+from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.typing import ConfigType
 
-from .const import DOMAIN, ISSUE_CAMERA_MISSING, ISSUE_LOCK_MISSING, ISSUE_PICTURES_MISSING
+from .actions import async_setup_actions
+from .const import (
+    DOMAIN,
+    ISSUE_CAMERA_MISSING,
+    ISSUE_LOCK_MISSING,
+    ISSUE_NOT_RELOCKED,
+    ISSUE_PICTURES_MISSING,
+    ISSUE_STORAGE_LOCKED,
+    ISSUE_STORAGE_TOO_NEW,
+    ISSUE_STORAGE_UNREADABLE,
+)
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
-from .door_lock import TargetLock
 from .entity import door_device
-from .issues import async_report
-from .runtime import async_load_bundle
-from .store import PictureStore, async_remove_store, embed_anew
-from .vision import Bundle
+from .issues import async_report_only
+from .lockout_store import LockoutStore, async_remove_lockout
+from .memory import async_forget
+from .records import DoorRecords, async_open_records, async_remove_records
+from .runtime import BUNDLE_ISSUES, async_load_bundle
+from .settings import (
+    CONF_FALSE_POSITIVE_RATE,
+    CONF_RELOCK_AFTER,
+    SECTION_DOOR,
+    SECTION_RECOGNITION,
+    DoorSettings,
+)
+from .upkeep import (
+    STORAGE_ISSUES,
+    async_follow_names,
+    async_report_missing_lock,
+    async_report_missing_pictures,
+    async_report_storage,
+)
+from .vault import KeyNotSavedError, VaultError
+from .vision import RateUnavailableError
 from .worker import Worker
 
 _LOGGER = logging.getLogger(__name__)
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
-PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.LOCK, Platform.SENSOR]
+EXPIRY_INTERVAL: Final = timedelta(hours=1)
+DOOR_ISSUES: Final = (
+    ISSUE_CAMERA_MISSING,
+    ISSUE_LOCK_MISSING,
+    ISSUE_NOT_RELOCKED,
+    ISSUE_PICTURES_MISSING,
+    *STORAGE_ISSUES,
+)
+
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.EVENT,
+    Platform.IMAGE,
+    Platform.LOCK,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions, which exist whether or not a door is set up."""
+    async_setup_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> bool:
     """Set up a door."""
+    settings = _settings(entry)
     bundle = await async_load_bundle(hass)
-    store = await _async_load_store(hass, entry)
+    records = await _async_open_records(hass, entry, settings)
     worker = Worker(hass)
     # Registered before anything can fail, so that no failure leaves the thread behind.
     entry.async_on_unload(worker.async_stop)
-    await _async_renew_templates(entry, bundle, store, worker)
+    renewed = await records.async_settle(people_of(entry).keys(), bundle, worker)
+    if renewed:
+        _LOGGER.info("Embedded the pictures of %s people with the new model", renewed)
+    lockouts = LockoutStore(hass, entry.entry_id)
+    await lockouts.async_load()
     try:
-        coordinator = FaceLockCoordinator(hass, entry, bundle, store, worker)
-    except ValueError as error:
+        coordinator = FaceLockCoordinator(hass, entry, settings, bundle, records, worker, lockouts)
+    except RateUnavailableError as error:
         raise ConfigEntryError(
             translation_domain=DOMAIN, translation_key="rate_unavailable"
         ) from error
     entry.runtime_data = coordinator
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **door_device(entry))
-    _report_missing_pictures(hass, entry, store)
-    _follow_target(hass, entry, coordinator)
+    async_report_missing_pictures(hass, entry)
+    async_report_missing_lock(hass, entry)
+    async_follow_names(hass, entry)
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
 
@@ -58,7 +121,29 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, coordinator.async_stop)
     )
     entry.async_on_unload(entry.add_update_listener(_async_update_listener))
+    if records.visit is not None:
+        entry.async_on_unload(
+            async_track_time_interval(hass, records.visit.async_expire, EXPIRY_INTERVAL)
+        )
     coordinator.async_start()
+    return True
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> bool:
+    """Put the options of earlier versions into sections; leave those of later ones alone."""
+    if entry.version > 1:
+        return False
+    if entry.minor_version < 2:
+        flat = entry.options
+        options = {
+            section: {key: flat[key]}
+            for section, key in (
+                (SECTION_RECOGNITION, CONF_FALSE_POSITIVE_RATE),
+                (SECTION_DOOR, CONF_RELOCK_AFTER),
+            )
+            if key in flat
+        }
+        hass.config_entries.async_update_entry(entry, options=options, minor_version=2)
     return True
 
 
@@ -70,82 +155,66 @@ async def async_unload_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
 
 async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     """Delete everything that is known of a removed door."""
-    await async_remove_store(hass, entry.entry_id)
-    for issue in (ISSUE_CAMERA_MISSING, ISSUE_LOCK_MISSING, ISSUE_PICTURES_MISSING):
+    async_forget(hass, entry.entry_id)
+    await async_remove_records(hass, entry.entry_id)
+    await async_remove_lockout(hass, entry.entry_id)
+    for issue in DOOR_ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")
+    if not hass.config_entries.async_entries(DOMAIN):
+        async_report_only(hass, BUNDLE_ISSUES, None)
 
 
 async def _async_update_listener(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     """Write down who came and delete who went, then start anew with that."""
+    # Suspending somebody must not end a visit that is going on.
+    if entry.state is ConfigEntryState.LOADED and entry.runtime_data.is_current:
+        entry.runtime_data.async_read_people()
+        return
     try:
-        await entry.runtime_data.store.async_commit(people_of(entry).keys())
+        await entry.runtime_data.records.async_commit(people_of(entry).keys())
     finally:
         await hass.config_entries.async_reload(entry.entry_id)
 
 
-async def _async_load_store(hass: HomeAssistant, entry: FaceLockConfigEntry) -> PictureStore:
-    store = PictureStore(hass, entry.entry_id)
+def _settings(entry: FaceLockConfigEntry) -> DoorSettings:
     try:
-        await store.async_load()
-    except UnsupportedStorageVersionError as error:
+        return DoorSettings.of(entry.options)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigEntryError(
-            translation_domain=DOMAIN, translation_key="storage_too_new"
+            translation_domain=DOMAIN,
+            translation_key="settings_unknown",
+            translation_placeholders={"error": str(error)},
+        ) from error
+
+
+async def _async_open_records(
+    hass: HomeAssistant, entry: FaceLockConfigEntry, settings: DoorSettings
+) -> DoorRecords:
+    try:
+        records = await async_open_records(
+            hass,
+            entry.entry_id,
+            keep_pictures=settings.keep_pictures,
+            visit_days=settings.days if settings.keep_last_visit else None,
+        )
+    except KeyNotSavedError as error:
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN, translation_key=error.translation_key
+        ) from error
+    except VaultError as error:
+        async_report_storage(hass, entry, ISSUE_STORAGE_LOCKED)
+        raise ConfigEntryError(
+            translation_domain=DOMAIN, translation_key=error.translation_key
+        ) from error
+    except UnsupportedStorageVersionError as error:
+        async_report_storage(hass, entry, ISSUE_STORAGE_TOO_NEW)
+        raise ConfigEntryError(
+            translation_domain=DOMAIN, translation_key=ISSUE_STORAGE_TOO_NEW
         ) from error
     except Exception as error:  # core's reader lets through whatever the disk or the file raise
+        async_report_storage(hass, entry, ISSUE_STORAGE_UNREADABLE)
         raise ConfigEntryError(
-            translation_domain=DOMAIN, translation_key="storage_unreadable"
+            translation_domain=DOMAIN, translation_key=ISSUE_STORAGE_UNREADABLE
         ) from error
-    if store.people.keys() - people_of(entry).keys():
-        # Of somebody who was removed while this door was not loaded.
-        await store.async_commit(people_of(entry).keys())
-    return store
-
-
-async def _async_renew_templates(
-    entry: FaceLockConfigEntry, bundle: Bundle, store: PictureStore, worker: Worker
-) -> None:
-    """Templates of another model cannot be compared: make them anew from the stored crops."""
-    outdated = store.outdated(bundle.verifier.model)
-    for person in outdated:
-        store.put(person, await worker.async_run(embed_anew, bundle, store.album(person)))
-    if outdated:
-        _LOGGER.info("Embedded the pictures of %s people with the new model", len(outdated))
-        await store.async_commit(people_of(entry).keys())
-
-
-@callback
-def _report_missing_pictures(
-    hass: HomeAssistant, entry: FaceLockConfigEntry, store: PictureStore
-) -> None:
-    issue = f"{ISSUE_PICTURES_MISSING}_{entry.entry_id}"
-    missing = [s.title for person, s in people_of(entry).items() if not store.album(person)]
-    if missing:
-        async_report(
-            hass, issue, ISSUE_PICTURES_MISSING, door=entry.title, people=", ".join(missing)
-        )
-    else:
-        ir.async_delete_issue(hass, DOMAIN, issue)
-
-
-@callback
-def _follow_target(
-    hass: HomeAssistant, entry: FaceLockConfigEntry, coordinator: FaceLockCoordinator
-) -> None:
-    """Start anew when the target lock is renamed; tell the owner when it was removed."""
-    lock = coordinator.lock
-    if not isinstance(lock, TargetLock):
-        return
-    issue = f"{ISSUE_LOCK_MISSING}_{entry.entry_id}"
-    if (entity_id := lock.entity_id) is None:
-        async_report(hass, issue, ISSUE_LOCK_MISSING, door=entry.title)
-        return
-    ir.async_delete_issue(hass, DOMAIN, issue)
-
-    @callback
-    def _updated(event: Event[er.EventEntityRegistryUpdatedData]) -> None:
-        data = event.data
-        renamed = data["action"] == "update" and "entity_id" in data["changes"]
-        if renamed or data["action"] == "remove":
-            hass.config_entries.async_schedule_reload(entry.entry_id)
-
-    entry.async_on_unload(async_track_entity_registry_updated_event(hass, entity_id, _updated))
+    async_report_storage(hass, entry, None)
+    return records

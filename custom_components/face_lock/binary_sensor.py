@@ -1,20 +1,54 @@
-"""Whether something moves in front of the door."""
+"""What happens in front of the door."""
 
 # ruff: noqa: ARG001 - Home Assistant calls these with fixed signatures
 
 from __future__ import annotations
 
-from typing import override
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, override
 
-from homeassistant.components.binary_sensor import BinarySensorEntity
+from homeassistant.components.binary_sensor import (
+    BinarySensorEntity,
+    BinarySensorEntityDescription,
+)
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
-from .entity import WatchingEntity
+from .entity import DescribedEntity, DoorEntityDescription
 
 PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoorBinarySensorDescription(BinarySensorEntityDescription, DoorEntityDescription):
+    """Describes a binary sensor of a door."""
+
+    value: Callable[[FaceLockCoordinator], bool]
+
+
+DESCRIPTIONS: Final = (
+    # On while the motion gate is open, that is while pictures are searched for faces.
+    DoorBinarySensorDescription(
+        key="motion",
+        device_class=BinarySensorDeviceClass.MOTION,
+        value=lambda door: door.data.motion,
+    ),
+    DoorBinarySensorDescription(
+        key="face",
+        translation_key="face",
+        device_class=BinarySensorDeviceClass.OCCUPANCY,
+        value=lambda door: door.data.face,
+    ),
+    DoorBinarySensorDescription(
+        key="locked_out",
+        translation_key="locked_out",
+        watching=False,
+        value=lambda door: door.data.locked_out,
+    ),
+)
 
 
 async def async_setup_entry(
@@ -22,19 +56,18 @@ async def async_setup_entry(
     entry: FaceLockConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the motion sensor."""
-    async_add_entities([MotionSensor(entry.runtime_data)])
+    """Add the door's binary sensors."""
+    async_add_entities(
+        DoorBinarySensor(entry.runtime_data, description) for description in DESCRIPTIONS
+    )
 
 
-class MotionSensor(WatchingEntity, BinarySensorEntity):
-    """On while the motion gate is open, that is while pictures are searched for faces."""
+class DoorBinarySensor(DescribedEntity, BinarySensorEntity):
+    """One of `DESCRIPTIONS`."""
 
-    _attr_device_class = BinarySensorDeviceClass.MOTION
-
-    def __init__(self, coordinator: FaceLockCoordinator) -> None:
-        super().__init__(coordinator, "motion")
+    entity_description: DoorBinarySensorDescription
 
     @property
     @override
     def is_on(self) -> bool:
-        return self.coordinator.data.motion
+        return self.entity_description.value(self.coordinator)

@@ -8,26 +8,24 @@ SUBENTRY_PERSON: Final = "person"
 
 CONF_CAMERA: Final = "camera"
 CONF_LOCK: Final = "lock"
-CONF_FALSE_POSITIVE_RATE: Final = "false_positive_rate"
-CONF_RELOCK_AFTER: Final = "relock_after"
 CONF_ENROLLED_AT: Final = "enrolled_at"
-
-FALSE_POSITIVE_RATES: Final[dict[str, float]] = {
-    "one_in_1000": 1e-3,
-    "one_in_10000": 1e-4,
-    "one_in_100000": 1e-5,
-    "one_in_1000000": 1e-6,
-}
-"""What the owner can choose, as translation keys -> rate. A similarity is never asked for."""
-DEFAULT_FALSE_POSITIVE_RATE: Final = "one_in_10000"
-DEFAULT_RELOCK_AFTER: Final = 5
-"""Seconds after which a lock of our own locks again."""
 
 EVENT_ACCESS_GRANTED: Final = "access_granted"
 EVENT_ACCESS_DENIED: Final = "access_denied"
+EVENT_UNKNOWN_FACE: Final = "unknown_face"
+EVENT_LIVENESS_FAILED: Final = "liveness_failed"
+EVENT_LOCKED_OUT: Final = "locked_out"
+
+EVENT_ACCESS: Final = f"{DOMAIN}_access"
+"""On the bus, for the logbook alone: see ``logbook.py``."""
 
 ISSUE_RUNTIME_MISSING: Final = "runtime_missing"
 ISSUE_MODELS_DAMAGED: Final = "models_damaged"
+ISSUE_MODELS_UNKNOWN: Final = "models_unknown"
+ISSUE_STORAGE_TOO_NEW: Final = "storage_too_new"
+ISSUE_STORAGE_UNREADABLE: Final = "storage_unreadable"
 ISSUE_PICTURES_MISSING: Final = "pictures_missing"
+ISSUE_STORAGE_LOCKED: Final = "storage_locked"
 ISSUE_CAMERA_MISSING: Final = "camera_missing"
 ISSUE_LOCK_MISSING: Final = "lock_missing"
+ISSUE_NOT_RELOCKED: Final = "not_relocked"

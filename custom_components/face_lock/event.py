@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.event import EventEntity
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, ATTR_NAME
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import EVENT_ACCESS_DENIED, EVENT_ACCESS_GRANTED
-from .coordinator import Access, FaceLockConfigEntry, FaceLockCoordinator
+from .access import EVENT_TYPES, Access
+from .const import EVENT_ACCESS
+from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
 from .entity import FaceLockEntity, percent
 
 PARALLEL_UPDATES = 0
@@ -33,10 +35,10 @@ class AccessEvent(FaceLockEntity, EventEntity):
     """
 
     _attr_translation_key = "access"
-    _attr_event_types = [EVENT_ACCESS_GRANTED, EVENT_ACCESS_DENIED]  # noqa: RUF012 - as core has it
 
     def __init__(self, coordinator: FaceLockCoordinator) -> None:
         super().__init__(coordinator, "access")
+        self._attr_event_types = list(EVENT_TYPES)
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -47,19 +49,25 @@ class AccessEvent(FaceLockEntity, EventEntity):
     @callback
     def _handle(self, access: Access) -> None:
         attempt = access.attempt
-        self._trigger_event(
-            EVENT_ACCESS_GRANTED if attempt.granted else EVENT_ACCESS_DENIED,
-            {
-                "person": access.person,
-                "confidence": percent(attempt.confidence),
-                "reason": None if attempt.problem is None else attempt.problem.value,
-                "duration": round(attempt.duration, 3),
-                "response_time": (
-                    None if access.response_time is None else round(access.response_time, 3)
-                ),
-            },
-        )
+        told = {
+            "person": access.name,
+            "confidence": percent(attempt.confidence),
+            "reason": None if attempt.problem is None else attempt.problem.value,
+            "duration": round(attempt.duration, 3),
+            "response_time": (
+                None if access.response_time is None else round(access.response_time, 3)
+            ),
+        }
+        self._trigger_event(access.event_type, told)
         self.async_write_ha_state()
+        self._log({"event_type": access.event_type, **told})
+
+    @callback
+    def _log(self, told: dict[str, Any]) -> None:
+        """Let the logbook know: it would only show the type of the event."""
+        device = {} if self.device_entry is None else {ATTR_DEVICE_ID: self.device_entry.id}
+        door = {ATTR_ENTITY_ID: self.entity_id, ATTR_NAME: self.coordinator.config_entry.title}
+        self.hass.bus.async_fire(EVENT_ACCESS, {**door, **device, **told})
 
     @callback
     @override

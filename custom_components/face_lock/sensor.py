@@ -1,21 +1,124 @@
-"""How sure the recognition is, and how many pictures each person has."""
+"""Whom the door sees, how sure it is, how busy it is, and what is enrolled of each person."""
 
 # ruff: noqa: ARG001 - Home Assistant calls these with fixed signatures
 
 from __future__ import annotations
 
-from typing import override
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, override
 
-from homeassistant.components.sensor import SensorEntity, SensorStateClass
+from homeassistant.components.sensor import (
+    RestoreSensor,
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.const import PERCENTAGE, EntityCategory
-from homeassistant.core import HomeAssistant
+from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfTime
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
 
+from .access import Access
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
-from .entity import PersonEntity, WatchingEntity, percent
+from .entity import DescribedEntity, DoorEntityDescription, PersonEntity, percent
 
 PARALLEL_UPDATES = 0
+
+Value = float | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoorSensorDescription(SensorEntityDescription, DoorEntityDescription):
+    """Describes a sensor of a door."""
+
+    value: Callable[[FaceLockCoordinator], Value]
+
+
+def _confidence(door: FaceLockCoordinator) -> Value:
+    confidence = door.data.confidence
+    return None if confidence is None else percent(confidence)
+
+
+def _frames_per_second(door: FaceLockCoordinator) -> Value:
+    performance = door.data.performance
+    return None if performance is None else round(performance.frames_per_second, 2)
+
+
+def _gate_open(door: FaceLockCoordinator) -> Value:
+    performance = door.data.performance
+    return None if performance is None else round(100 * performance.gate_open, 1)
+
+
+def _inference(door: FaceLockCoordinator) -> Value:
+    performance = door.data.performance
+    if performance is None or performance.inference_seconds is None:
+        return None
+    return round(1000 * performance.inference_seconds, 1)
+
+
+DESCRIPTIONS: Final = (
+    # The running visit's best confidence, then the result's; unknown again soon after.
+    DoorSensorDescription(
+        key="confidence",
+        translation_key="confidence",
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        value=_confidence,
+    ),
+    DoorSensorDescription(
+        key="last_person",
+        translation_key="last_person",
+        value=lambda door: door.name_of(door.data.person),
+    ),
+    DoorSensorDescription(
+        key="frames_per_second",
+        translation_key="frames_per_second",
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value=_frames_per_second,
+    ),
+    DoorSensorDescription(
+        key="gate_open",
+        translation_key="gate_open",
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value=_gate_open,
+    ),
+    DoorSensorDescription(
+        key="inference",
+        translation_key="inference",
+        native_unit_of_measurement=UnitOfTime.MILLISECONDS,
+        device_class=SensorDeviceClass.DURATION,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value=_inference,
+    ),
+    DoorSensorDescription(
+        key="runtime",
+        translation_key="runtime",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        watching=False,
+        value=lambda door: f"{door.bundle.info.runtime} {door.bundle.info.runtime_version}",
+    ),
+    DoorSensorDescription(
+        key="model_version",
+        translation_key="model_version",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        watching=False,
+        value=lambda door: door.bundle.info.version,
+    ),
+)
 
 
 async def async_setup_entry(
@@ -23,32 +126,28 @@ async def async_setup_entry(
     entry: FaceLockConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the door's sensor, and one for each person."""
+    """Add the door's sensors, and those of each person."""
     coordinator = entry.runtime_data
-    async_add_entities([ConfidenceSensor(coordinator)])
+    async_add_entities(DoorSensor(coordinator, description) for description in DESCRIPTIONS)
     for person, subentry in people_of(entry).items():
         async_add_entities(
-            [PicturesSensor(coordinator, person, subentry)],
+            [
+                PicturesSensor(coordinator, person, subentry),
+                LastSeenSensor(coordinator, person, subentry),
+            ],
             config_subentry_id=subentry.subentry_id,
         )
 
 
-class ConfidenceSensor(WatchingEntity, SensorEntity):
-    """The running visit's best confidence, then the result's; unknown again soon after."""
+class DoorSensor(DescribedEntity, SensorEntity):
+    """One of `DESCRIPTIONS`."""
 
-    _attr_translation_key = "confidence"
-    _attr_native_unit_of_measurement = PERCENTAGE
-    _attr_state_class = SensorStateClass.MEASUREMENT
-    _attr_suggested_display_precision = 1
-
-    def __init__(self, coordinator: FaceLockCoordinator) -> None:
-        super().__init__(coordinator, "confidence")
+    entity_description: DoorSensorDescription
 
     @property
     @override
-    def native_value(self) -> float | None:
-        confidence = self.coordinator.data.confidence
-        return None if confidence is None else percent(confidence)
+    def native_value(self) -> Value:
+        return self.entity_description.value(self.coordinator)
 
 
 class PicturesSensor(PersonEntity, SensorEntity):
@@ -66,3 +165,30 @@ class PicturesSensor(PersonEntity, SensorEntity):
     @override
     def native_value(self) -> int:
         return len(self.coordinator.store.album(self._person))
+
+
+class LastSeenSensor(PersonEntity, RestoreSensor):
+    """When the person was last recognised at the door, let in or not."""
+
+    _attr_translation_key = "last_seen"
+    _attr_device_class = SensorDeviceClass.TIMESTAMP
+
+    def __init__(
+        self, coordinator: FaceLockCoordinator, person: str, subentry: ConfigSubentry
+    ) -> None:
+        super().__init__(coordinator, person, subentry, "last_seen")
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Take over what was known before the restart, and subscribe to the ends of visits."""
+        await super().async_added_to_hass()
+        restored = await self.async_get_last_sensor_data()
+        if restored is not None and isinstance(restored.native_value, datetime):
+            self._attr_native_value = restored.native_value
+        self.async_on_remove(self.coordinator.async_subscribe_access(self._handle))
+
+    @callback
+    def _handle(self, access: Access) -> None:
+        if access.attempt.person == self._person:
+            self._attr_native_value = dt_util.utcnow()
+            self.async_write_ha_state()

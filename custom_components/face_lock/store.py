@@ -1,32 +1,45 @@
-"""Reference crops and templates: biometric data, in a private file of its own per door.
+"""Reference crops and templates of one door's people, in an encrypted file.
 
-A picture is kept as its aligned crop (so that a later model can embed it anew) and its template.
+A picture is kept as its template and, where the owner allows it, its aligned crop, which lets a
+later model embed it anew.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import binascii
 import logging
 from collections.abc import Collection, Sequence
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 import numpy as np
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 
 from .const import DOMAIN
-from .vision import Bundle, Gallery, Portrait, Template, decode_rgb, embed_crop, encode_png
+from .sealed import SealedStore
+from .vault import Vault
+from .vision import (
+    Bundle,
+    Gallery,
+    Portrait,
+    Template,
+    decode_rgb,
+    embed_crop,
+    encode_png,
+)
+from .vision.align import CROP_SIZE
+from .worker import Worker
 
 _LOGGER = logging.getLogger(__name__)
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Version 1 was not encrypted, and every picture had its crop."""
 
 
 class StoredPicture(TypedDict):
     """One picture: PNG and little-endian float32, both base64, and the model's id."""
 
-    crop: str
+    crop: NotRequired[str]
     embedding: str
     model: str
 
@@ -45,51 +58,98 @@ class StoredData(TypedDict):
 
 Album = tuple[Portrait, ...]
 
-
-def _new_store(hass: HomeAssistant, entry_id: str) -> Store[StoredData]:
-    return Store(
-        hass,
-        VERSION,
-        f"{DOMAIN}.{entry_id}",
-        private=True,
-        atomic_writes=True,
-        serialize_in_event_loop=False,
-    )
+CROP_SHAPE: Final = (CROP_SIZE, CROP_SIZE, 3)
 
 
-async def async_remove_store(hass: HomeAssistant, entry_id: str) -> None:
-    """Delete a door's file."""
-    await _new_store(hass, entry_id).async_remove()
+def pictures_file(entry_id: str) -> str:
+    """Name a door's file."""
+    return f"{DOMAIN}.{entry_id}"
 
 
 class PictureStore:
     """The pictures of all people of one door, in memory and on disk.
 
     Changes are made in memory, which cannot fail half-way, and written by ``async_commit``.
+
+    A stored picture that is of no use now (damaged, or of another model and without its crop) opens
+    nothing, and is written back as it was found until its person is enrolled anew or removed: an
+    earlier version may still be able to read it.
     """
 
-    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+    def __init__(
+        self, hass: HomeAssistant, vault: Vault, entry_id: str, *, keep_pictures: bool = True
+    ) -> None:
+        """Keep crops only with ``keep_pictures``; those stored already go with the next write."""
         self._hass = hass
-        self._store = _new_store(hass, entry_id)
+        self._keep_pictures = keep_pictures
+        self._file = SealedStore(
+            hass,
+            vault,
+            pictures_file(entry_id),
+            version=VERSION,
+            last_plain_version=1,
+            upgrade=_upgrade,
+        )
         self._people: dict[str, Album] = {}
+        self._aside: dict[str, list[Any]] = {}
+        self._damaged = 0
+        self._loaded = False
+        self._writing = asyncio.Lock()
 
     async def async_load(self) -> None:
-        """Read the file.
+        """Read the file; one of version 1 is encrypted.
 
         Raises:
+            VaultError: it cannot be decrypted; it is left as it is.
             UnsupportedStorageVersionError: a newer version of the integration wrote it.
+            ValueError: it does not hold people and their pictures; it is left as it is.
 
         """
-        stored = await self._store.async_load()
-        self._people = await self._hass.async_add_executor_job(_parse, stored)
+        stored = await self._file.async_load()
+        self._people, self._aside = await self._hass.async_add_executor_job(_parse, stored)
+        self._damaged = sum(map(len, self._aside.values()))
+        if self._damaged:
+            _LOGGER.warning(
+                "%s stored reference pictures are damaged; they are kept but not used",
+                self._damaged,
+            )
+        self._loaded = True
+
+    async def async_settle(self, people: Collection[str], bundle: Bundle, worker: Worker) -> int:
+        """Bring what was loaded in line with the door's people, model and options.
+
+        Everybody but ``people`` is forgotten, templates of another model are made anew from their
+        crops, crops that may not be kept are dropped, and the file is written if that changed it.
+
+        Returns:
+            How many people's templates were made anew.
+
+        """
+        renewed = 0
+        model = bundle.verifier.model
+        for person in self.outdated(model):
+            album = self.album(person)
+            lost = [p for p in album if p.crop is None and p.template.model != model]
+            usable = tuple(p for p in album if p not in lost)
+            renewed += any(p.template.model != model for p in usable)
+            self._people[person] = await worker.async_run(embed_anew, bundle, usable)
+            self._aside.setdefault(person, []).extend(map(_serialise_picture, lost))
+        if renewed or self._people.keys() - set(people) or self._has_forbidden_crops():
+            await self.async_commit(people)
+        return renewed
 
     @property
     def people(self) -> dict[str, Album]:
         """Person id -> pictures, a copy."""
         return dict(self._people)
 
+    @property
+    def damaged(self) -> int:
+        """How many stored pictures could not be read when the file was loaded."""
+        return self._damaged
+
     def album(self, person: str) -> Album:
-        """All pictures of one person, empty for somebody unknown."""
+        """All usable pictures of one person, empty for somebody unknown."""
         return self._people.get(person, ())
 
     def gallery(self) -> Gallery:
@@ -109,25 +169,61 @@ class PictureStore:
 
     @callback
     def put(self, person: str, album: Sequence[Portrait]) -> None:
-        """Set one person's pictures; ``async_commit`` writes them."""
-        self._people[person] = tuple(album)
+        """Set one person's pictures; ``async_commit`` writes them.
+
+        An album that keeps none of the earlier pictures replaces the unusable ones too.
+        """
+        # Compared by content: the door may have been reloaded since the album was read.
+        before = {old.template.embedding.tobytes() for old in self.album(person)}
+        if before.isdisjoint(new.template.embedding.tobytes() for new in album):
+            self._aside.pop(person, None)
+        self._people[person] = tuple(self._allowed(portrait) for portrait in album)
 
     async def async_commit(self, people: Collection[str]) -> None:
         """Forget everybody but ``people``, at once, and write the file."""
-        self._people = {p: album for p, album in self._people.items() if p in people}
-        content = await self._hass.async_add_executor_job(_serialise, dict(self._people))
-        await self._store.async_save(content)
+        if not self._loaded:
+            raise RuntimeError("what was not read would be overwritten")
+        self._people = {
+            person: tuple(self._allowed(portrait) for portrait in album)
+            for person, album in self._people.items()
+            if person in people
+        }
+        self._aside = {
+            person: pictures if self._keep_pictures else list(map(_without_crop, pictures))
+            for person, pictures in self._aside.items()
+            if person in people
+        }
+        # Of two commits, the later one must be the last to be written.
+        async with self._writing:
+            content = await self._hass.async_add_executor_job(
+                _serialise, dict(self._people), dict(self._aside)
+            )
+            await self._file.async_save(content)
+
+    def _allowed(self, portrait: Portrait) -> Portrait:
+        return portrait if self._keep_pictures else Portrait(None, portrait.template)
+
+    def _has_forbidden_crops(self) -> bool:
+        return not self._keep_pictures and (
+            any(p.crop is not None for album in self._people.values() for p in album)
+            or any(_has_crop(p) for pictures in self._aside.values() for p in pictures)
+        )
 
 
 def embed_anew(bundle: Bundle, album: Album) -> Album:
-    """Make the templates of an album with the bundle's model; blocks."""
-    return tuple(Portrait(p.crop, embed_crop(bundle, p.crop)) for p in album)
+    """Make the templates of an album with the bundle's model; blocks.
+
+    A picture without a crop keeps the template that it has.
+    """
+    return tuple(
+        p if p.crop is None else Portrait(p.crop, embed_crop(bundle, p.crop)) for p in album
+    )
 
 
-def _serialise(people: dict[str, Album]) -> StoredData:
+def _serialise(people: dict[str, Album], aside: dict[str, list[Any]]) -> StoredData:
     return {
         "people": {
-            person: {"pictures": [_serialise_picture(portrait) for portrait in album]}
+            person: {"pictures": [*map(_serialise_picture, album), *aside.get(person, [])]}
             for person, album in people.items()
         }
     }
@@ -135,35 +231,64 @@ def _serialise(people: dict[str, Album]) -> StoredData:
 
 def _serialise_picture(portrait: Portrait) -> StoredPicture:
     embedding = portrait.template.embedding.astype("<f4").tobytes()
-    return {
-        "crop": base64.b64encode(encode_png(portrait.crop)).decode(),
+    picture: StoredPicture = {
         "embedding": base64.b64encode(embedding).decode(),
         "model": portrait.template.model,
     }
+    if portrait.crop is not None:
+        picture["crop"] = base64.b64encode(encode_png(portrait.crop)).decode()
+    return picture
 
 
-def _parse(stored: StoredData | None) -> dict[str, Album]:
+def _upgrade(_version: int, content: Any) -> StoredData:
+    """Version 1 differs only in that it is not encrypted."""
+    return _check(content)
+
+
+def _check(content: Any) -> StoredData:
+    """Return ``content`` if it holds people with lists of pictures, whatever those are."""
+    people = content["people"] if isinstance(content, dict) else None
+    if not isinstance(people, dict) or not all(
+        isinstance(person, dict) and isinstance(person.get("pictures"), list)
+        for person in people.values()
+    ):
+        raise ValueError("not people and their pictures")
+    return {"people": people}
+
+
+def _parse(stored: Any) -> tuple[dict[str, Album], dict[str, list[Any]]]:
+    """Return the readable pictures of each person, and the unreadable as they are."""
     people: dict[str, Album] = {}
-    # Whatever cannot be read is left out: a person without pictures opens nothing.
-    for person, content in _dict(_dict(stored).get("people")).items():
-        pictures = _dict(content).get("pictures")
-        album = [_parse_picture(p) for p in (pictures if isinstance(pictures, list) else [])]
-        people[person] = tuple(portrait for portrait in album if portrait is not None)
-    return people
+    aside: dict[str, list[Any]] = {}
+    if stored is None:
+        return people, aside
+    for person, content in _check(stored)["people"].items():
+        parsed = [(picture, _parse_picture(picture)) for picture in content["pictures"]]
+        people[person] = tuple(portrait for _, portrait in parsed if portrait is not None)
+        if unreadable := [picture for picture, portrait in parsed if portrait is None]:
+            aside[person] = unreadable
+    return people, aside
 
 
 def _parse_picture(stored: Any) -> Portrait | None:
     try:
-        crop = decode_rgb(base64.b64decode(stored["crop"], validate=True))
-        embedding = np.frombuffer(base64.b64decode(stored["embedding"], validate=True), "<f4")
+        crop = decode_rgb(_bytes(stored["crop"])) if "crop" in stored else None
+        embedding = np.frombuffer(_bytes(stored["embedding"]), "<f4")
         norm = float(np.linalg.norm(embedding))
-        if crop.shape != (112, 112, 3) or not 0.99 < norm < 1.01:
+        if (crop is not None and crop.shape != CROP_SHAPE) or not 0.99 < norm < 1.01:
             raise ValueError("not a crop and its embedding")  # noqa: TRY301
         return Portrait(crop, Template(embedding.astype(np.float32), str(stored["model"])))
-    except (KeyError, TypeError, ValueError, binascii.Error):
-        _LOGGER.warning("A stored reference picture is damaged and was left out")
+    except (KeyError, TypeError, ValueError):
         return None
 
 
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _has_crop(stored: Any) -> bool:
+    return isinstance(stored, dict) and "crop" in stored
+
+
+def _without_crop(stored: Any) -> Any:
+    return {k: v for k, v in stored.items() if k != "crop"} if _has_crop(stored) else stored

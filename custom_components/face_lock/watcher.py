@@ -13,18 +13,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
 from homeassistant.core import CoreState, HomeAssistant, callback
 
+from .meter import Meter, Performance
 from .source import CameraError, Picture, async_take_picture
 from .vision import (
     AccessAttempt,
     Bundle,
+    Circumstances,
     Decider,
     Frame,
+    GreyImage,
     Matcher,
     Motion,
     MotionGate,
@@ -52,7 +56,7 @@ OUTAGE_AFTER: Final = 15.0
 MAX_BACKOFF: Final = 10.0
 """Longest pause, in seconds, between two requests to a camera that fails."""
 SHOW_FOR: Final = 10.0
-"""Seconds for which the last visit's confidence is shown."""
+"""Seconds for which the last visit's person and confidence are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,14 @@ class DoorState:
     """What the watcher knows now. ``confidence`` is 0..1, of the running or the last visit."""
 
     motion: bool = False
+    face: bool = False
     confidence: float | None = None
+    person: str | None = None
+    """Id of whom the last visit's attempt named, for a while after it."""
+    locked_out: bool = False
     outage: str | None = None
     """Why nothing is recognised (a translation key), None while all is well."""
+    performance: Performance | None = None
 
 
 @dataclass(slots=True)
@@ -71,9 +80,21 @@ class Counters:
 
     pictures: int = 0
     failed_pictures: int = 0
+    spared: int = 0
+    """Pictures that moved and in which the presence network saw nobody."""
     recognised: int = 0
     failed_recognitions: int = 0
     visits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one picture showed; ``seconds`` is how long the networks took."""
+
+    motion: Motion
+    sighting: Sighting | None = None
+    spared: bool = False
+    seconds: float = 0.0
 
 
 class Watcher:
@@ -87,31 +108,45 @@ class Watcher:
         bundle: Bundle,
         matcher: Matcher,
         decider: Decider,
+        gate: MotionGate,
         *,
+        keep_picture: bool,
+        circumstances: Callable[[], Circumstances],
         on_state: Callable[[DoorState], None],
-        on_attempt: Callable[[AccessAttempt], None],
+        on_attempt: Callable[[AccessAttempt, bytes | None], None],
     ) -> None:
-        """Prepare to watch ``camera`` (a registry id or an entity id)."""
+        """Prepare to watch ``camera`` (a registry id or an entity id).
+
+        ``circumstances`` says what holds at the door when a picture was looked at;
+        ``on_attempt`` gets the visit's best picture where ``keep_picture`` asks for it.
+        """
         self._hass = hass
         self._camera = camera
         self._worker = worker
         self._bundle = bundle
         self._matcher = matcher
         self._decider = decider
+        self._circumstances = circumstances
         self._on_state = on_state
         self._on_attempt = on_attempt
-        self._gate = MotionGate()
+        self._gate = gate
+        self._keep_picture = keep_picture
         self._mailbox: Picture | None = None
         self._arrived = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._enabled = asyncio.Event()
+        self._enabled.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._state = DoorState()
         self._good_at = monotonic()
         self._readable = True
         self._busy_since: float | None = None
         self._problem: str | None = None
-        self._attempted_at: float | None = None
-        self._shown: float | None = None
+        self._ended: tuple[float, AccessAttempt] | None = None
+        self._best: tuple[float, bytes] | None = None
         self._failing = False
+        self._meter = Meter(monotonic())
+        self._performance: Performance | None = None
         self.counters = Counters()
 
     @callback
@@ -125,6 +160,37 @@ class Watcher:
         ):
             loop = self._forever(step)
             self._tasks.append(create_task(self._hass, loop, f"face_lock {name}"))
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the door is watched at all."""
+        return self._enabled.is_set()
+
+    @property
+    def is_hosting(self) -> bool:
+        """Whether somebody who was let in is still in view."""
+        return self._decider.is_hosting
+
+    @callback
+    def async_enable(self, *, enabled: bool) -> None:
+        """Watch, or stop looking: a running visit then ends, and no picture is asked for."""
+        if enabled == self.is_enabled:
+            return
+        if enabled:
+            self._good_at = monotonic()
+            self._enabled.set()
+        else:
+            self._enabled.clear()
+            self._mailbox = None
+            self._attempt(self._decider.stop(Problem.STOPPED, monotonic()))
+            self._ended = None
+        self._publish(motion=False)
+
+    @callback
+    def async_open_gate(self) -> None:
+        """Look at once, and for a while: somebody may be there who has not moved yet."""
+        self._gate.keep_open(monotonic())
+        self._woken.set()
 
     async def async_stop(self) -> None:
         """End all loops, then the visit that is running."""
@@ -147,13 +213,14 @@ class Watcher:
 
     async def _fetch(self) -> None:
         """Ask for one picture, then rest."""
+        await self._enabled.wait()
         began = monotonic()
         try:
             picture = await async_take_picture(self._hass, self._camera)
         except CameraError as error:
             self._bad_picture(error.key)
             silent = monotonic() - self._good_at
-            await asyncio.sleep(max(OPEN_INTERVAL, min(MAX_BACKOFF, silent / 2)))
+            await self._rest(max(OPEN_INTERVAL, min(MAX_BACKOFF, silent / 2)))
             return
         self.counters.pictures += 1
         if self._readable:
@@ -163,7 +230,14 @@ class Watcher:
         self._arrived.set()
         interval = OPEN_INTERVAL if self._gate.is_open(monotonic()) else IDLE_INTERVAL
         # Even a camera slower than the interval leaves the event loop a moment for others.
-        await asyncio.sleep(max(0.01, interval - (monotonic() - began)))
+        await self._rest(max(0.01, interval - (monotonic() - began)))
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, but not through somebody ringing the bell."""
+        self._woken.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
 
     @callback
     def _bad_picture(self, problem: str) -> None:
@@ -181,7 +255,7 @@ class Watcher:
             return
         self._busy_since = monotonic()
         try:
-            motion, sighting = await self._worker.async_run(self._see, picture)
+            seen = await self._worker.async_run(self._see, picture, self._decider.in_visit)
         except PictureError as error:
             self._readable = False
             self._bad_picture(error.problem.value)
@@ -198,20 +272,47 @@ class Watcher:
         self._failing = False
         self._readable = True
         self._good_at = now
-        if sighting is not None:
+        if not self.is_enabled:
+            return  # switched off while the picture was looked at
+        self._meter.frame(gate_open=seen.motion.open)
+        self.counters.spared += seen.spared
+        if seen.sighting is not None:
             self.counters.recognised += 1
-            if sighting.evidence:
+            self._meter.inference(seen.seconds)
+            if seen.sighting.evidence:
                 self._gate.keep_open(now)
-            self._attempt(self._decider.observe(sighting, now))
-        self._publish(motion=motion.open)
+            self._attempt(self._decider.tick(now))
+            self._remember(seen.sighting, picture)
+            self._attempt(self._decider.observe(seen.sighting, now, self._circumstances()))
+        self._publish(motion=seen.motion.open)
 
-    def _see(self, picture: Picture) -> tuple[Motion, Sighting | None]:
+    def _see(self, picture: Picture, in_visit: bool) -> _Seen:
         """Run the gate and, if it is open, the networks; in the worker's thread."""
-        motion = self._gate.update(decode_grey(picture.data), picture.asked_at)
+        grey = decode_grey(picture.data)
+        motion = self._gate.update(grey, picture.asked_at)
         if not motion.open:
-            return motion, None
+            return _Seen(motion)
+        if not in_visit and not self._somebody(grey):
+            return _Seen(motion, spared=True)
         frame = Frame(decode_rgb(picture.data), picture.asked_at)
-        return motion, recognise(self._bundle, self._matcher, frame)
+        began = monotonic()
+        sighting = recognise(self._bundle, self._matcher, frame)
+        return _Seen(motion, sighting, seconds=monotonic() - began)
+
+    def _somebody(self, grey: GreyImage) -> bool:
+        """Ask the small network before the large ones; without it, somebody may be there."""
+        presence = self._bundle.presence
+        return presence is None or presence.look(grey).present
+
+    def _remember(self, sighting: Sighting, picture: Picture) -> None:
+        """Keep the frame with the widest face of the visit that is not decided yet."""
+        if not self._decider.in_visit:
+            self._best = None
+        if not self._keep_picture or not sighting.evidence or self._decider.is_hosting:
+            return
+        width = max(evidence.face.width for evidence in sighting.evidence)
+        if self._best is None or width > self._best[0]:
+            self._best = (width, picture.data)
 
     async def _tick(self) -> None:
         """Let time pass."""
@@ -221,6 +322,7 @@ class Watcher:
         if self._decider.in_visit and silent >= PATIENCE:
             self._attempt(self._decider.stop(Problem.CAMERA_LOST, now))
         self._attempt(self._decider.tick(now))
+        self._performance = self._meter.reading(now) or self._performance
         self._publish(motion=self._gate.is_open(now))
 
     # What others are told
@@ -230,18 +332,26 @@ class Watcher:
         if attempt is None:
             return
         self.counters.visits += 1
-        self._attempted_at = monotonic()
-        self._shown = attempt.confidence
-        self._on_attempt(attempt)
+        self._ended = (monotonic(), attempt)
+        best, self._best = self._best, None
+        self._on_attempt(attempt, None if best is None else best[1])
 
     @callback
     def _publish(self, *, motion: bool) -> None:
         now = monotonic()
         outage = self._outage(now)
+        shown = self._shown(now)
+        confidence = self._decider.confidence
+        if confidence is None and shown is not None:
+            confidence = shown.confidence
         state = DoorState(
-            motion=motion and outage is None,
-            confidence=self._confidence(now),
+            motion=motion and outage is None and self.is_enabled,
+            face=self._decider.in_visit,
+            confidence=confidence,
+            person=None if shown is None else shown.person,
+            locked_out=self._decider.lockout.locked(now),
             outage=outage,
+            performance=self._performance,
         )
         if state != self._state:
             self._state = state
@@ -249,7 +359,7 @@ class Watcher:
 
     @callback
     def _outage(self, now: float) -> str | None:
-        if self._hass.state is not CoreState.running:
+        if self._hass.state is not CoreState.running or not self.is_enabled:
             return None  # while Home Assistant starts, cameras are still being set up
         if now - self._good_at >= OUTAGE_AFTER:
             return self._problem or "camera_timeout"
@@ -258,10 +368,8 @@ class Watcher:
         return None
 
     @callback
-    def _confidence(self, now: float) -> float | None:
-        running = self._decider.confidence
-        if running is not None:
-            return running
-        if self._attempted_at is None or now - self._attempted_at >= SHOW_FOR:
+    def _shown(self, now: float) -> AccessAttempt | None:
+        """Return the last visit's attempt while it is to be shown."""
+        if self._ended is None or now - self._ended[0] >= SHOW_FOR:
             return None
-        return self._shown
+        return self._ended[1]

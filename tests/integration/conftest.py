@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -20,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 from homeassistant.components.camera import Camera  # noqa: E402
 from homeassistant.components.lock import LockEntity, LockEntityFeature  # noqa: E402
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry  # noqa: E402
-from homeassistant.core import HomeAssistant, State, callback  # noqa: E402
-from homeassistant.helpers import entity_registry as er  # noqa: E402
+from homeassistant.core import Context, HomeAssistant, State, callback  # noqa: E402
+from homeassistant.helpers import entity_registry as er, storage  # noqa: E402
 from homeassistant.setup import async_setup_component  # noqa: E402
 from pytest_homeassistant_custom_component.common import MockConfigEntry  # noqa: E402
 
@@ -29,11 +31,10 @@ from custom_components.face_lock import runtime, vision, watcher  # noqa: E402
 from custom_components.face_lock.const import (  # noqa: E402
     CONF_CAMERA,
     CONF_ENROLLED_AT,
-    CONF_FALSE_POSITIVE_RATE,
     CONF_LOCK,
-    DEFAULT_FALSE_POSITIVE_RATE,
     DOMAIN,
 )
+from custom_components.face_lock.vault import KEY_FILE, Vault  # noqa: E402
 
 PICTURES = ROOT / "tests" / "pictures"
 CAMERA = "camera.front_door"
@@ -258,6 +259,40 @@ def person(name: str) -> ConfigSubentry:
     )
 
 
+# The harness replaces these for the time of each test.
+REAL_STORE = {
+    name: getattr(storage.Store, name)
+    for name in ("_async_load", "_async_write_data", "async_remove")
+}
+
+
+@pytest.fixture
+def disk(hass: HomeAssistant, tmp_path: Path) -> Iterator[Path]:
+    """The folder of a storage that really is on the disk."""
+    hass.config.config_dir = str(tmp_path)
+    with patch.multiple(storage.Store, **REAL_STORE):
+        yield tmp_path / storage.STORAGE_DIR
+
+
+VAULT = Vault("0011223344556677", bytes(range(32)))
+STORED_KEY = {
+    "version": 1,
+    "key": KEY_FILE,
+    "data": {"id": VAULT.key_id, "key": base64.b64encode(VAULT.key).decode()},
+}
+
+
+def sealed(content: object, name: str, version: int = 2) -> dict[str, object]:
+    """A file of ours as it lies in the storage, encrypted with the tests' key."""
+    data = VAULT.seal(json.dumps(content).encode(), name)
+    return {"version": version, "minor_version": 1, "key": name, "data": data}
+
+
+def unsealed(hass_storage: dict[str, object], name: str) -> dict[str, object]:
+    """The content of an encrypted file."""
+    return json.loads(VAULT.open(hass_storage[name]["data"], name))
+
+
 def stored(bundle: vision.Bundle, people: dict[str, tuple[str, ...]]) -> dict[str, object]:
     """The content of a door's file with the named pictures of each person."""
     content = {}
@@ -349,8 +384,12 @@ async def set_up(
     entries: list[MockConfigEntry] = []
 
     async def set_up(
-        people: dict[str, tuple[str, ...]], *, lock: str | None = None, **options: object
+        people: dict[str, tuple[str, ...]],
+        *,
+        lock: str | None = None,
+        settings: dict[str, dict[str, object]] | None = None,
     ) -> Door:
+        """Give ``settings`` by section; what is not given has its default."""
         registry = er.async_get(hass)
         data = {CONF_CAMERA: registry.async_get(CAMERA).id}
         if lock is not None:
@@ -362,11 +401,13 @@ async def set_up(
             title="Front door",
             unique_id=data[CONF_CAMERA],
             data=data,
-            options={CONF_FALSE_POSITIVE_RATE: DEFAULT_FALSE_POSITIVE_RATE, **options},
+            options=settings or {},
+            minor_version=2,
             subentries_data=[s.as_dict() for s in subentries],
         )
         key = f"{DOMAIN}.{entry.entry_id}"
-        hass_storage[key] = {"version": 1, "key": key, "data": stored(bundle, people)}
+        hass_storage[KEY_FILE] = STORED_KEY
+        hass_storage[key] = sealed(stored(bundle, people), key)
         entry.add_to_hass(hass)
         door = Door(hass, entry, clock)
         await hass.config_entries.async_setup(entry.entry_id)
@@ -378,3 +419,24 @@ async def set_up(
     for entry in entries:
         if entry.state is ConfigEntryState.LOADED:
             await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+def call(hass):
+    """Call an action as an automation does; return its answer."""
+
+    async def call(name: str, /, *, context: Context | None = None, **data: object) -> dict:
+        return await hass.services.async_call(
+            DOMAIN, name, data, blocking=True, return_response=True, context=context
+        )
+
+    return call
+
+
+@pytest.fixture
+def folder(hass, tmp_path):
+    """A folder that Home Assistant may use."""
+    folder = (tmp_path / "allowed").resolve()
+    folder.mkdir()
+    hass.config.allowlist_external_dirs = {str(folder)}
+    return folder

@@ -1,35 +1,70 @@
 """Setting a door up, and changing it."""
 
 import asyncio
+import base64
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
 
-from custom_components.face_lock import config_flow, source, vision
-from custom_components.face_lock.const import DOMAIN, FALSE_POSITIVE_RATES
+from custom_components.face_lock import config_flow, runtime, source, vision
+from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.flows import check, fields
+from custom_components.face_lock.settings import FALSE_POSITIVE_RATES
 
-from .conftest import CAMERA, LOCK, TARGET
+from .conftest import CAMERA, LOCK, MOTION, TARGET
 
 RATE = "one_in_10000"
 
 
-async def submit(hass: HomeAssistant, **user_input: str) -> dict:
+async def answer(hass: HomeAssistant, flow: dict, user_input: dict) -> dict:
+    """Answer a step, and wait while the camera is looked through."""
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], user_input)
+    if result["type"] is FlowResultType.SHOW_PROGRESS:
+        assert result["progress_action"] == "look"
+        await hass.async_block_till_done()
+        result = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    return result
+
+
+async def choose(hass: HomeAssistant, flow: dict, option: str) -> dict:
+    assert option in flow["menu_options"]
+    return await answer(hass, flow, {"next_step_id": option})
+
+
+async def look(hass: HomeAssistant, **user_input: object) -> dict:
+    """Fill in the first form; return what comes next."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     assert flow["type"] is FlowResultType.FORM
     assert flow["step_id"] == "user"
     assert not flow["errors"]
-    return await hass.config_entries.flow.async_configure(
-        flow["flow_id"], {"camera": CAMERA, "false_positive_rate": RATE, **user_input}
-    )
+    return await answer(hass, flow, {"camera": CAMERA, "false_positive_rate": RATE, **user_input})
+
+
+async def submit(hass: HomeAssistant, **user_input: object) -> dict:
+    """Go the whole way, whatever the check of the camera says."""
+    result = await look(hass, **user_input)
+    assert result["step_id"] == "check", result
+    return await choose(hass, result, "finish")
+
+
+def suggested(flow: dict) -> dict[str, object]:
+    return {
+        str(key): key.description["suggested_value"]
+        for key in flow["data_schema"].schema
+        if key.description
+    }
 
 
 @pytest.fixture(autouse=True)
-async def _unload(hass: HomeAssistant, bundle, clock):
+async def _unload(hass: HomeAssistant, bundle, clock, monkeypatch):
+    monkeypatch.setattr(check, "INTERVAL", 0.01)
     yield
     for entry in hass.config_entries.async_entries(DOMAIN):
         await hass.config_entries.async_unload(entry.entry_id)
@@ -43,7 +78,7 @@ async def test_door_with_a_lock(hass, camera, target) -> None:
     registry = er.async_get(hass)
     camera_id, lock_id = (registry.async_get(entity).id for entity in (CAMERA, TARGET))
     assert result["data"] == {"camera": camera_id, "lock": lock_id}
-    assert result["options"] == {"false_positive_rate": "one_in_100000"}
+    assert result["options"] == {"recognition": {"false_positive_rate": "one_in_100000"}}
     entry = result["result"]
     assert entry.unique_id == camera_id
     assert entry.state is ConfigEntryState.LOADED
@@ -77,9 +112,9 @@ async def test_camera_without_a_registry_entry(hass, camera) -> None:
 
 async def test_rate_is_a_choice_of_known_rates(hass, camera) -> None:
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    fields = {str(key): (key, value) for key, value in flow["data_schema"].schema.items()}
-    assert fields["false_positive_rate"][1].config["options"] == list(FALSE_POSITIVE_RATES)
-    assert fields["false_positive_rate"][0].default() == RATE
+    shown = {str(key): (key, value) for key, value in flow["data_schema"].schema.items()}
+    assert shown["false_positive_rate"][1].config["options"] == list(FALSE_POSITIVE_RATES)
+    assert shown["false_positive_rate"][0].default() == RATE
     assert FALSE_POSITIVE_RATES[RATE] == 0.0001
     assert max(FALSE_POSITIVE_RATES.values()) == 0.001
     assert min(FALSE_POSITIVE_RATES.values()) == 0.000001
@@ -120,38 +155,47 @@ def broken(camera, how: str) -> None:
         ("huge", "picture_too_large"),
     ],
 )
-async def test_picture_problem_is_told_and_can_be_mended(hass, camera, how, error) -> None:
+async def test_picture_problem_is_told_and_can_be_mended(hass, camera, target, how, error) -> None:
     broken(camera, how)
     with patch.object(source.async_take_picture, "__defaults__", (0.2,)):
-        result = await submit(hass)
+        result = await look(hass, lock=TARGET, false_positive_rate="one_in_1000")
 
     assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "user"
     assert result["errors"] == {"camera": error}
+    # Nothing that was entered is lost.
+    assert suggested(result) == {
+        "camera": CAMERA,
+        "lock": TARGET,
+        "false_positive_rate": "one_in_1000",
+    }
     assert camera.hanging == 0
 
     camera.show()
     camera._attr_is_on = True
     camera.set_available(True)
-    result = await hass.config_entries.flow.async_configure(
-        result["flow_id"], {"camera": CAMERA, "false_positive_rate": RATE}
-    )
+    result = await answer(hass, result, suggested(result))
+    assert result["step_id"] == "check"
+    result = await choose(hass, result, "finish")
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_empty_picture(hass, camera) -> None:
-    with patch.object(config_flow, "async_take_picture", return_value=source.Picture(b"", 0.0)):
-        result = await submit(hass)
+    with patch.object(check, "async_take_picture", return_value=source.Picture(b"", 0.0)):
+        result = await look(hass)
     assert result["errors"] == {"camera": "picture_empty"}
 
 
 async def test_camera_and_lock_that_do_not_exist(hass, camera) -> None:
-    result = await submit(hass, camera="camera.nowhere", lock="lock.nowhere")
-    assert result["errors"] == {"camera": "camera_not_found", "lock": "lock_not_found"}
+    result = await look(hass, lock="lock.nowhere", triggers=["binary_sensor.nowhere"])
+    assert result["errors"] == {"lock": "lock_not_found", "triggers": "trigger_not_found"}
+    result = await look(hass, camera="camera.nowhere")
+    assert result["errors"] == {"camera": "camera_not_found"}
 
 
 async def test_camera_known_from_before_the_restart_only(hass, camera) -> None:
     hass.states.async_set("camera.old", STATE_UNAVAILABLE)
-    result = await submit(hass, camera="camera.old")
+    result = await look(hass, camera="camera.old")
     assert result["errors"] == {"camera": "camera_unavailable"}
 
 
@@ -176,14 +220,23 @@ async def test_rate_that_the_models_do_not_know(hass, camera, error, key) -> Non
     loose = vision.Thresholds(
         [vision.OperatingPoint(1e-2, 0.4, 0.0, 1e-2, True, 1.0)], slope=1, offset=0
     )
-    with patch.object(config_flow, "load_thresholds", side_effect=error, return_value=loose):
-        result = await submit(hass)
+    with patch.object(fields, "load_thresholds", side_effect=error, return_value=loose):
+        result = await look(hass)
     assert result["errors"] == {"false_positive_rate": key}
+    assert result["description_placeholders"]["one_in_10000_day"] == "?"
 
 
 async def test_a_camera_watches_one_door(hass, camera, set_up) -> None:
     await set_up({})
-    result = await submit(hass)
+    result = await look(hass)
+    assert result["type"] is FlowResultType.FORM
+    assert result["errors"] == {"camera": "camera_taken"}
+
+
+async def test_of_two_dialogues_the_first_to_finish_gets_the_camera(hass, camera) -> None:
+    first, second = await look(hass), await look(hass)
+    assert (await choose(hass, first, "finish"))["type"] is FlowResultType.CREATE_ENTRY
+    result = await choose(hass, second, "finish")
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
 
@@ -191,16 +244,24 @@ async def test_a_camera_watches_one_door(hass, camera, set_up) -> None:
 async def test_own_locks_are_not_offered(hass, camera, set_up) -> None:
     await set_up({})
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    assert flow["data_schema"].schema["lock"].config["exclude_entities"] == [LOCK]
+    schema = flow["data_schema"].schema
+    assert LOCK in schema["lock"].config["exclude_entities"]
+    assert MOTION in schema["triggers"].config["exclude_entities"]
+    # Nor taken from somebody who names them all the same.
+    back = await second_camera(hass, camera)
+    for field, value in (("lock", LOCK), ("triggers", [MOTION])):
+        with pytest.raises(InvalidData):
+            await look(hass, camera=back, **{field: value})
 
 
 async def test_no_person_is_asked_for_where_the_door_does_not_run(hass, camera) -> None:
-    from custom_components.face_lock import runtime
-
     with patch.object(
         runtime, "load_bundle", side_effect=vision.BundleIntegrityError("verifier.bin")
     ):
-        result = await submit(hass)
+        result = await look(hass)
+        # The camera was looked through as far as that goes without models.
+        assert "Faces could not be looked for" in result["description_placeholders"]["problems"]
+        result = await choose(hass, result, "finish")
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["result"].state is ConfigEntryState.SETUP_ERROR
     assert "next_flow" not in result
@@ -209,16 +270,17 @@ async def test_no_person_is_asked_for_where_the_door_does_not_run(hass, camera) 
 # Reconfigure
 
 
-async def reconfigure(hass, entry, **user_input: str) -> dict:
+async def begin(hass, entry) -> dict:
     flow = await entry.start_reconfigure_flow(hass)
     assert flow["step_id"] == "reconfigure"
-    suggested = {
-        str(k): k.description["suggested_value"]
-        for k in flow["data_schema"].schema
-        if k.description
-    }
-    assert suggested["camera"] == CAMERA
-    return await hass.config_entries.flow.async_configure(flow["flow_id"], user_input)
+    assert suggested(flow)["camera"] == CAMERA
+    return flow
+
+
+async def reconfigure(hass, entry, **user_input: str) -> dict:
+    result = await answer(hass, await begin(hass, entry), user_input)
+    assert result["menu_options"] == ["finish", "look", "reconfigure"]
+    return await choose(hass, result, "finish")
 
 
 async def second_camera(hass, camera) -> str:
@@ -260,65 +322,175 @@ async def test_the_lock_can_be_taken_away(hass, camera, target, set_up) -> None:
 
 async def test_reconfigure_checks_the_camera_too(hass, camera, set_up) -> None:
     door = await set_up({})
-    result = await reconfigure(hass, door.entry, camera="camera.nowhere")
+    flow = await begin(hass, door.entry)
+    result = await answer(hass, flow, {"camera": "camera.nowhere"})
     assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "reconfigure"
     assert result["errors"] == {"camera": "camera_not_found"}
+    result = await answer(hass, flow, {"camera": CAMERA, "lock": "lock.nowhere"})
+    assert result["errors"] == {"lock": "lock_not_found"}
+    assert suggested(result)["lock"] == "lock.nowhere"
 
 
 async def test_another_doors_camera_is_refused(hass, camera, set_up) -> None:
     door = await set_up({})
     back = await second_camera(hass, camera)
     assert (await submit(hass, camera=back))["type"] is FlowResultType.CREATE_ENTRY
-    result = await reconfigure(hass, door.entry, camera=back)
+    flow = await begin(hass, door.entry)
+    result = await answer(hass, flow, {"camera": back})
+    assert result["errors"] == {"camera": "camera_taken"}
+
+
+async def test_a_camera_that_another_door_took_meanwhile_is_refused(hass, camera, set_up) -> None:
+    door = await set_up({})
+    back = await second_camera(hass, camera)
+    flow = await begin(hass, door.entry)
+    result = await answer(hass, flow, {"camera": back})
+    assert (await submit(hass, camera=back))["type"] is FlowResultType.CREATE_ENTRY
+    result = await choose(hass, result, "finish")
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
 
 
-# Options
-
-
-async def options(hass, entry) -> dict:
-    flow = await hass.config_entries.options.async_init(entry.entry_id)
-    assert flow["type"] is FlowResultType.FORM
-    assert flow["step_id"] == "init"
-    return flow
-
-
-async def test_options_take_effect(hass, camera, set_up) -> None:
-    door = await set_up({"Barack": ("obama",)})
-    before = door.entry.runtime_data
-    flow = await options(hass, door.entry)
-    result = await hass.config_entries.options.async_configure(
-        flow["flow_id"], {"false_positive_rate": "one_in_1000000", "relock_after": 30}
-    )
-    await hass.async_block_till_done()
-
-    assert result["type"] is FlowResultType.CREATE_ENTRY
-    wanted = {"false_positive_rate": "one_in_1000000", "relock_after": 30}
-    assert door.entry.options == wanted
-    after = door.entry.runtime_data
-    assert after is not before
-    assert after.lock._relock_after == 30
-    strictest = after.bundle.thresholds.operating_point(1e-6).threshold
-    assert after.watcher._decider._threshold == strictest
-
-
-async def test_relock_time_is_only_asked_for_an_own_lock(hass, camera, target, set_up) -> None:
-    door = await set_up({}, lock=TARGET)
-    flow = await options(hass, door.entry)
-    assert [str(key) for key in flow["data_schema"].schema] == ["false_positive_rate"]
-
-
-async def test_options_refuse_an_unknown_rate(hass, camera, set_up) -> None:
-    door = await set_up({})
-    flow = await options(hass, door.entry)
-    error = vision.BundleFormatError("models.json")
-    with patch.object(config_flow, "load_thresholds", side_effect=error):
-        result = await hass.config_entries.options.async_configure(
-            flow["flow_id"], {"false_positive_rate": RATE, "relock_after": 5}
-        )
-    assert result["errors"] == {"false_positive_rate": "models_damaged"}
-
-
 def test_a_camera_that_vanished_has_its_id_as_name(hass) -> None:
     assert config_flow._camera_name(hass, "camera.gone") == "camera.gone"
+
+
+# The look through the camera
+
+
+async def test_a_good_camera_with_somebody_before_it(hass, camera) -> None:
+    camera.show("obama")
+    result = await look(hass)
+    assert result["menu_options"] == ["finish", "look", "user"]
+    shown = result["description_placeholders"]
+    assert shown["resolution"] == "640 x 480"
+    assert float(shown["rate"]) > 1
+    assert shown["brightness"].endswith(" %")
+    assert 60 < int(shown["face"].removesuffix(" px")) < 160
+    assert shown["problems"] == ""
+    preview = base64.b64decode(shown["picture"].removesuffix(")").partition("base64,")[2])
+    assert vision.decode_rgb(preview).shape == (360, 480, 3)
+
+
+async def test_what_is_not_good_enough_is_said_and_can_be_looked_at_again(hass, camera) -> None:
+    camera.freeze(vision.encode_jpeg(np.full((240, 320, 3), 12, np.uint8)))
+    result = await look(hass)
+    shown = result["description_placeholders"]
+    lines = shown["problems"].splitlines()
+    assert [line.partition(":")[0] for line in lines[:2]] == [
+        "- The picture is small",
+        "- The picture is dark",
+    ]
+    assert "same picture again and again" in lines[2]
+    assert "No face was found" in lines[3]
+    assert (shown["rate"], shown["face"]) == ("0.0", "-")
+
+    camera.show("obama")
+    result = await choose(hass, result, "look")
+    assert result["step_id"] == "check"
+    assert result["description_placeholders"]["problems"] == ""
+
+    # A camera that fails meanwhile leads back to the form, with everything that was entered.
+    camera.fail()
+    result = await choose(hass, result, "look")
+    assert result["step_id"] == "user"
+    assert result["errors"] == {"camera": "camera_failed"}
+    assert suggested(result) == {"camera": CAMERA, "false_positive_rate": RATE}
+
+
+async def test_going_back_keeps_what_was_entered(hass, camera, target) -> None:
+    hass.states.async_set("binary_sensor.porch", "off")
+    result = await look(hass, lock=TARGET, triggers=["binary_sensor.porch"])
+    result = await choose(hass, result, "user")
+    assert result["step_id"] == "user"
+    assert not result["errors"]
+    assert suggested(result) == {
+        "camera": CAMERA,
+        "lock": TARGET,
+        "triggers": ["binary_sensor.porch"],
+        "false_positive_rate": RATE,
+    }
+    result = await choose(hass, await answer(hass, result, suggested(result)), "finish")
+    assert result["options"]["gate"] == {"triggers": ["binary_sensor.porch"]}
+
+
+async def test_the_live_view_is_cores_own_and_needs_the_cameras_token(
+    hass, camera, hass_client_no_auth
+) -> None:
+    # Before the client starts the server: no address can be added afterwards.
+    assert await async_setup_component(hass, "file_upload", {})
+    stranger = await hass_client_no_auth()
+    live = (await look(hass))["description_placeholders"]["live"]
+    token = camera.access_tokens[-1]
+    assert live == f"![](/api/camera_proxy_stream/{CAMERA}?token={token})"
+    path = live[4:-1]
+    assert (await stranger.get(path.partition("?")[0])).status in (401, 403)
+    assert (await stranger.get(path.replace(token, "0" * 64))).status in (401, 403)
+    async with stranger.get(path) as response:
+        assert response.status == 200
+        assert response.content_type == "multipart/x-mixed-replace"
+        assert b"image/jpeg" in await response.content.readuntil(b"image/jpeg")
+
+
+async def test_a_camera_without_cores_view_has_no_live_picture(hass, camera) -> None:
+    camera._attr_entity_picture = "https://example.org/camera.jpg"
+    camera.async_write_ha_state()
+    assert (await look(hass))["description_placeholders"]["live"] == ""
+
+
+async def test_a_camera_that_answers_once_is_called_slow(hass, camera, monkeypatch) -> None:
+    first = iter([camera.scene.picture("obama")])
+
+    def source() -> bytes:
+        return next(first)
+
+    camera.source = source
+    shown = (await look(hass))["description_placeholders"]
+    assert shown["rate"] == "0.0"
+    assert "less than one new picture a second" in shown["problems"]
+
+
+async def test_all_pictures_together_have_a_limit(hass, camera, monkeypatch) -> None:
+    monkeypatch.setattr(check, "TIME", 0.0)
+    camera.show("obama")
+    shown = (await look(hass))["description_placeholders"]
+    assert shown["rate"] == "-"
+    assert camera.requests < check.PICTURES
+
+
+async def test_models_that_take_too_long_are_not_waited_for(hass, camera, monkeypatch) -> None:
+    monkeypatch.setattr(check, "MODELS_TIME", 0.01)
+
+    async def download(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(check, "async_load_bundle", download)
+    shown = (await look(hass))["description_placeholders"]
+    assert "Faces could not be looked for" in shown["problems"]
+
+
+async def test_a_look_that_breaks_is_an_error_of_the_form(hass, camera, monkeypatch) -> None:
+    monkeypatch.setattr(check, "survey", lambda *_: 1 / 0)
+    assert (await look(hass))["errors"] == {"camera": "check_failed"}
+
+
+async def test_closing_the_dialogue_ends_the_look(hass, camera) -> None:
+    camera.hang()
+    flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    flow = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {"camera": CAMERA, "false_positive_rate": RATE}
+    )
+    while not camera.hanging:  # noqa: ASYNC110 - it sets no event
+        await asyncio.sleep(0)
+    again = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    assert again["type"] is FlowResultType.SHOW_PROGRESS
+    hass.config_entries.flow.async_abort(flow["flow_id"])
+    await hass.async_block_till_done()
+    assert camera.hanging == 0
+
+
+async def test_what_each_rate_costs_is_said(hass, camera) -> None:
+    flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    costs = {f"{rate}_{time}" for rate in FALSE_POSITIVE_RATES for time in ("day", "night")}
+    assert set(flow["description_placeholders"]) == costs

@@ -27,7 +27,7 @@ def attribute(hass, name: str) -> object:
 
 
 async def test_own_lock_opens_and_locks_again(hass, set_up, camera) -> None:
-    door = await set_up(BARACK, relock_after=7)
+    door = await set_up(BARACK, settings={"door": {"relock_after": 7, "hold": False}})
     assert door.state(LOCK) == "locked"
     camera.show("obama3")
     access = await door.access()
@@ -58,11 +58,11 @@ async def test_own_lock_by_hand(hass, set_up) -> None:
 
 
 async def test_unlocking_twice_waits_anew(hass, set_up, freezer) -> None:
-    door = await set_up({}, relock_after=5)
+    door = await set_up({}, settings={"door": {"relock_after": 5}})
     await call(hass, "unlock")
-    first = door.entry.runtime_data.lock._cancel
+    first = door.entry.runtime_data.lock._relocker._cancel
     await call(hass, "unlock")
-    assert door.entry.runtime_data.lock._cancel is not first
+    assert door.entry.runtime_data.lock._relocker._cancel is not first
 
 
 async def test_own_lock_is_locked_after_a_reload(hass, set_up) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from unittest.mock import patch
 
 import numpy as np
@@ -9,20 +10,30 @@ import pytest
 from aiohttp import FormData
 from homeassistant.components import file_upload
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
-from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr, issue_registry as ir, storage
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+    storage,
+)
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 from homeassistant.util.file import WriteError
 from PIL import Image
 
-from custom_components.face_lock import person_flow, vision
+from custom_components.face_lock import vision
 from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.flows import album, fields, texts
+from custom_components.face_lock.settings import PersonSettings
 
 from .conftest import jpeg, portrait, raw
 
 FLOW = "/api/config/config_entries/subentries/flow"
+PERSON = "person.barack"
+SCHEDULE = "schedule.cleaning"
 
-Upload = Callable[[bytes], Awaitable[str]]
+Upload = Callable[..., Awaitable[str]]
 
 
 @pytest.fixture
@@ -35,9 +46,9 @@ async def upload(hass, hass_client, tmp_path, monkeypatch) -> Upload:
     assert await async_setup_component(hass, "config", {})
     client = await hass_client()
 
-    async def upload(content: bytes) -> str:
+    async def upload(content: bytes, name: str = "me.jpg") -> str:
         form = FormData()
-        form.add_field("file", io.BytesIO(content), filename="me.jpg")
+        form.add_field("file", io.BytesIO(content), filename=name)
         response = await client.post("/api/file_upload", data=form)
         assert response.status == 200
         return (await response.json())["file_id"]
@@ -46,14 +57,9 @@ async def upload(hass, hass_client, tmp_path, monkeypatch) -> Upload:
 
 
 @pytest.fixture(autouse=True)
-def _quick_capture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(person_flow, "CAPTURE_INTERVAL", 0.01)
-
-
-@pytest.fixture
-def _short_capture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For captures that cannot succeed."""
-    monkeypatch.setattr(person_flow, "CAPTURE_TIMEOUT", 1.0)
+def _house(hass) -> None:
+    hass.states.async_set(PERSON, "home")
+    hass.states.async_set(SCHEDULE, "on")
 
 
 class Flow:
@@ -66,32 +72,60 @@ class Flow:
         self._upload = upload
         self._id = ""
 
-    async def start(self, name: str, **context: str) -> dict:
-        context = {"source": SOURCE_USER, **context}
+    async def open(self, **context: str) -> dict:
         handler = (self._entry.entry_id, "person")
+        context = {"source": SOURCE_USER, **context}
         result = await self._manager.async_init(handler, context=context)
-        assert result["type"] is FlowResultType.FORM, result
         self._id = result["flow_id"]
-        return await self.submit(name=name)
+        return result
 
-    async def submit(self, **user_input: str) -> dict:
+    async def start(self, name: str, **details: str) -> dict:
+        """Begin with somebody new."""
+        assert (await self.open())["step_id"] == "user"
+        return await self.submit(name=name, **details)
+
+    async def change(self, option: str | None = None) -> dict:
+        """Begin to change the one person enrolled."""
+        (subentry,) = self._entry.subentries.values()
+        result = await self.open(source="reconfigure", subentry_id=subentry.subentry_id)
+        assert result["step_id"] == "reconfigure"
+        return result if option is None else await self.choose(option)
+
+    async def submit(self, **user_input: object) -> dict:
         return await self._manager.async_configure(self._id, user_input)
 
     async def choose(self, option: str) -> dict:
         result = await self.submit(next_step_id=option)
-        if result["type"] is FlowResultType.SHOW_PROGRESS:
-            await self._hass.async_block_till_done()
-            result = await self._manager.async_configure(self._id)
-        return result
-
-    async def add(self, content: bytes) -> dict:
-        assert (await self.choose("upload"))["step_id"] == "upload"
-        return await self.submit(picture=await self._upload(content))
-
-    async def finish(self) -> dict:
-        result = await self.choose("finish")
         await self._hass.async_block_till_done()
         return result
+
+    async def add(self, *contents: bytes) -> dict:
+        assert (await self.choose("upload"))["step_id"] == "upload"
+        files = {
+            f"picture_{number}": await self._upload(content, f"file-{number}.jpg")
+            for number, content in enumerate(contents, 1)
+        }
+        return await self.submit(**files)
+
+    async def finish(self) -> dict:
+        return await self.choose("finish")
+
+
+def shown(result: dict) -> tuple[int, str]:
+    """Return how many pictures the review shows as kept, and what it says of the others."""
+    assert result["step_id"] == "pictures", result
+    placeholders = result["description_placeholders"]
+    count = int(placeholders["count"])
+    assert placeholders["pictures"].count("data:image/jpeg") == count
+    return count, placeholders["refused"]
+
+
+def suggested(result: dict) -> dict[str, object]:
+    return {
+        str(key): key.description["suggested_value"]
+        for key in result["data_schema"].schema
+        if key.description
+    }
 
 
 async def test_over_http_as_the_frontend_does_it(hass, set_up, hass_client, upload) -> None:
@@ -104,17 +138,20 @@ async def test_over_http_as_the_frontend_does_it(hass, set_up, hass_client, uplo
         return await response.json()
 
     form = await post(FLOW, handler=[door.entry.entry_id, "person"])
-    assert form["data_schema"][0]["name"] == "name"
+    names = [field["name"] for field in form["data_schema"]]
+    assert names == ["name", "person_entity", "schedule", "expires"]
     path = f"{FLOW}/{form['flow_id']}"
     menu = await post(path, name="Barack")
     assert menu["step_id"] == "pictures"
-    assert menu["menu_options"] == ["upload", "capture"]
-    for number, name in enumerate(("obama", "obama2"), 1):
-        form = await post(path, next_step_id="upload")
-        assert form["data_schema"][0]["selector"]["file"]["accept"].startswith("image/jpeg")
-        menu = await post(path, picture=await upload(raw(name)))
-        assert menu["description_placeholders"]["count"] == str(number)
-        assert menu["description_placeholders"]["pictures"].count("data:image/jpeg") == number
+    assert menu["menu_options"] == ["capture", "upload"]
+    form = await post(path, next_step_id="upload")
+    assert [field["name"] for field in form["data_schema"]] == [f"picture_{n}" for n in range(1, 6)]
+    assert form["data_schema"][0]["selector"]["file"]["accept"].startswith("image/jpeg")
+    menu = await post(
+        path, picture_1=await upload(raw("obama")), picture_3=await upload(raw("obama2"))
+    )
+    assert menu["description_placeholders"]["count"] == "2"
+    assert menu["description_placeholders"]["pictures"].count("data:image/jpeg") == 2
     result = await post(path, next_step_id="finish")
     await hass.async_block_till_done()
 
@@ -129,6 +166,8 @@ async def test_over_http_as_the_frontend_does_it(hass, set_up, hass_client, uplo
     person = device(hass, door, subentry.unique_id)
     assert person.name == "Barack"
     assert person.via_device_id == device(hass, door, door.entry.entry_id).id
+    # The uploaded files are gone.
+    assert not hass.data[file_upload._DATA].files
 
 
 def device(hass, door, identifier: str) -> dr.DeviceEntry:
@@ -160,6 +199,13 @@ def together(*names: str) -> bytes:
     return jpeg(canvas)
 
 
+def animated(*names: str) -> bytes:
+    first, *others = [portrait(name).resize((64, 80)) for name in names]
+    buffer = io.BytesIO()
+    first.save(buffer, "WEBP", save_all=True, append_images=others, duration=100)
+    return buffer.getvalue()
+
+
 REFUSED = {
     "no_face": lambda: jpeg(Image.new("RGB", (400, 400), (90, 120, 90))),
     "several_faces": lambda: together("obama", "biden"),
@@ -173,6 +219,8 @@ REFUSED = {
     "picture_too_large": lambda: bytes(vision.decode.MAX_BYTES + 1),
     "picture_unsupported": lambda: b"GIF89a" + bytes(100),
     "picture_corrupt": lambda: raw("obama")[:4000],
+    "picture_heic": lambda: b"\x00\x00\x00\x18ftypheic" + bytes(300),
+    "picture_animated": lambda: animated("obama", "obama2"),
 }
 
 
@@ -181,19 +229,30 @@ async def test_refused_pictures(hass, set_up, upload, reason) -> None:
     door = await set_up({"Eileen": ("collins",)})
     flow = Flow(hass, door.entry, upload)
     await flow.start("Barack")
+    kept = 0
     if reason in ("other_person", "same_picture"):
-        await flow.add(raw("obama2"))
+        kept, _ = shown(await flow.add(raw("obama2")))
 
-    result = await flow.add(REFUSED[reason]())
+    count, said = shown(await flow.add(REFUSED[reason]()))
 
-    assert result["type"] is FlowResultType.FORM
-    assert result["step_id"] == "upload"
-    assert result["errors"] == {"picture": reason}
+    assert count == kept
+    (why,) = await texts.async_sentences(hass, "config_subentries.person.error", [reason])
+    assert why != reason
+    assert said == f"Not kept:\n\n- file-1.jpg: {why}"
     # Another picture can follow at once, and the refused one left nothing behind.
-    result = await flow.submit(picture=await upload(raw("obama")))
-    assert result["type"] is FlowResultType.MENU
-    kept = 2 if reason in ("other_person", "same_picture") else 1
-    assert result["description_placeholders"]["count"] == str(kept)
+    assert shown(await flow.add(raw("obama"))) == (kept + 1, "")
+
+
+async def test_of_several_pictures_each_is_judged_for_itself(hass, set_up, upload) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    count, said = shown(await flow.add(raw("obama"), raw("biden"), b"", raw("obama2")))
+    assert count == 2
+    assert [line.partition(":")[0] for line in said.splitlines()[2:]] == [
+        "- file-2.jpg",
+        "- file-3.jpg",
+    ]
 
 
 async def test_an_upload_is_used_once(hass, set_up, upload) -> None:
@@ -202,135 +261,302 @@ async def test_an_upload_is_used_once(hass, set_up, upload) -> None:
     await flow.start("Barack")
     await flow.choose("upload")
     file_id = await upload(raw("obama"))
-    await flow.submit(picture=file_id)
+    assert shown(await flow.submit(picture_1=file_id))[0] == 1
     await flow.choose("upload")
-    assert (await flow.submit(picture=file_id))["errors"] == {"picture": "upload_missing"}
+    count, said = shown(await flow.submit(picture_2=file_id))
+    assert count == 1
+    assert said.endswith("- #1: The file did not arrive. Choose it again.")
+
+
+async def test_an_upload_of_nothing(hass, set_up) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry)
+    await flow.start("Barack")
+    await flow.choose("upload")
+    result = await flow.submit()
+    assert result["step_id"] == "upload"
+    assert result["errors"] == {"base": "upload_none"}
+
+
+async def test_a_files_name_is_no_markdown(hass, set_up, upload) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    await flow.choose("upload")
+    file_id = await upload(b"", "![x](javascript:alert(1))<b>`" + "y" * 200)
+    _, said = shown(await flow.submit(picture_1=file_id))
+    assert not set("![]()<>`") & set(said)
+    assert len(said) < 120
+    assert texts.plain("***") == "?"
+
+
+async def test_pictures_have_an_end(hass, set_up, upload, monkeypatch) -> None:
+    monkeypatch.setattr(album, "MAX_PICTURES", 3)
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    await flow.add(raw("obama"))
+    form = await flow.choose("upload")
+    assert list(map(str, form["data_schema"].schema)) == ["picture_1", "picture_2"]
+    result = await flow.submit(
+        picture_1=await upload(raw("obama2")), picture_2=await upload(raw("obama3"))
+    )
+    assert shown(result) == (3, "")
+    assert result["menu_options"] == ["remove", "start_over", "finish"]
+
+
+async def test_single_pictures_can_be_removed(hass, set_up, upload) -> None:
+    door = await set_up({"Barack": ("obama", "obama2", "obama3")})
+    flow = Flow(hass, door.entry, upload)
+    assert shown(await flow.change("add"))[0] == 3
+    form = await flow.choose("remove")
+    assert form["data_schema"].schema["pictures"].config["options"] == ["1", "2", "3"]
+    assert form["description_placeholders"]["pictures"].count("data:image/jpeg") == 3
+    assert shown(await flow.submit(pictures=["1", "3"]))[0] == 1
+    await flow.choose("remove")
+    assert shown(await flow.submit())[0] == 1
+    await flow.finish()
+    (kept,) = door.entry.runtime_data.store.album("barack")
+    bundle = door.entry.runtime_data.bundle
+    expected = vision.examine(bundle, vision.decode_rgb(raw("obama2")))
+    assert np.array_equal(kept.crop, expected.crop)
+
+
+# Who it is
 
 
 @pytest.mark.parametrize(("name", "error"), [("  ", "name_missing"), (" barACK ", "name_taken")])
 async def test_names(hass, set_up, name, error) -> None:
     door = await set_up({"Barack": ("obama",)})
-    result = await Flow(hass, door.entry).start(name)
+    result = await Flow(hass, door.entry).start(name, schedule=SCHEDULE)
     assert result["step_id"] == "user"
     assert result["errors"] == {"name": error}
+    # Nothing that was entered is lost.
+    assert suggested(result) == {"name": name, "schedule": SCHEDULE}
 
 
-# With the door's camera
-
-
-async def test_capture(hass, set_up, camera) -> None:
+async def test_a_guest_until_sunday(hass, set_up, upload) -> None:
+    await hass.config.async_set_time_zone("America/New_York")
+    registry = er.async_get(hass)
+    schedule = registry.async_get_or_create("schedule", "test", "cleaning").entity_id
+    hass.states.async_set(schedule, "on")
+    until = dt_util.now().replace(microsecond=0) + timedelta(days=3)
+    text = until.strftime("%Y-%m-%d %H:%M:%S")
     door = await set_up({})
-    camera.show("obama")
-    progress = []
-    hass.bus.async_listen("data_entry_flow_progress_update", lambda e: progress.append(e.data))
-    flow = Flow(hass, door.entry)
-    await flow.start("Barack")
+    flow = Flow(hass, door.entry, upload)
+    await flow.start(" Barack ", person_entity=PERSON, schedule=schedule, expires=text)
+    await flow.add(raw("obama"))
+    await flow.finish()
 
-    result = await flow.choose("capture")
-
-    assert result["type"] is FlowResultType.MENU, result
-    assert result["description_placeholders"]["count"] == "5"
-    assert [round(p["progress"], 1) for p in progress] == [0.2, 0.4, 0.6, 0.8, 1.0]
-    assert (await flow.finish())["type"] is FlowResultType.CREATE_ENTRY
-    assert hass.states.get("sensor.barack_pictures").state == "5"
-
-    # There is an end to pictures: five more, and then only finishing is left.
     (subentry,) = door.entry.subentries.values()
-    await flow.start("Barack", source="reconfigure", subentry_id=subentry.subentry_id)
-    result = await flow.choose("capture")
-    assert result["menu_options"] == ["start_over", "finish"]
-    assert result["description_placeholders"]["count"] == "10"
+    assert PersonSettings.of(subentry) == PersonSettings(
+        name="Barack",
+        person_entity=PERSON,
+        schedule=registry.async_get(schedule).id,
+        expires=until,
+    )
+
+    # The form shows all of it again, entities by their present names.
+    registry.async_update_entity(schedule, new_entity_id="schedule.guests")
+    hass.states.async_set("schedule.guests", "on")
+    form = await flow.change("details")
+    assert suggested(form) == {
+        "name": "Barack",
+        "person_entity": PERSON,
+        "schedule": "schedule.guests",
+        "expires": text,
+    }
+    result = await flow.submit(name="Barry", expires=text, no_end=True)
+    await hass.async_block_till_done()
+    assert result["reason"] == "reconfigure_successful"
+    (subentry,) = door.entry.subentries.values()
+    assert PersonSettings.of(subentry) == PersonSettings(name="Barry")
+    assert "enrolled_at" in subentry.data
+    assert len(door.entry.runtime_data.store.album(subentry.unique_id)) == 1
+    assert device(hass, door, subentry.unique_id).name == "Barry"
+    assert "no_end" not in (await flow.change("details"))["data_schema"].schema
 
 
-@pytest.mark.usefixtures("_short_capture")
-async def test_capture_keeps_one_of_a_frozen_camera(hass, set_up, camera) -> None:
-    door = await set_up({})
-    camera.freeze(camera.scene.picture("obama"))
-    flow = Flow(hass, door.entry)
-    await flow.start("Barack")
-    result = await flow.choose("capture")
-    assert result["description_placeholders"]["count"] == "1"
-    # Once more there is nothing new to see.
-    result = await flow.choose("capture")
-    assert result["step_id"] == "capture_failed"
-    assert result["errors"] == {"base": "same_picture"}
-
-
-@pytest.mark.usefixtures("_short_capture")
 @pytest.mark.parametrize(
-    ("act", "error"),
+    ("details", "errors"),
     [
-        (lambda camera: camera.show(), "no_face"),
-        (lambda camera: camera.show("obama", "biden", height=350), "several_faces"),
-        (lambda camera: camera.show("obama", height=100), "face_too_small"),
-        (lambda camera: camera.fail(), "camera_failed"),
-        (lambda camera: camera.freeze(b"nonsense"), "picture_unsupported"),
-        (lambda camera: camera.set_available(False), "camera_unavailable"),
+        ({"person_entity": "person.gone"}, {"person_entity": "person_not_found"}),
+        ({"schedule": "schedule.gone"}, {"schedule": "schedule_not_found"}),
+        ({"expires": "2020-01-01 12:00:00"}, {"expires": "expires_past"}),
     ],
 )
-async def test_capture_that_fails_says_why(hass, set_up, camera, act, error) -> None:
-    door = await set_up({})
-    act(camera)
-    flow = Flow(hass, door.entry)
-    await flow.start("Barack")
-
-    result = await flow.choose("capture")
-
-    assert result["type"] is FlowResultType.FORM
-    assert result["step_id"] == "capture_failed"
-    assert result["errors"] == {"base": error}
-    result = await flow.submit()
-    assert result["step_id"] == "pictures"
-    assert result["menu_options"] == ["upload", "capture"]
-
-
-async def test_capture_that_breaks(hass, set_up, camera, monkeypatch) -> None:
+async def test_details_that_cannot_be(hass, set_up, details, errors) -> None:
     door = await set_up({})
     flow = Flow(hass, door.entry)
-    await flow.start("Barack")
-    monkeypatch.setattr(person_flow, "examine", lambda *_: 1 / 0)
-    assert (await flow.choose("capture"))["errors"] == {"base": "capture_failed"}
+    result = await flow.start("Barack", **details)
+    assert result["errors"] == errors
+    assert suggested(result) == {"name": "Barack", **details}
+    assert (await flow.submit(name="Barack"))["step_id"] == "pictures"
 
 
-async def test_closing_the_dialogue_ends_the_capture(hass, set_up, camera) -> None:
+async def test_a_date_that_is_none(hass, set_up) -> None:
     door = await set_up({})
-    flow = Flow(hass, door.entry)
-    await flow.start("Barack")
-    result = await flow.submit(next_step_id="capture")
-    assert result["type"] is FlowResultType.SHOW_PROGRESS
-    again = await hass.config_entries.subentries.async_configure(result["flow_id"])
-    assert again["type"] is FlowResultType.SHOW_PROGRESS
-    hass.config_entries.subentries.async_abort(result["flow_id"])
+    with pytest.raises(InvalidData):
+        await Flow(hass, door.entry).start("Barack", expires="next Sunday")
+
+
+async def test_somebody_whose_time_is_over_can_be_renamed(hass, set_up) -> None:
+    door = await set_up({"Barack": ("obama",)})
+    (subentry,) = door.entry.subentries.values()
+    past = dt_util.utcnow() - timedelta(days=1)
+    hass.config_entries.async_update_subentry(
+        door.entry, subentry, data={**subentry.data, "expires": past.isoformat()}
+    )
     await hass.async_block_till_done()
+    flow = Flow(hass, door.entry)
+    before = suggested(await flow.change("details"))
+    await flow.submit(**before | {"name": "Obama"})
+    await hass.async_block_till_done()
+    (subentry,) = door.entry.subentries.values()
+    assert subentry.title == "Obama"
+    assert PersonSettings.of(subentry).expires == past.replace(microsecond=0)
+    # Another moment that has passed is refused.
+    await flow.change("details")
+    result = await flow.submit(name="Obama", expires="2020-01-01 12:00:00")
+    assert result["errors"] == {"expires": "expires_past"}
+
+
+async def test_suspend_and_allow(hass, set_up) -> None:
+    door = await set_up({"Barack": ("obama",)})
+    flow = Flow(hass, door.entry)
+    result = await flow.change()
+    assert result["menu_options"] == ["add", "replace", "details", "suspend"]
+    result = await flow.choose("suspend")
+    assert result["reason"] == "reconfigure_successful"
+    (subentry,) = door.entry.subentries.values()
+    assert PersonSettings.of(subentry).allowed is False
+    assert len(door.entry.runtime_data.store.album("barack")) == 1
+
+    # It holds through a change of other things.
+    await flow.change("details")
+    await flow.submit(name="Obama")
+    await hass.async_block_till_done()
+    result = await flow.change()
+    assert result["menu_options"][-1] == "allow"
+    await flow.choose("allow")
+    (subentry,) = door.entry.subentries.values()
+    assert PersonSettings.of(subentry).allowed is True
+
+
+async def test_suspend_at_a_door_that_does_not_run(hass, set_up) -> None:
+    door = await set_up({"Barack": ("obama",)})
+    await hass.config_entries.async_unload(door.entry.entry_id)
+    await Flow(hass, door.entry).change("suspend")
+    (subentry,) = door.entry.subentries.values()
+    assert PersonSettings.of(subentry).allowed is False
+
+
+async def test_one_person_too_many_for_the_rate(hass, set_up) -> None:
+    door = await set_up({"Barack": ("obama",)})
+    rows = [vision.OperatingPoint(1e-4, 0.6, 0.0, 1e-4, True, 1.0)]
+    with patch.object(
+        fields, "load_thresholds", return_value=vision.Thresholds(rows, slope=1, offset=0)
+    ):
+        result = await Flow(hass, door.entry).open()
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "rate_unavailable"
+
+
+# Somebody like another
+
+
+def alike(bundle, similarity: float):
+    """Make an examination whose template resembles an enrolled one by so much."""
+
+    def examine(standard, data, album) -> vision.Portrait:
+        (template,) = next(iter(standard.others.values()))
+        rng = np.random.default_rng(len(album))
+        other = rng.normal(size=template.embedding.shape).astype(np.float32)
+        other -= (other @ template.embedding) * template.embedding
+        other /= np.linalg.norm(other)
+        embedding = similarity * template.embedding + np.sqrt(1 - similarity**2) * other
+        crop = np.full((112, 112, 3), 128, np.uint8)
+        return vision.Portrait(crop, vision.Template(embedding, template.model))
+
+    return examine
+
+
+async def test_somebody_like_another_is_asked_for_again(
+    hass, set_up, upload, bundle, monkeypatch
+) -> None:
+    loose, strict = (bundle.thresholds.operating_point(r).threshold for r in (1e-3, 1e-4))
+    assert loose < strict
+    monkeypatch.setattr(
+        "custom_components.face_lock.flows.person.examine_upload",
+        alike(bundle, (loose + strict) / 2),
+    )
+    door = await set_up({"Barack": ("obama",)})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Malik")
+    await flow.add(b"picture")
+
+    result = await flow.finish()
+    assert result["step_id"] == "resembles"
+    assert result["menu_options"] == ["keep", "pictures"]
+    assert result["description_placeholders"] == {"name": "Malik", "other": "Barack"}
+    assert shown(await flow.choose("pictures"))[0] == 1
+    await flow.finish()
+    # Loading the step anew, as a second browser does, asks the same.
+    again = await hass.config_entries.subentries.async_configure(flow._id)
+    assert again["step_id"] == "resembles"
+    assert (await flow.choose("keep"))["type"] is FlowResultType.CREATE_ENTRY
+    assert {s.title for s in door.entry.subentries.values()} == {"Barack", "Malik"}
+
+
+async def test_somebody_unlike_all_others_is_not_asked_for(
+    hass, set_up, upload, bundle, monkeypatch
+) -> None:
+    loose = bundle.thresholds.operating_point(1e-3).threshold
+    monkeypatch.setattr(
+        "custom_components.face_lock.flows.person.examine_upload", alike(bundle, loose - 0.02)
+    )
+    door = await set_up({"Barack": ("obama",)})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Malik")
+    await flow.add(b"picture")
+    assert (await flow.finish())["type"] is FlowResultType.CREATE_ENTRY
+
+
+def test_templates_of_another_model_resemble_nobody(bundle) -> None:
+    template = vision.Template(np.ones(512, np.float32), "another model")
+    standard = album.Standard(bundle, {"barack": (template,)}, 1e-4)
+    strange = vision.Portrait(np.zeros((112, 112, 3), np.uint8), template)
+    assert album.resembled(standard, (strange,)) is None
 
 
 # Changes
 
 
-async def test_reconfigure_renames_and_adds(hass, set_up, upload) -> None:
+async def test_adding_pictures(hass, set_up, upload) -> None:
     door = await set_up({"Barack": ("obama",)})
-    (subentry,) = door.entry.subentries.values()
     flow = Flow(hass, door.entry, upload)
-    result = await flow.start("Obama", source="reconfigure", subentry_id=subentry.subentry_id)
-    assert result["description_placeholders"]["count"] == "1"
-    result = await flow.add(raw("obama2"))
+    assert shown(await flow.change("add"))[0] == 1
+    await flow.add(raw("obama2"))
     result = await flow.finish()
 
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reconfigure_successful"
     (subentry,) = door.entry.subentries.values()
-    assert subentry.title == "Obama"
+    assert subentry.title == "Barack"
     assert len(door.entry.runtime_data.store.album("barack")) == 2
-    assert device(hass, door, "barack").name == "Obama"
 
 
-async def test_reconfigure_replaces_only_when_finished(hass, set_up, upload) -> None:
+@pytest.mark.parametrize("way", ["replace", "start_over"])
+async def test_pictures_are_replaced_only_when_finished(hass, set_up, upload, way) -> None:
     door = await set_up({"Barack": ("obama", "obama2")})
-    (subentry,) = door.entry.subentries.values()
     flow = Flow(hass, door.entry, upload)
-    await flow.start("Barack", source="reconfigure", subentry_id=subentry.subentry_id)
-    result = await flow.choose("start_over")
-    assert result["menu_options"] == ["upload", "capture"]
+    if way == "replace":
+        result = await flow.change("replace")
+    else:
+        await flow.change("add")
+        result = await flow.choose("start_over")
+    assert result["menu_options"] == ["capture", "upload"]
+    assert result["description_placeholders"]["name"] == "Barack"
     assert len(door.entry.runtime_data.store.album("barack")) == 2
     await flow.add(raw("obama3"))
     await flow.finish()
@@ -343,7 +569,7 @@ async def test_person_removed_in_mid_flow(hass, set_up, upload) -> None:
     door = await set_up({"Barack": ("obama",)})
     (subentry,) = door.entry.subentries.values()
     flow = Flow(hass, door.entry, upload)
-    await flow.start("Barack", source="reconfigure", subentry_id=subentry.subentry_id)
+    await flow.change("add")
     hass.config_entries.async_remove_subentry(door.entry, subentry.subentry_id)
     await hass.async_block_till_done()
     result = await flow.finish()

@@ -5,20 +5,30 @@ import json
 import re
 from pathlib import Path
 
+import probatio
 import pytest
 from homeassistant.components.lock.const import LockState
 from homeassistant.const import __version__ as ha_version
 from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util import yaml as yaml_util
 from PIL import Image
 
-from custom_components.face_lock import config_flow, const, person_flow, runtime, vision
+from custom_components.face_lock import config_flow, const, runtime, settings, vision
+from custom_components.face_lock.access import EVENT_TYPES
+from custom_components.face_lock.actions import ACTIONS
 from custom_components.face_lock.entity import percent
+from custom_components.face_lock.feedback import Verdict
+from custom_components.face_lock.flows import capture, options, person
+from custom_components.face_lock.flows.guide import POSES
+from custom_components.face_lock.flows.options import LIVENESS_LEVELS
+from custom_components.face_lock.passes import MAX_SECONDS
 
 from .conftest import ROOT
 
 FOLDER = ROOT / "custom_components" / "face_lock"
 TEXTS = json.loads((FOLDER / "translations" / "en.json").read_text())
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
+SERVICES = yaml_util.load_yaml_dict(FOLDER / "services.yaml")
 ICONS = json.loads((FOLDER / "icons.json").read_text())
 PERSON = TEXTS["config_subentries"]["person"]
 
@@ -40,6 +50,12 @@ FACE_PROBLEMS = {
 }
 
 
+def shell() -> list[Path]:
+    """All modules that know Home Assistant."""
+    folders = ("*.py", "actions/*.py", "flows/*.py")
+    return [path for folder in folders for path in FOLDER.glob(folder)]
+
+
 def literals(*names: str) -> set[str]:
     """All plain strings in the named modules that look like keys."""
     found: set[str] = set()
@@ -53,7 +69,7 @@ def literals(*names: str) -> set[str]:
 def keyword_values(keyword: str) -> set[str]:
     """What is passed as ``keyword`` anywhere in the integration, constants resolved."""
     values: set[str] = set()
-    for path in FOLDER.glob("*.py"):
+    for path in shell():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.keyword) and node.arg == keyword:
                 if isinstance(node.value, ast.Constant):
@@ -63,7 +79,12 @@ def keyword_values(keyword: str) -> set[str]:
     return values
 
 
-def steps(module) -> set[str]:
+def steps(*modules) -> set[str]:
+    """The steps that show something."""
+    return set().union(*(_steps(module) for module in modules))
+
+
+def _steps(module) -> set[str]:
     return set(re.findall(r'step_id="(\w+)"', Path(module.__file__).read_text()))
 
 
@@ -78,53 +99,109 @@ def test_errors_of_pictures_have_a_text(error) -> None:
 
 
 def test_refusals_have_a_text() -> None:
-    own = {t for t in literals("person_flow.py") if t in PERSON["error"]}
-    asked = {"same_picture", "enrolled_already", "upload_missing", "name_missing", "name_taken"}
-    assert asked | {"capture_failed"} <= own
-    assert set(PERSON["error"]) == own | CAMERA_ERRORS | PICTURE_PROBLEMS | FACE_PROBLEMS
+    modules = ("album", "capture", "details", "person")
+    own = literals(*(f"flows/{name}.py" for name in modules)) & set(PERSON["error"])
+    asked = {"same_picture", "enrolled_already", "upload_missing", "upload_none", "not_kept"}
+    asked |= {"name_missing", "name_taken", "expires_past", "capture_failed", "pose_missed"}
+    asked |= {"person_not_found", "schedule_not_found"}
+    assert own - FACE_PROBLEMS == asked
+    assert set(PERSON["error"]) == asked | CAMERA_ERRORS | PICTURE_PROBLEMS | FACE_PROBLEMS
+
+
+def test_the_door_forms_errors_have_a_text() -> None:
+    shortcomings = {s.value for s in vision.Shortcoming}
+    fields = {"camera_taken", "lock_not_found", "trigger_not_found", "check_failed"}
+    rates = {"rate_unavailable", "models_damaged"}
+    wanted = CAMERA_ERRORS | PICTURE_PROBLEMS | shortcomings | fields | rates
+    assert set(TEXTS["config"]["error"]) == wanted
+    own = literals("flows/options.py") & set(TEXTS["options"]["error"])
+    assert set(TEXTS["options"]["error"]) == own | rates
+    code = {"code_length", "code_removed", "trigger_not_found"}
+    assert own == code | {"factor_not_found", "factor_state", "factor_missing"}
+
+
+def test_whatever_a_capture_says_has_a_text() -> None:
+    hints = FACE_PROBLEMS | {"same_picture", "enrolled_already", "no_picture"}
+    assert set(PERSON["progress"]) == hints | {str(pose) for pose in POSES}
+    for text in PERSON["progress"].values():
+        assert set(re.findall(r"{(\w+)}", text)) - {"name"} == {"kept", "wanted", "picture"}
+    for problem in CAMERA_ERRORS | PICTURE_PROBLEMS:
+        assert capture._action(problem) == "no_picture"
+
+
+def test_choices_have_a_text() -> None:
+    assert set(TEXTS["selector"]["sensitivity"]["options"]) == set(settings.Sensitivity)
+    assert set(TEXTS["selector"]["liveness"]["options"]) == set(LIVENESS_LEVELS)
+
+
+def test_costs_are_said_of_every_rate() -> None:
+    for step in (TEXTS["config"]["step"]["user"], TEXTS["options"]["step"]["init"]):
+        named = set(re.findall(r"{(\w+)}", step["description"]))
+        rates = settings.FALSE_POSITIVE_RATES
+        assert named == {f"{rate}_{time}" for rate in rates for time in ("day", "night")}
 
 
 def test_rates_have_a_text() -> None:
     options = TEXTS["selector"]["false_positive_rate"]["options"]
-    assert set(options) == set(const.FALSE_POSITIVE_RATES)
-    for key, rate in const.FALSE_POSITIVE_RATES.items():
+    assert set(options) == set(settings.FALSE_POSITIVE_RATES)
+    for key, rate in settings.FALSE_POSITIVE_RATES.items():
         assert options[key] == f"1 in {round(1 / rate):,}"
 
 
 def test_every_reason_of_a_refusal_has_a_text() -> None:
     attributes = TEXTS["entity"]["event"]["access"]["state_attributes"]
     assert set(attributes["reason"]["state"]) == {p.value for p in vision.Problem}
-    assert set(attributes["event_type"]["state"]) == {"access_granted", "access_denied"}
+    assert set(attributes["event_type"]["state"]) == set(EVENT_TYPES)
 
 
 def test_exceptions_and_issues_have_a_text() -> None:
     used = keyword_values("translation_key")
     used |= {key for key in literals("door_lock.py") if key.startswith("lock_")}
     entity_keys = {k for platform in TEXTS["entity"].values() for k in platform}
-    assert used <= set(TEXTS["exceptions"]) | set(TEXTS["issues"]) | entity_keys | {
-        "false_positive_rate"
-    }
+    known = set(TEXTS["exceptions"]) | set(TEXTS["issues"]) | set(TEXTS["selector"])
+    assert used <= known | entity_keys
     for name in dir(const):
         if name.startswith("ISSUE_"):
             assert TEXTS["issues"][getattr(const, name)]["title"]
 
 
+def described(step: dict) -> bool:
+    """Whether each field and each section of a step says what it is."""
+    parts = [step, *step.get("sections", {}).values()]
+    return all(set(p.get("data", {})) == set(p.get("data_description", {})) for p in parts)
+
+
 def test_steps_have_a_title_and_fields_are_described() -> None:
     config = TEXTS["config"]["step"]
-    assert {"user", "reconfigure"} == set(config)
-    assert set(TEXTS["options"]["step"]) == {"init"}
-    assert steps(config_flow) == {"user", "reconfigure", "init"}
-    assert steps(person_flow) | {"user", "reconfigure"} == set(PERSON["step"]) | {"capture"}
+    assert steps(config_flow) == set(config) | {"look"} == {"user", "reconfigure", "check", "look"}
+    assert set(TEXTS["config"]["progress"]) == {"look"}
+    assert set(TEXTS["options"]["step"]) == steps(options) == {"init"}
+    asked = {"user", "details"}
+    assert steps(person, capture) | asked == set(PERSON["step"]) | {"capture"}
     for part in (config, TEXTS["options"]["step"], PERSON["step"]):
         for step in part.values():
             assert step["title"]
-            assert set(step.get("data", {})) == set(step.get("data_description", {}))
-    assert PERSON["progress"]["capture"]
+            assert described(step)
+    sections = TEXTS["options"]["step"]["init"]["sections"]
+    assert list(sections) == list(settings.SECTIONS)
+    assert all(section["name"] and section["description"] for section in sections.values())
     assert PERSON["entry_type"]
     assert set(PERSON["initiate_flow"]) == {"user", "reconfigure"}
+
+
+def test_each_choice_of_a_menu_is_a_step_with_a_text() -> None:
+    for flow, texts in (
+        (config_flow.FaceLockConfigFlow, TEXTS["config"]["step"]),
+        (person.PersonFlow, PERSON["step"]),
+    ):
+        menus = [step["menu_options"] for step in texts.values() if "menu_options" in step]
+        assert menus
+        for menu in menus:
+            assert all(hasattr(flow, f"async_step_{choice}") for choice in menu)
     assert set(PERSON["step"]["pictures"]["menu_options"]) == {
-        "upload",
         "capture",
+        "upload",
+        "remove",
         "start_over",
         "finish",
     }
@@ -132,7 +209,8 @@ def test_steps_have_a_title_and_fields_are_described() -> None:
 
 def test_abort_reasons_have_a_text() -> None:
     assert "already_configured" in TEXTS["config"]["abort"]
-    assert {"not_loaded", "person_removed"} == set(PERSON["abort"])
+    own = {"not_loaded", "person_removed", "rate_unavailable", "models_damaged"}
+    assert own == set(PERSON["abort"])
 
 
 def test_no_reference_to_core_texts() -> None:
@@ -141,7 +219,7 @@ def test_no_reference_to_core_texts() -> None:
 
 
 async def test_home_assistant_reads_the_texts(hass) -> None:
-    for category in ("config", "config_subentries", "entity", "exceptions", "issues", "selector"):
+    for category in TEXTS.keys() - {"title"}:
         assert await async_get_translations(hass, "en", category, ["face_lock"])
 
 
@@ -150,8 +228,44 @@ def test_icons_are_of_entities_that_exist() -> None:
         assert (FOLDER / f"{platform}.py").exists()
         source = (FOLDER / f"{platform}.py").read_text()
         for key in keys:
-            assert f'_attr_translation_key = "{key}"' in source
+            assert f'translation_key="{key}"' in source.replace(" = ", "=")
     assert set(ICONS["entity"]["lock"]["door"]["state"]) <= {s.value for s in LockState}
+
+
+def test_actions_agree_everywhere() -> None:
+    """The code, the fields shown, the texts and the icons speak of the same actions and fields."""
+    registered = {action.name: action.schema.schema for action in ACTIONS}
+    assert set(SERVICES) == set(registered) == set(TEXTS["services"]) == set(ICONS["services"])
+    for name, schema in registered.items():
+        fields, texts = SERVICES[name]["fields"], TEXTS["services"][name]
+        assert {str(key) for key in schema} == set(fields) == set(texts["fields"])
+        required = {str(key) for key in schema if isinstance(key, probatio.Required)}
+        assert required == {field for field, shown in fields.items() if shown.get("required")}
+        assert texts["name"]
+        assert texts["description"]
+        for text in texts["fields"].values():
+            assert text["name"]
+            assert text["description"]
+        assert re.fullmatch(r"mdi:[a-z-]+", ICONS["services"][name]["service"])
+
+
+def test_choices_of_actions_are_those_of_the_code() -> None:
+    select = SERVICES["feedback"]["fields"]["verdict"]["selector"]["select"]
+    options = TEXTS["selector"][select["translation_key"]]["options"]
+    assert set(select["options"]) == set(options) == {verdict.value for verdict in Verdict}
+    minutes = SERVICES["unlock_for"]["fields"]["minutes"]["selector"]["number"]
+    assert minutes["max"] * 60 == MAX_SECONDS
+
+
+def test_errors_of_actions_have_a_text() -> None:
+    used = set()
+    for path in FOLDER.glob("actions/*.py"):
+        used |= set(re.findall(r"refusal\(\s*\"(\w+)\"", path.read_text()))
+    assert len(used) > 10
+    assert used | CAMERA_ERRORS | PICTURE_PROBLEMS <= set(TEXTS["exceptions"])
+    for key in used:
+        names = set(re.findall(r"{(\w+)}", TEXTS["exceptions"][key]["message"]))
+        assert names <= {"person", "door", "path", "reasons"}
 
 
 def test_manifest() -> None:
@@ -176,11 +290,11 @@ def test_manifest_agrees_with_the_repository() -> None:
 
 def test_dependencies_are_declared() -> None:
     used: set[str] = set()
-    for path in FOLDER.glob("*.py"):
+    for path in shell():
         used |= set(re.findall(r"homeassistant\.components\.(\w+)", path.read_text()))
         for names in re.findall(r"from homeassistant\.components import (.+)", path.read_text()):
             used |= {name.strip() for name in names.split(",")}
-    platforms = {path.stem for path in FOLDER.glob("*.py")}
+    platforms = {path.stem for path in shell()}
     assert used - platforms == set(MANIFEST["dependencies"])
 
 

@@ -68,6 +68,9 @@ def run(tmp_path_factory, draw_face):
             "min_brightness": 1,
             "limit_probes": 8,
             "rates": [0.3, 0.1, 0.01, 0.0001],
+            "tries": 40,
+            "night": ["dark"],
+            "owner_pictures": 2,
             "min_people_pairs": 3,
         },
         "export": {"models": str(root / "models"), "version": "1", "licence": "L", "origin": "O"},
@@ -157,11 +160,16 @@ def test_the_calibration_leaves_a_record_and_can_be_counted_again(run):
     found = json.loads((folder / "calibrate.json").read_text())
     assert set(found) == {
         "table", "galleries", "gallery_rule", "domains", "watched", "worst_case", "limits",
-        "advice",
+        "tries", "costs", "advice",
     }  # fmt: skip
     assert set(found["galleries"]) == {"5", "20"}
     config = configuration.load(run / "made.yaml", [f"data={run}", f"teachers={run}"])
     assert calibrate.check(config) == []
+    assert set(found["tries"]) == {"clean", "dark"}
+    for row, kept_row in zip(entry["thresholds"], found["table"], strict=True):
+        for name, condition in (("miss_day", "clean"), ("miss_night", "dark")):
+            measured = found["tries"][condition]["owner"]["missed"][f"{row['fpr']:.0e}"]
+            assert row[name] == kept_row[name] == round(measured["value"], 4)
     # A table that promises too much is found out.
     path = run / "models" / "models.json"
     text = path.read_text()

@@ -53,6 +53,10 @@ def test_a_broken_promise_is_said(shipped, published):
     changed = copy.deepcopy(shipped)
     changed["thresholds"][0]["threshold"] -= 0.01
     assert "another table" in record.broken_promises(changed, published)[0]
+    # What a rate costs the enrolled is no promise to be kept from strangers.
+    dearer = copy.deepcopy(shipped)
+    dearer["thresholds"][0]["miss_night"] = 0.999
+    assert record.broken_promises(dearer, published) == []
     leaky = copy.deepcopy(published)
     name = next(name for name, one in leaky["domains"].items() if one["sets_thresholds"])
     leaky["domains"][name]["above"] = [

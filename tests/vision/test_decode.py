@@ -18,6 +18,7 @@ from vision import (
     decode_rgb,
     encode_jpeg,
     encode_png,
+    picture_size,
 )
 
 
@@ -26,6 +27,17 @@ def encoded(size=(64, 48), fmt="JPEG", mode="RGB", **options) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(gradient).convert(mode).save(buffer, fmt, **options)
     return buffer.getvalue()
+
+
+def animated(fmt: str) -> bytes:
+    pictures = [Image.new("RGB", (64, 48), colour) for colour in ("red", "green", "blue")]
+    buffer = io.BytesIO()
+    pictures[0].save(buffer, fmt, save_all=True, append_images=pictures[1:], duration=100)
+    return buffer.getvalue()
+
+
+HEIC = struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(200)
+"""The beginning of a picture as an iPhone takes it."""
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -54,6 +66,68 @@ def test_rotates_as_the_camera_was_held():
     assert decode_rgb(encoded(exif=exif)).shape == (64, 48, 3)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_that_of_the_upright_picture(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(exif=exif)
+    height, width, _ = decode_rgb(data).shape
+    assert picture_size(data) == (width, height)
+
+
+def test_the_size_of_something_else_is_refused():
+    with pytest.raises(PictureError):
+        picture_size(b"not a picture")
+
+
+@pytest.mark.parametrize(
+    ("fmt", "mode"),
+    [
+        ("JPEG", "CMYK"),
+        ("PNG", "P"),
+        ("PNG", "1"),
+        ("PNG", "LA"),
+        ("PNG", "RGBA"),
+        ("WEBP", "RGBA"),
+    ],
+)
+def test_a_gradient_looks_the_same_in_every_mode(fmt, mode):
+    for decode in (decode_rgb, decode_grey):
+        pixels = decode(encoded((256, 96), fmt, mode)).astype(float)
+        rows = pixels.reshape(96, -1).mean(axis=1)
+        assert rows[:24].mean() < 45
+        assert 90 < rows[36:60].mean() < 165
+        assert rows[-24:].mean() > 210
+
+
+def test_sixteen_bits_become_eight():
+    ramp = np.linspace(0, 65535, 64 * 96).reshape(96, 64).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, "PNG")
+    expected = ramp >> 8
+    assert np.array_equal(decode_rgb(buffer.getvalue())[:, :, 0], expected)
+    assert np.array_equal(decode_grey(buffer.getvalue()), expected)
+
+
+def test_what_is_transparent_is_white_whatever_colour_lies_below():
+    hidden = Image.new("RGBA", (64, 96), (200, 0, 0, 0))
+    hidden.paste((0, 0, 200, 255), (0, 0, 32, 96))
+    for image in (hidden, hidden.quantize()):
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        rgb = decode_rgb(buffer.getvalue())
+        assert np.abs(rgb[40, 10].astype(int) - (0, 0, 200)).max() < 12
+        assert rgb[40, 50].min() > 240
+        assert decode_grey(buffer.getvalue())[40, 50] > 240
+
+
+def test_of_a_jpeg_with_several_pictures_the_first_is_taken():
+    first, second = Image.new("RGB", (64, 48), "white"), Image.new("RGB", (64, 48), "black")
+    buffer = io.BytesIO()
+    first.save(buffer, "MPO", save_all=True, append_images=[second])
+    assert decode_rgb(buffer.getvalue()).min() > 250
+
+
 def test_a_large_picture_is_shrunk_to_the_wanted_side():
     assert max(decode_rgb(encoded((3000, 1000))).shape) == decode_module.MAX_SIDE
     assert decode_rgb(encoded((3000, 1000)), max_side=600).shape == (200, 600, 3)
@@ -74,6 +148,12 @@ def test_grey_view_keeps_the_aspect_ratio(fmt):
         (b"not a picture", Problem.PICTURE_UNSUPPORTED),
         (encoded(fmt="GIF"), Problem.PICTURE_UNSUPPORTED),
         (encoded(fmt="TIFF"), Problem.PICTURE_UNSUPPORTED),
+        (animated("GIF"), Problem.PICTURE_UNSUPPORTED),
+        (animated("WEBP"), Problem.PICTURE_ANIMATED),
+        (animated("PNG"), Problem.PICTURE_ANIMATED),
+        (HEIC, Problem.PICTURE_HEIC),
+        (HEIC.replace(b"heic", b"mif1"), Problem.PICTURE_HEIC),
+        (HEIC.replace(b"heic", b"mp42"), Problem.PICTURE_UNSUPPORTED),
         (encoded((640, 480))[:900], Problem.PICTURE_CORRUPT),
         (png_header(40_000, 40_000), Problem.PICTURE_TOO_LARGE),
         (png_header(8_000, 8_000), Problem.PICTURE_TOO_LARGE),

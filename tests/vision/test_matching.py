@@ -1,12 +1,21 @@
 """Galleries, thresholds and tracks."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from vision import Face, Matcher, OperatingPoint, Template, Thresholds, load_thresholds
+from vision import (
+    BundleFormatError,
+    Face,
+    Matcher,
+    OperatingPoint,
+    Template,
+    Thresholds,
+    load_thresholds,
+)
 from vision.tracking import Tracker
 
 
@@ -74,10 +83,13 @@ class TestThresholds:
             [row(1e-3, 0.4), row(1e-3, 0.5)],
             [row(1e-3, 0.4, fpr_high=2e-3)],
             [row(1e-3, 0.4), row(0.0, 0.9)],
+            [replace(row(1e-3, 0.4), miss_day=-0.01)],
+            [replace(row(1e-3, 0.4), miss_night=1.01)],
+            [replace(row(1e-3, 0.4), miss_day=float("nan"))],
         ],
     )
     def test_a_table_that_breaks_its_promise_is_refused(self, rows):
-        with pytest.raises(ValueError, match=r"empty|rise|promises"):
+        with pytest.raises(ValueError, match=r"empty|rise|promises|misses"):
             Thresholds(rows, slope=1.0, offset=0.0)
 
     @given(st.lists(st.floats(-1, 1), min_size=2, max_size=20))
@@ -105,6 +117,16 @@ class TestThresholds:
                 point = table.operating_point(fpr, people)
                 assert point.fpr_high <= point.fpr <= fpr / people * 1.001
                 assert 0 < point.threshold < 1
+
+    def test_bundled_table_says_what_a_rate_costs_and_less_is_never_free(self):
+        by_day, by_night = (
+            [getattr(point, name) for point in load_thresholds()]
+            for name in ("miss_day", "miss_night")
+        )
+        for shares in (by_day, by_night):
+            assert shares == sorted(shares)
+            assert shares[0] < shares[-1]
+        assert all(day <= night for day, night in zip(by_day, by_night, strict=True))
 
 
 def face(x, y=0.0, width=60.0):
@@ -142,18 +164,33 @@ class TestTracker:
         assert sorted(tracker.assign([face(105), face(95)], 0.3)) == [0, 1]
 
 
+ENTRY = {
+    "fpr": 1e-4, "threshold": 0.5, "fpr_low": 0.0, "fpr_high": 9e-5, "measured": True, "tar": 0.9,
+}  # fmt: skip
+
+
+def written(folder, **more):
+    """Write a bundle's description with one row and nothing else of it; return the folder."""
+    verifier = {"thresholds": [ENTRY | more], "confidence": {"slope": 1.0, "offset": 0.0}}
+    description = {"format": 1, "models": {"verifier": verifier}}
+    (folder / "models.json").write_text(json.dumps(description))
+    return folder
+
+
 def test_thresholds_module_reads_only_the_table(tmp_path):
-    description = {
-        "format": 1,
-        "models": {
-            "verifier": {
-                "thresholds": [
-                    {"fpr": 1e-4, "threshold": 0.5, "fpr_low": 0.0, "fpr_high": 9e-5,
-                     "measured": True, "tar": 0.9}
-                ],
-                "confidence": {"slope": 1.0, "offset": 0.0},
-            }
-        },
-    }  # fmt: skip
-    (tmp_path / "models.json").write_text(json.dumps(description))
-    assert load_thresholds(tmp_path).operating_point(1e-4).threshold == 0.5
+    point = load_thresholds(written(tmp_path)).operating_point(1e-4)
+    assert point.threshold == 0.5
+    # An older bundle does not say what a rate costs.
+    assert (point.miss_day, point.miss_night) == (None, None)
+
+
+def test_the_cost_of_a_rate_is_read_and_a_field_of_a_later_bundle_left_alone(tmp_path):
+    folder = written(tmp_path, miss_day=0.02, miss_night=0.09, unheard_of=1)
+    point = load_thresholds(folder).operating_point(1e-4)
+    assert (point.miss_day, point.miss_night) == (0.02, 0.09)
+
+
+@pytest.mark.parametrize("share", [2, "0.1", [0.1]])
+def test_a_cost_that_is_no_share_is_an_error(tmp_path, share):
+    with pytest.raises(BundleFormatError, match=r"models\.json"):
+        load_thresholds(written(tmp_path, miss_day=share))

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from training.common.runs import open_run
-from training.common.steps import CARD, REPORTS, Option, Role, Step
+from training.common.steps import CARD, REPORTS, Option, Role, Step, verify_step
 from training.liveness.settings import LivenessConfig
 
 
@@ -80,6 +80,7 @@ ROLE = Role(
         Step("crossvalidate", _crossvalidate, "train and test three folds of the subjects"),
         Step("errors", _errors, "sheets of what the evaluated network got most wrong"),
         Step("export", _export, "put the evaluated network into the bundle"),
+        verify_step("training.liveness.verify"),
         Step("simulate", _simulate, "render visits, living and attacks, and let the door see them"),
         Step(
             "visits",

@@ -1,4 +1,4 @@
-"""Step `calibrate`: the table false positive rate -> threshold, and what a cosine is worth.
+"""Step `calibrate`: the table false positive rate -> threshold -> misses; what a cosine is worth.
 
 Writes the table, the confidence and the quality limits into models.json, and into the run's folder
 
@@ -15,6 +15,8 @@ Writes the table, the confidence and the quality limits into models.json, and in
 - `worst_case`: RATE -> `threshold`, `fpr_high`, `where`, `pairs_of_people`, `of_one_pair`: the
   highest bound at that row of any domain in which a false positive was seen, watched or not
 - `limits`: MEASURE -> `configured`, `fitted`, `rate`, `threshold`, `bins` (see `limits.py`)
+- `tries`: CONDITION -> `owner`, `anybody` -> what each rate misses (see `tries.py`)
+- `costs`: `miss_day`, `miss_night` -> RATE -> estimate, the owners'; the rows have its value
 - `advice`: sentences on what a person should look at
 
 `limits.png` shows the limits' curves, `calibration-record.json` is the record that is published
@@ -31,7 +33,7 @@ import torch
 from training.common import bundle
 from training.common.paths import ROOT, use_vision
 from training.common.runs import open_run, write_json
-from training.verifier import gallery, limits, metrics, record
+from training.verifier import gallery, limits, metrics, record, tries
 from training.verifier.conditions import CLEAN, Measured, measure, measure_lighting
 from training.verifier.config import Config
 from training.verifier.embedders import Embed, embedder
@@ -80,6 +82,14 @@ def calibrate(config: Config) -> None:
         for size in sizes
         if size > 1
     }
+    missing = tries.figures(
+        tries.film(config, embed, clean_set.shown),
+        rows,
+        draws=config.evaluate.bootstrap,
+        seed=config.evaluate.seed,
+    )
+    costs = tries.costs(missing)
+    rows = tries.with_costs(rows, costs)
     watching = {name: watch(config, trials, rows) for name, trials in watched.items()}
     worst = worst_cases(rows, watching)
     found = {}
@@ -106,6 +116,8 @@ def calibrate(config: Config) -> None:
             "watched": watching,
             "worst_case": worst,
             "limits": found,
+            "tries": missing,
+            "costs": costs,
             "advice": lines,
         },
     )

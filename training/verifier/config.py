@@ -142,6 +142,12 @@ class CalibrateSettings:
     # Probe pictures that are darkened, blurred and shrunk to see where the table's promise ends;
     # 0: the limits are not looked at.
     limit_probes: int = 1000
+    # Tries by enrolled people, of which it is counted how many each row misses; 0: not looked at.
+    tries: int = 2000
+    # Conditions of the night; of each row the worst counts.
+    night: list[str] = field(default_factory=lambda: ["dark", "infrared"])
+    # Enrolled pictures from which somebody counts as an owner: a few poses, as it is asked for.
+    owner_pictures: int = 3
     # File, in the repository, for the published record of the product's own bundle; empty: none.
     record: str = ""
     min_face_px: float = 40.0

@@ -36,7 +36,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from training.common.paths import use_vision
 from training.common.runs import append_csv, open_run, write_json
 from training.verifier import gallery, groups, metrics, pairs, visits
 from training.verifier.conditions import CLEAN, LIGHTING, Measured, measure, measure_lighting
@@ -136,7 +135,7 @@ def visit_figures(
         wanted = common["far"] / size
         found = [metrics.thresholds_at(one, np.array([wanted]))[0] for one in trials.values()]
         thresholds[size] = float(max(found))
-    quorum = _quorum()
+    quorum = visits.default_quorum()
     return {
         condition: {
             "quorum": quorum,
@@ -151,13 +150,6 @@ def visit_figures(
         }
         for condition in settings.visit_conditions
     }
-
-
-def _quorum() -> int:
-    use_vision()
-    from vision.decision import DecisionPolicy  # noqa: PLC0415 - needs the path above
-
-    return DecisionPolicy().quorum
 
 
 def strangers(

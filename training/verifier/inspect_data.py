@@ -162,6 +162,10 @@ def shares(
     }
 
 
+# The kinds whose faces do not look at the camera.
+LOOKING_AWAY = ("turned to a side", "looking up or down")
+
+
 def kinds_of(
     measured: Measures, face_px: np.ndarray, settings: InspectSettings
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -174,8 +178,8 @@ def kinds_of(
         "without colour, as by infrared light": (measured.colour < settings.grey_colour, every),
         "blurred": (measured.sharpness < settings.blurred_sharpness, every),
         "of faces far away": (face_px < settings.small_face_px, np.isfinite(face_px)),
-        "turned to a side": (np.abs(measured.yaw) > settings.turned_degrees, posed),
-        "looking up or down": (np.abs(measured.pitch) > settings.nodded_degrees, posed),
+        LOOKING_AWAY[0]: (np.abs(measured.yaw) > settings.turned_degrees, posed),
+        LOOKING_AWAY[1]: (np.abs(measured.pitch) > settings.nodded_degrees, posed),
     }
 
 

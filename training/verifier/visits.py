@@ -22,6 +22,8 @@ from training.verifier.gallery import Protocol
 
 # Seconds between two frames: within the policy's window there is room for all of a visit.
 INTERVAL = 0.4
+# The score of a frame that is no evidence, and of a visit with too few that are.
+NO_EVIDENCE = -2.0
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,15 @@ class Visits:
     people: int
 
 
-def choose_probes(shown: Protocol, most: int, seed: int) -> np.ndarray:
-    """Choose up to `most` probe rows, one of everybody before a second of anybody."""
-    rows = np.random.default_rng(seed).permutation(np.nonzero(~shown.enrolled)[0])
+def choose_probes(
+    shown: Protocol, most: int, seed: int, *, among: np.ndarray | None = None
+) -> np.ndarray:
+    """Choose up to `most` probe rows, one of everybody before a second of anybody.
+
+    `among` bool [N] says which of the rows may be chosen.
+    """
+    free = ~shown.enrolled if among is None else ~shown.enrolled & among
+    rows = np.random.default_rng(seed).permutation(np.nonzero(free)[0])
     turn = np.zeros(len(rows), int)
     seen: dict[int, int] = {}
     for place, person in enumerate(shown.person[rows].tolist()):
@@ -65,13 +73,23 @@ def frames_of(crops: np.ndarray, condition: str, number: int, seed: int) -> np.n
     return in_condition(moved, condition, seed * 1000 + number)
 
 
-def film(config: Config, embed: Embed, shown: Protocol, condition: str) -> Visits:
-    """Make and embed the visits of one condition; clean pictures are enrolled."""
+def film(
+    config: Config,
+    embed: Embed,
+    shown: Protocol,
+    condition: str,
+    rows: np.ndarray | None = None,
+) -> Visits:
+    """Make and embed the visits of one condition; clean pictures are enrolled.
+
+    `rows` are the probes that come, by default `evaluate.visits` of them.
+    """
     settings = config.evaluate
     known = np.nonzero(shown.enrolled)[0]
     known = known[acceptable(config, shown.crops[known], shown.face_px[known])]
     templates, owner = gallery.templates(embed(shown.crops[known]), shown.person[known])
-    rows = choose_probes(shown, settings.visits, settings.seed)
+    if rows is None:
+        rows = choose_probes(shown, settings.visits, settings.seed)
     usable, frames = [], []
     for number in range(settings.visit_frames):
         # Noise of enrolled and probe pictures comes from the seeds just above `seed`.
@@ -80,10 +98,18 @@ def film(config: Config, embed: Embed, shown: Protocol, condition: str) -> Visit
         frames.append(embed(crops))
     passes, embeddings = np.stack(usable, axis=1), np.stack(frames, axis=1)
     scores = np.einsum("pd,vkd->pvk", templates, embeddings)
-    scores[:, ~passes] = -2.0
+    scores[:, ~passes] = NO_EVIDENCE
     return Visits(
         scores, passes, owner, shown.person[rows], templates, embeddings, len(shown.names)
     )
+
+
+def default_quorum() -> int:
+    """Return how many frames must agree at the door."""
+    use_vision()
+    from vision.decision import DecisionPolicy  # noqa: PLC0415 - needs the path above
+
+    return DecisionPolicy().quorum
 
 
 def quorum_scores(visits: Visits, quorum: int) -> np.ndarray:
@@ -95,7 +121,7 @@ def quorum_scores(visits: Visits, quorum: int) -> np.ndarray:
     return (
         ordered[:, :, -quorum]
         if ordered.shape[2] >= quorum
-        else np.full_like(ordered[:, :, 0], -2.0)
+        else np.full_like(ordered[:, :, 0], NO_EVIDENCE)
     )
 
 

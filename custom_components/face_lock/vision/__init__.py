@@ -13,19 +13,26 @@ from .bundle import (
     BundleFormatError,
     BundleInfo,
     BundleIntegrityError,
-    OptionalModel,
+    check_bundle,
     load_bundle,
     load_thresholds,
 )
 from .decision import Decider, DecisionPolicy
-from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png
-from .enrol import Portrait, embed_crop, examine, is_same_person
+from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png, picture_size
+from .enrol import Portrait, embed_crop, examine, find_face, is_same_person, portray
+from .fastest import load_fastest_bundle
 from .gallery import Matcher
 from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
+from .lockout import Lockout, LockoutState
+from .opening import RETRIED, Opening
+from .policy import CLEAR, Circumstances, Judge
+from .pose import HeadPose, Pose, head_pose, is_in_pose
+from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
-from .thresholds import OperatingPoint, Thresholds
+from .survey import Shortcoming, Survey, survey, with_boxes
+from .thresholds import OperatingPoint, RateUnavailableError, Thresholds
 from .types import (
     AccessAttempt,
     Evidence,
@@ -33,6 +40,7 @@ from .types import (
     FaceQuality,
     Frame,
     Gallery,
+    GreyImage,
     Match,
     Motion,
     PictureError,
@@ -42,12 +50,15 @@ from .types import (
 )
 
 __all__ = [
+    "CLEAR",
+    "RETRIED",
     "AccessAttempt",
     "Bundle",
     "BundleError",
     "BundleFormatError",
     "BundleInfo",
     "BundleIntegrityError",
+    "Circumstances",
     "Decider",
     "DecisionPolicy",
     "Evidence",
@@ -56,32 +67,52 @@ __all__ = [
     "Frame",
     "Gallery",
     "GateSettings",
+    "GreyImage",
+    "HeadPose",
+    "Judge",
     "Liveness",
     "LivenessPoint",
     "LivenessScore",
+    "Lockout",
+    "LockoutState",
     "Match",
     "Matcher",
     "Motion",
     "MotionGate",
+    "Opening",
     "OperatingPoint",
-    "OptionalModel",
     "PictureError",
     "Portrait",
+    "Pose",
+    "Presence",
+    "PresenceScore",
     "Problem",
+    "RateUnavailableError",
     "RuntimeUnavailableError",
+    "Shortcoming",
     "Sighting",
+    "Survey",
     "Template",
     "Thresholds",
     "align",
+    "check_bundle",
     "decode_grey",
     "decode_rgb",
     "embed_crop",
     "encode_jpeg",
     "encode_png",
     "examine",
+    "find_face",
     "gallery_matcher",
+    "head_pose",
+    "is_in_pose",
     "is_same_person",
     "load_bundle",
+    "load_fastest_bundle",
     "load_thresholds",
+    "picture_size",
+    "portray",
     "recognise",
+    "survey",
+    "with_boxes",
 ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from .detector import Detector
 from .liveness import Liveness, LivenessPoint
+from .presence import Presence
 from .quality import QualityLimits
 from .runtime import ModelFiles, Session, choose
 from .thresholds import OperatingPoint, Thresholds
@@ -47,14 +48,6 @@ class BundleInfo:
     liveness: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OptionalModel:
-    """A network that the bundle may lack: ``entry`` is its description in ``models.json``."""
-
-    session: Session
-    entry: Mapping[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """Everything needed to recognise faces, and what may help: ``None`` where it is not there."""
@@ -64,8 +57,8 @@ class Bundle:
     thresholds: Thresholds
     quality: QualityLimits
     info: BundleInfo
-    presence: OptionalModel | None = None
-    """Says whether anybody is in view, cheaply."""
+    presence: Presence | None = None
+    """Says whether anybody is in view, cheaply; never evidence."""
     liveness: Liveness | None = None
     """Says whether a face is alive; only to deny."""
 
@@ -79,7 +72,7 @@ def load_bundle(
     described they are checked as strictly. Roles and fields that this code does not know are left
     alone: a bundle grows without a new format, and has a new one where old code would misread it.
 
-    ``runtime`` is ``"ncnn"`` or ``"onnxruntime"`` (None: the fastest installed).
+    ``runtime`` is ``"ncnn"`` or ``"onnxruntime"`` (None: the first installed that works).
 
     Raises:
         BundleFormatError: the description is missing, malformed or of an unknown version.
@@ -94,17 +87,9 @@ def load_bundle(
         detector, verifier = models["detector"], models["verifier"]
         thresholds = _thresholds(verifier)
         quality = QualityLimits(**{key: float(v) for key, v in verifier["quality"].items()})
-        files = {
-            role: _files(folder, model)
-            for role, model in (("detector", detector), ("verifier", verifier))
-        }
-        files |= {role: _files(folder, models[role]) for role in OPTIONAL if role in models}
+        files = _all_files(folder, models)
         engine = choose(runtime)
-        optional = {
-            role: OptionalModel(engine.load(files[role], threads), models[role])
-            for role in OPTIONAL
-            if role in files
-        }
+        optional = {role: engine.load(files[role], threads) for role in OPTIONAL if role in files}
         return Bundle(
             detector=Detector(
                 engine.load(files["detector"], threads),
@@ -126,9 +111,34 @@ def load_bundle(
                 detector=str(detector["version"]),
                 **{role: str(models[role]["version"]) for role in optional},
             ),
-            presence=optional.get("presence"),
-            liveness=_liveness(optional["liveness"]) if "liveness" in optional else None,
+            presence=(
+                Presence.of(optional["presence"], models["presence"])
+                if "presence" in optional
+                else None
+            ),
+            liveness=(
+                _liveness(optional["liveness"], models["liveness"])
+                if "liveness" in optional
+                else None
+            ),
         )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleFormatError(f"models.json: {error!r}") from error
+
+
+def check_bundle(path: Path | str | None = None) -> str:
+    """Check every file of the bundle, without any inference runtime; return the bundle's version.
+
+    Raises:
+        BundleFormatError: the description is missing, malformed or of an unknown version.
+        BundleIntegrityError: a file is missing or its SHA-256 is not the described one.
+
+    """
+    folder = BUNDLED if path is None else Path(path)
+    description = _read(folder)
+    try:
+        _all_files(folder, description["models"])
+        return str(description["version"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleFormatError(f"models.json: {error!r}") from error
 
@@ -158,19 +168,29 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _thresholds(verifier: dict[str, Any]) -> Thresholds:
+    known = {field.name for field in fields(OperatingPoint)}
     return Thresholds(
-        [OperatingPoint(**row) for row in verifier["thresholds"]],
+        [
+            OperatingPoint(**{key: value for key, value in row.items() if key in known})
+            for row in verifier["thresholds"]
+        ],
         slope=float(verifier["confidence"]["slope"]),
         offset=float(verifier["confidence"]["offset"]),
     )
 
 
-def _liveness(model: OptionalModel) -> Liveness:
+def _liveness(session: Session, entry: Mapping[str, Any]) -> Liveness:
     points = [
         LivenessPoint(bpcer=float(point["bpcer"]), threshold=float(point["threshold"]))
-        for point in model.entry["points"]
+        for point in entry["points"]
     ]
-    return Liveness(model.session, points)
+    return Liveness(session, points)
+
+
+def _all_files(folder: Path, models: Mapping[str, Any]) -> dict[str, ModelFiles]:
+    """Check the files of every role that this code knows."""
+    roles = ("detector", "verifier", *(role for role in OPTIONAL if role in models))
+    return {role: _files(folder, models[role]) for role in roles}
 
 
 def _files(folder: Path, model: dict[str, Any]) -> ModelFiles:

@@ -7,7 +7,7 @@ import warnings
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from .types import GreyImage, PictureError, Problem, RgbImage
 
@@ -15,6 +15,10 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP")
 MAX_BYTES: Final = 20 * 1024 * 1024
 MAX_PIXELS: Final = 50_000_000
 """A 48-megapixel phone picture passes, a decompression bomb does not."""
+HEIC_BRANDS: Final = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+)
+"""Major brands of the HEIF container as phones write it (ISO/IEC 23008-12, annex B)."""
 MAX_SIDE: Final = 1920
 """Longest side after decoding: more pixels cost time and do not help a face of 112 pixels."""
 
@@ -22,8 +26,10 @@ MAX_SIDE: Final = 1920
 def decode_rgb(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
     """Decode a JPEG, PNG or WebP picture to uint8[H, W, 3], upright, longest side <= ``max_side``.
 
+    What is transparent becomes white, 16 bits become 8.
+
     Raises:
-        PictureError: empty, too large, of another type, or corrupt.
+        PictureError: empty, too large, of another type, animated, or corrupt.
 
     """
     image = _open(data)
@@ -34,9 +40,7 @@ def decode_rgb(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
             scale = max_side / max(image.size)
             if scale < 1:
                 image.draft("RGB", (int(image.width * scale), int(image.height * scale)))
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    except PictureError:
-        raise
+        upright = _opaque(ImageOps.exif_transpose(image)).convert("RGB")
     except Exception as error:  # Pillow's decoders raise whatever they met
         raise PictureError(Problem.PICTURE_CORRUPT) from error
     if max(upright.size) > max_side:
@@ -50,7 +54,7 @@ def decode_grey(data: bytes, height: int = 96) -> GreyImage:
     A JPEG is decoded at an eighth of its size where that suffices.
 
     Raises:
-        PictureError: empty, too large, of another type, or corrupt.
+        PictureError: empty, too large, of another type, animated, or corrupt.
 
     """
     image = _open(data)
@@ -58,10 +62,25 @@ def decode_grey(data: bytes, height: int = 96) -> GreyImage:
         width = max(1, round(image.width * height / image.height))
         if image.format == "JPEG":
             image.draft("L", (width, height))
-        grey = image.convert("L").resize((width, height), Image.Resampling.BOX)
+        grey = _opaque(image).convert("L").resize((width, height), Image.Resampling.BOX)
     except Exception as error:  # as above
         raise PictureError(Problem.PICTURE_CORRUPT) from error
     return np.asarray(grey, dtype=np.uint8)
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Read the width and height of a picture as it is shown upright; no pixel is decoded.
+
+    Raises:
+        PictureError: as `decode_rgb`, as far as the header tells.
+
+    """
+    image = _open(data)
+    try:
+        turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    except Exception as error:  # as above
+        raise PictureError(Problem.PICTURE_CORRUPT) from error
+    return (image.height, image.width) if turned else (image.width, image.height)
 
 
 def encode_jpeg(rgb: RgbImage, quality: int = 92) -> bytes:
@@ -84,6 +103,8 @@ def _open(data: bytes) -> Image.Image:
         raise PictureError(Problem.PICTURE_EMPTY)
     if len(data) > MAX_BYTES:
         raise PictureError(Problem.PICTURE_TOO_LARGE)
+    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+        raise PictureError(Problem.PICTURE_HEIC)
     try:
         with warnings.catch_warnings():
             # Pillow only warns at its own limit; ours is below.
@@ -97,4 +118,17 @@ def _open(data: bytes) -> Image.Image:
         raise PictureError(Problem.PICTURE_CORRUPT) from error
     if image.width * image.height > MAX_PIXELS:
         raise PictureError(Problem.PICTURE_TOO_LARGE)
+    # A phone may put several pictures into one JPEG (MPO): the first is the one that is meant.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise PictureError(Problem.PICTURE_ANIMATED)
+    return image
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Bring a picture into a mode that converts to RGB or grey as it looks."""
+    if image.mode.startswith("I"):
+        # Pillow's own conversion cuts 16 bits off at 255: nearly all would be white.
+        return Image.fromarray((np.asarray(image, dtype=np.int32) >> 8).clip(0, 255).astype("u1"))
+    if image.has_transparency_data:
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image

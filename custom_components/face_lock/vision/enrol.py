@@ -17,7 +17,7 @@ from .bundle import Bundle
 from .detector import PORTRAIT_SIDE
 from .gallery import centre
 from .quality import measure
-from .types import FloatArray, PictureError, Problem, RgbImage, Template
+from .types import Face, FloatArray, PictureError, Problem, RgbImage, Template
 
 SAME_PERSON_FPR: Final = 1e-3
 """How sure two pictures of one enrolment must be of the same person. Looser than a door's rate:
@@ -30,10 +30,10 @@ BYSTANDER: Final = 0.5
 class Portrait:
     """An accepted reference picture: its aligned ``crop`` uint8[112, 112, 3] and the template.
 
-    The crop is kept so that a later model can embed it anew.
+    The crop is kept so that a later model can embed it anew; None where the owner wants none kept.
     """
 
-    crop: RgbImage
+    crop: RgbImage | None
     template: Template
 
 
@@ -46,12 +46,31 @@ def examine(bundle: Bundle, rgb: RgbImage, others: Sequence[Template] = ()) -> P
         PictureError: no face, several, too small, too dark, blurred, or not the same person.
 
     """
+    return portray(bundle, rgb, find_face(bundle, rgb), others)
+
+
+def find_face(bundle: Bundle, rgb: RgbImage) -> Face:
+    """Find the one face in uint8[H, W, 3].
+
+    Raises:
+        PictureError: no face, or several.
+
+    """
     faces = sorted(bundle.detector.detect(rgb, PORTRAIT_SIDE), key=lambda face: -face.width)
     if not faces:
         raise PictureError(Problem.NO_FACE)
-    face = faces[0]
-    if len(faces) > 1 and faces[1].width >= BYSTANDER * face.width:
+    if len(faces) > 1 and faces[1].width >= BYSTANDER * faces[0].width:
         raise PictureError(Problem.SEVERAL_FACES)
+    return faces[0]
+
+
+def portray(bundle: Bundle, rgb: RgbImage, face: Face, others: Sequence[Template] = ()) -> Portrait:
+    """Make a template of a ``face`` that was found in uint8[H, W, 3].
+
+    Raises:
+        PictureError: too small, too dark, blurred, or not the same person as the ``others``.
+
+    """
     try:
         crop = align(rgb, face.landmarks)
     except ValueError as error:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from math import exp
 
 
+class RateUnavailableError(ValueError):
+    """No threshold is known that keeps a false positive rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """One row of the table, calibrated one picture against one person, in the worst condition.
@@ -14,6 +18,10 @@ class OperatingPoint:
     ``fpr_low`` and ``fpr_high`` bound the measured rate at ``threshold`` with 95 % confidence, and
     ``fpr_high`` is at most ``fpr``. ``measured`` is False where a fitted tail stands in for counts.
     ``tar`` is the share of genuine clean pairs accepted.
+
+    ``miss_day`` and ``miss_night`` are the share, 0..1, of an enrolled person's tries that open
+    nothing at ``threshold``; None in a bundle in which it was not measured. What was counted as a
+    try is in ``training/verifier/README.md``.
     """
 
     fpr: float
@@ -22,6 +30,8 @@ class OperatingPoint:
     fpr_high: float
     measured: bool
     tar: float
+    miss_day: float | None = None
+    miss_night: float | None = None
 
 
 class Thresholds:
@@ -31,7 +41,8 @@ class Thresholds:
         """Take the table and the logistic calibration of similarity to probability.
 
         Raises:
-            ValueError: an empty table, or one whose threshold does not rise as the rate falls.
+            ValueError: an empty table, one whose threshold does not rise as the rate falls, or a
+                share of misses that is none.
 
         """
         self.rows = tuple(sorted(rows, key=lambda row: -row.fpr))
@@ -42,6 +53,9 @@ class Thresholds:
                 raise ValueError("thresholds must rise strictly as the false positive rate falls")
         if any(not 0 < row.fpr < 1 or row.fpr_high > row.fpr for row in self.rows):
             raise ValueError("a row promises less than its upper bound")
+        shares = [miss for row in self.rows for miss in (row.miss_day, row.miss_night)]
+        if any(miss is not None and not 0 <= miss <= 1 for miss in shares):
+            raise ValueError("a share of misses lies outside 0..1")
         self._slope = slope
         self._offset = offset
 
@@ -57,16 +71,17 @@ class Thresholds:
         is taken; nothing is interpolated.
 
         Raises:
-            ValueError: no row is that strict.
+            RateUnavailableError: no row is that strict.
 
         """
         wanted = fpr / max(1, people) * (1 + 1e-9)
         for row in self.rows:
             if row.fpr <= wanted:
                 return row
-        raise ValueError(f"no threshold is known for a false positive rate of {wanted:g}")
+        raise RateUnavailableError(f"no threshold is known for a false positive rate of {wanted:g}")
 
     def confidence(self, similarity: float) -> float:
         """Probability, 0..1, that a face of this similarity is the person's, at even odds."""
         logit = self._slope * similarity + self._offset
-        return 1.0 / (1.0 + exp(-max(-40.0, min(40.0, logit))))
+        # In this order a similarity that is not a number is worth nothing.
+        return 1.0 / (1.0 + exp(-max(-40.0, min(logit, 40.0))))

@@ -25,6 +25,8 @@ class Problem(StrEnum):
     PICTURE_TOO_LARGE = "picture_too_large"
     PICTURE_UNSUPPORTED = "picture_unsupported"
     PICTURE_CORRUPT = "picture_corrupt"
+    PICTURE_HEIC = "picture_heic"
+    PICTURE_ANIMATED = "picture_animated"
     # A face that cannot be used.
     NO_FACE = "no_face"
     SEVERAL_FACES = "several_faces"
@@ -201,7 +203,7 @@ class AccessAttempt:
     ``problem`` is ``None`` exactly when access was granted. ``confidence`` is the calibrated
     probability, 0..1, that the face is ``person``'s (the weakest frame of the quorum, or the best
     frame of a refusal). Times are monotonic seconds; ``first_usable_at`` is the first frame in
-    which a face passed the quality limits.
+    which a face passed the quality limits, ``evidence_at`` the newest of the quorum.
     """
 
     granted: bool
@@ -215,6 +217,7 @@ class AccessAttempt:
     """Frames with a face in them."""
     agreeing: int
     """Distinct fresh frames of one face that agreed on ``person``."""
+    evidence_at: float | None = None
 
     def __post_init__(self) -> None:
         if self.granted != (self.problem is None) or (self.granted and self.person is None):

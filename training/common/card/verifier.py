@@ -30,10 +30,11 @@ def measured(report: Report | None, entry: dict[str, Any], texts: dict[str, Any]
         options = () if side == "validation" else ("--set", f"evaluate.side={side}")
         yield f"TAR at a FAR, with 95 % intervals over people. {_by(report, *BUNDLE, *options)}"
         yield _conditions(dig(found, "conditions"), start if side == "validation" else None)
+    yield from _lamps(report, figures)
     found = dig(figures, "evaluate-bundle-validation")
     yield from _operation(report, found)
     yield from _fairness(report, found, texts)
-    yield from _thresholds(report, entry, dig(figures, "calibrate"))
+    yield from _thresholds(report, entry, dig(figures, "calibrate"), texts)
     yield from _errors(report, dig(figures, "errors-bundle/errors"))
     yield from _files(report, figures)
 
@@ -56,8 +57,45 @@ def _conditions(conditions: Any, start: Any) -> str:
 
 def _tar(condition: Any, rate: str = WORKING_RATE) -> str:
     if condition is not None and rate not in condition["tar"]:
-        return "too few trials"
+        # The higher the threshold, the lower TAR: it cannot be above that at a rate that counts.
+        counted = [
+            value_of(one) for name, one in condition["tar"].items() if float(name) > float(rate)
+        ]
+        few = "too few trials"
+        return f"at most {percent(min(counted))} ({few})" if counted else few
     return percent(dig(condition, "tar", rate))
+
+
+def _lamps(report: Report | None, figures: Any) -> Iterator[str]:
+    rows = []
+    for what in ("bundle", "start"):
+        found = dig(figures, f"lamps-{what}")
+        if found is None:
+            continue
+        none = found["none"]
+        rows.append(
+            [
+                {"start": "the teacher", "bundle": "this verifier"}[what],
+                percent(dig(found, "tar", "1e-03")),
+                percent(none["tar"]),
+                f"{none['threshold']:.3f}",
+                f"{none['far_high']:.1e}, {none['far_high of pairs']:.1e}",
+            ]
+        )
+    if not rows:
+        return
+    one = dig(figures, "lamps-bundle") or dig(figures, "lamps-start")
+    yield "### Real lamps"
+    yield (
+        f"{one['people']} people, frontal light enrolled: {one['genuine']} genuine and"
+        f" {one['impostors']} impostor trials of {one['pairs of people']} pairs of people. FAR 1e-4"
+        f" would be {1e-4 * one['impostors']:.1f} of these trials: it cannot be counted. As far as"
+        " they show it, TAR there lies between the two figures of a row. The FAR where no impostor"
+        " passed is bounded by the upper end of a 95 % interval: by trials, as if they were"
+        f" independent, and by pairs of people. {_by(report, *BUNDLE, step='lamps')}"
+    )
+    head = ["network", "TAR at FAR 1e-3", "TAR where no impostor passed", "its threshold"]
+    yield table([*head, "bound of the FAR there"], rows)
 
 
 def _operation(report: Report | None, found: Any) -> Iterator[str]:
@@ -139,7 +177,9 @@ def _fairness(report: Report | None, found: Any, texts: dict[str, Any]) -> Itera
     yield f"{human['note'].strip()} {_by(report, *BUNDLE)}"
 
 
-def _thresholds(report: Report | None, entry: dict[str, Any], found: Any) -> Iterator[str]:
+def _thresholds(
+    report: Report | None, entry: dict[str, Any], found: Any, texts: dict[str, Any]
+) -> Iterator[str]:
     yield "### Thresholds"
     yield f"The table in `models.json`. {_by(report, step='calibrate')}"
     worst = {row["fpr"]: row.get("worst") for row in dig(found, "table") or []}
@@ -150,12 +190,17 @@ def _thresholds(report: Report | None, entry: dict[str, Any], found: Any) -> Ite
             f"{row['fpr_low']:.2g} to {row['fpr_high']:.2g}",
             "measured" if row["measured"] else "extrapolated",
             percent(row["tar"]),
+            *(
+                percent(dig(found, "costs", name, f"{row['fpr']:.0e}"))
+                for name in ("miss_day", "miss_night")
+            ),
             worst.get(row["fpr"]) or MISSING,
         ]
         for row in entry.get("thresholds", [])
     ]
-    head = ["false positive rate", "threshold", "95 % interval", "how", "clean TAR", "set by"]
-    yield table(head, rows)
+    head = ["false positive rate", "threshold", "95 % interval", "how", "clean TAR"]
+    yield table([*head, "tries missed by day", "by night", "set by"], rows)
+    yield from _tries(found, texts)
     watched = [
         [
             name,
@@ -169,6 +214,25 @@ def _thresholds(report: Report | None, entry: dict[str, Any], found: Any) -> Ite
     yield "Too few people to set a threshold, but watched at it:"
     yield table(["domain", "people", "row", "FPR counted", "upper bound"], watched)
     yield from (f"- {line}" for line in dig(found, "advice") or [])
+
+
+def _tries(found: Any, texts: dict[str, Any]) -> Iterator[str]:
+    rows = [
+        [
+            condition,
+            texts["verifier"]["tries"][who],
+            str(one["people"]),
+            str(one["tries"]),
+            percent(dig(one, "missed", WORKING_RATE)),
+            percent(dig(one, "missed_by_one_frame", WORKING_RATE)),
+            percent(one["unusable"]),
+        ]
+        for condition, counted in (dig(found, "tries") or {}).items()
+        for who, one in counted.items()
+    ]
+    yield texts["verifier"]["tries"]["about"].strip()
+    head = ["condition", "who tries", "people", "tries", f"missed at {WORKING_RATE}"]
+    yield table([*head, "by single frames", "no usable picture"], rows)
 
 
 def _errors(report: Report | None, found: Any) -> Iterator[str]:

@@ -1,0 +1,295 @@
+"""Enrolling a person: who it is, and pictures that are looked at one by one.
+
+Pictures come from the door's camera, or through Home Assistant's file upload, which hands them
+over once and deletes them. The media store would keep them, and serves them to whoever knows the
+address.
+"""
+
+# ruff: noqa: ARG002 - Home Assistant calls the steps with fixed signatures
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import uuid4
+
+import probatio
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigSubentry,
+    SubentryFlowResult,
+)
+from homeassistant.data_entry_flow import AbortFlow
+from homeassistant.helpers.selector import (
+    FileSelector,
+    FileSelectorConfig,
+    SelectSelector,
+    SelectSelectorConfig,
+)
+from homeassistant.util import dt as dt_util
+
+from ..const import CONF_ENROLLED_AT
+from ..coordinator import people_of
+from ..settings import CONF_ALLOWED, PersonSettings
+from .album import RefusedError, examine_upload, read_upload, resembled
+from .capture import CaptureFlow
+from .details import details_data, details_problems, details_schema, shown_details
+from .fields import async_check_rate
+from .texts import async_sentences, numbered, plain
+
+CONF_PICTURES: Final = "pictures"
+AT_ONCE: Final = 5
+"""Pictures of one upload: the frontend's field takes one file, so there are several of it."""
+TYPES: Final = "image/jpeg,image/png,image/webp"
+"""A phone that is told so hands a HEIC picture over as a JPEG."""
+TEXTS: Final = "config_subentries.person.error"
+
+
+class PersonFlow(CaptureFlow):
+    """Adds a person to a door, or changes a person's pictures and permissions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._input: dict[str, Any] = {}
+        self._person = uuid4().hex
+        self._other = ""
+
+    # Who it is
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask who the new person is."""
+        door = self._door
+        if user_input is None:
+            people = len(people_of(self._get_entry())) + 1
+            rate = door.settings.false_positive_rate
+            if problem := await async_check_rate(self.hass, rate, people):
+                return self.async_abort(reason=problem)
+        return await self._async_ask_details("user", user_input, None)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask what to change."""
+        subentry = self._subentry
+        allowed = PersonSettings.of(subentry).allowed
+        return self.async_show_menu(
+            step_id="reconfigure",
+            menu_options=["add", "replace", "details", "suspend" if allowed else "allow"],
+            description_placeholders={"name": subentry.title},
+        )
+
+    async def async_step_details(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask who the person is and when that person may come in."""
+        return await self._async_ask_details("details", user_input, self._subentry)
+
+    async def _async_ask_details(
+        self, step_id: str, user_input: dict[str, Any] | None, subentry: ConfigSubentry | None
+    ) -> SubentryFlowResult:
+        known = None if subentry is None else PersonSettings.of(subentry)
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            self._input = user_input
+            errors = details_problems(self.hass, user_input, self._names_of_others(), known)
+            if not errors:
+                if subentry is None:
+                    return await self.async_step_pictures()
+                return self.async_update_and_abort(
+                    self._get_entry(),
+                    subentry,
+                    title=self._name,
+                    data=details_data(self.hass, user_input, subentry),
+                )
+        elif known is not None:
+            self._input = shown_details(self.hass, known)
+        schema = details_schema(self.hass, known)
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, self._input),
+            errors=errors,
+            last_step=subentry is not None,
+        )
+
+    async def async_step_suspend(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Let the person in no more."""
+        return self._allow(allowed=False)
+
+    async def async_step_allow(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Let the person in again."""
+        return self._allow(allowed=True)
+
+    def _allow(self, *, allowed: bool) -> SubentryFlowResult:
+        return self.async_update_and_abort(
+            self._get_entry(), self._subentry, data_updates={CONF_ALLOWED: allowed}
+        )
+
+    # Pictures
+
+    async def async_step_add(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Begin with the pictures that are enrolled."""
+        self._person = self._subentry.unique_id or self._person
+        self._album.portraits = list(self._door.store.album(self._person))
+        return await self.async_step_pictures()
+
+    async def async_step_replace(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Begin with none; those enrolled stay until the new ones are finished."""
+        self._person = self._subentry.unique_id or self._person
+        return await self.async_step_pictures()
+
+    async def async_step_pictures(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Show what was kept, and what was refused and why, and offer more."""
+        album = self._album
+        options = ["capture", "upload"] if album.room else []
+        if album.portraits:
+            options += ["remove", "start_over", "finish"]
+        return self.async_show_menu(
+            step_id="pictures",
+            menu_options=options,
+            description_placeholders={
+                "name": self._name,
+                "count": str(len(album.portraits)),
+                "pictures": await self._async_shown(),
+                "refused": await self._async_refused(),
+            },
+        )
+
+    async def async_step_upload(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Take several uploaded pictures."""
+        errors: dict[str, str] = {}
+        fields = [f"picture_{number + 1}" for number in range(min(AT_ONCE, self._album.room))]
+        if user_input is not None:
+            if files := [user_input[name] for name in fields if user_input.get(name)]:
+                self._album.refused = []
+                for number, file_id in enumerate(files, 1):
+                    await self._async_take_upload(file_id, f"#{number}")
+                return await self.async_step_pictures()
+            errors["base"] = "upload_none"
+        selector = FileSelector(FileSelectorConfig(accept=TYPES))
+        return self.async_show_form(
+            step_id="upload",
+            data_schema=probatio.Schema({probatio.Optional(name): selector for name in fields}),
+            errors=errors,
+            description_placeholders={"name": self._name},
+            last_step=False,
+        )
+
+    async def _async_take_upload(self, file_id: str, label: str) -> None:
+        try:
+            name, data = await self.hass.async_add_executor_job(read_upload, self.hass, file_id)
+            label = plain(name)
+            portrait = await self._door.worker.async_run(
+                examine_upload, self._standard, data, tuple(self._album.portraits)
+            )
+        except RefusedError as error:
+            self._album.refused.append((label, error.key))
+        else:
+            self._album.portraits.append(portrait)
+
+    async def async_step_remove(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Take some pictures out again."""
+        portraits = self._album.portraits
+        if user_input is not None:
+            gone = user_input.get(CONF_PICTURES, [])
+            self._album.portraits = [
+                portrait for n, portrait in enumerate(portraits, 1) if str(n) not in gone
+            ]
+            return await self.async_step_pictures()
+        numbers = [str(n) for n in range(1, len(portraits) + 1)]
+        selector = SelectSelector(SelectSelectorConfig(options=numbers, multiple=True))
+        return self.async_show_form(
+            step_id="remove",
+            data_schema=probatio.Schema({probatio.Optional(CONF_PICTURES): selector}),
+            description_placeholders={"pictures": await self._async_shown()},
+            last_step=False,
+        )
+
+    async def async_step_start_over(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Let go of all pictures of this flow; those enrolled before stay until it is finished."""
+        self._album.portraits, self._album.refused = [], []
+        return await self.async_step_pictures()
+
+    async def async_step_finish(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Keep the person, unless there is somebody like this one already."""
+        other = await self._door.worker.async_run(
+            resembled, self._standard, tuple(self._album.portraits)
+        )
+        subentry = people_of(self._get_entry()).get(other or "")
+        if subentry is None:
+            return await self.async_step_keep()
+        return self.async_show_menu(
+            step_id="resembles",
+            menu_options=["keep", "pictures"],
+            description_placeholders={"name": self._name, "other": subentry.title},
+        )
+
+    async def async_step_resembles(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask again whether to keep somebody who resembles another; a menu's own step."""
+        return await self.async_step_finish()
+
+    async def async_step_keep(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Keep the person."""
+        # No await from here on: the store in memory and the entry change together, and the entry's
+        # update listener writes both.
+        store, enrolled = self._door.store, {CONF_ENROLLED_AT: dt_util.utcnow().isoformat()}
+        if self.source == SOURCE_RECONFIGURE:
+            subentry = self._subentry
+            store.put(self._person, self._album.portraits)
+            return self.async_update_and_abort(self._get_entry(), subentry, data_updates=enrolled)
+        store.put(self._person, self._album.portraits)
+        return self.async_create_entry(
+            title=self._name,
+            data=details_data(self.hass, self._input, None) | enrolled,
+            unique_id=self._person,
+        )
+
+    # What the steps share
+
+    @property
+    def _subentry(self) -> ConfigSubentry:
+        """The person who is changed; somebody may have removed the person meanwhile."""
+        subentry = self._get_entry().subentries.get(self._reconfigure_subentry_id)
+        if subentry is None:
+            raise AbortFlow("person_removed")
+        return subentry
+
+    @property
+    def _name(self) -> str:
+        if "name" in self._input:
+            return str(self._input["name"]).strip()
+        return self._subentry.title
+
+    def _names_of_others(self) -> list[str]:
+        mine = self._subentry.unique_id if self.source == SOURCE_RECONFIGURE else None
+        people = people_of(self._get_entry())
+        return [subentry.title for person, subentry in people.items() if person != mine]
+
+    async def _async_shown(self) -> str:
+        crops = [portrait.crop for portrait in self._album.portraits]
+        return await self.hass.async_add_executor_job(numbered, crops)
+
+    async def _async_refused(self) -> str:
+        if not self._album.refused:
+            return ""
+        keys = [key for _, key in self._album.refused]
+        heading, *reasons = await async_sentences(self.hass, TEXTS, ["not_kept", *keys])
+        names = [name for name, _ in self._album.refused]
+        lines = [f"- {name}: {why}" for name, why in zip(names, reasons, strict=True)]
+        return "\n".join([heading, "", *lines])

@@ -1,0 +1,169 @@
+"""What the owner chose, typed: read once from the config entry, never asked for by key elsewhere.
+
+The options are kept in sections, as the form shows them (home-assistant.io, data entry flow,
+"section"). A value that is missing has the default of the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.util import dt as dt_util
+
+SECTION_RECOGNITION: Final = "recognition"
+SECTION_GATE: Final = "gate"
+SECTION_DOOR: Final = "door"
+SECTION_SECURITY: Final = "security"
+SECTION_PRIVACY: Final = "privacy"
+SECTIONS: Final = (
+    SECTION_RECOGNITION,
+    SECTION_GATE,
+    SECTION_DOOR,
+    SECTION_SECURITY,
+    SECTION_PRIVACY,
+)
+
+CONF_FALSE_POSITIVE_RATE: Final = "false_positive_rate"
+CONF_TRIGGERS: Final = "triggers"
+CONF_SENSITIVITY: Final = "sensitivity"
+CONF_RELOCK_AFTER: Final = "relock_after"
+CONF_HOLD: Final = "hold"
+CONF_OPEN_LATCH: Final = "open_latch"
+CONF_LIVENESS: Final = "liveness"
+CONF_FACTOR_ENTITY: Final = "factor_entity"
+CONF_FACTOR_STATE: Final = "factor_state"
+CONF_CODE: Final = "code"
+CONF_FACTOR_AFTER_RESTART: Final = "factor_after_restart"
+CONF_ATTEMPTS: Final = "attempts"
+CONF_KEEP_PICTURES: Final = "keep_pictures"
+CONF_KEEP_LAST_VISIT: Final = "keep_last_visit"
+CONF_DAYS: Final = "days"
+
+CONF_PERSON_ENTITY: Final = "person_entity"
+CONF_SCHEDULE: Final = "schedule"
+CONF_EXPIRES: Final = "expires"
+CONF_ALLOWED: Final = "allowed"
+
+FALSE_POSITIVE_RATES: Final[dict[str, float]] = {
+    "one_in_1000": 1e-3,
+    "one_in_10000": 1e-4,
+    "one_in_100000": 1e-5,
+    "one_in_1000000": 1e-6,
+}
+"""What the owner can choose, as translation keys -> rate. A similarity is never asked for."""
+DEFAULT_FALSE_POSITIVE_RATE: Final = "one_in_10000"
+
+
+class Sensitivity(StrEnum):
+    """How much of the picture must change to open the gate; the values are translation keys."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class DoorSettings:
+    """A door's options. Entities are named by registry id where they have one."""
+
+    false_positive_rate: float = FALSE_POSITIVE_RATES[DEFAULT_FALSE_POSITIVE_RATE]
+    sensitivity: Sensitivity = Sensitivity.NORMAL
+    triggers: tuple[str, ...] = ()
+    """Motion sensors and doorbells that open the gate too."""
+    relock_after: int | None = None
+    """Seconds after which the door is locked again. None is the lock's own way: a target lock is
+    left to itself, a lock of ours locks after a few seconds."""
+    hold: bool = True
+    """Whether locking again waits while somebody is still in view."""
+    open_latch: bool = False
+    """Whether a grant opens the target's latch instead of only unlocking it."""
+    liveness: str = "basic"
+    """The `LivenessLevel`."""
+    factor_entity: str | None = None
+    factor_state: str = "on"
+    """The second factor: an entity that must be in this state."""
+    code_hash: str | None = None
+    """The second factor: a code, as `codes.hash_code` keeps it."""
+    factor_after_restart: bool = False
+    """Whether only the first unlock after a start needs the second factor, instead of each."""
+    attempts: int = 5
+    """Failed visits in a row that lock out."""
+    keep_pictures: bool = True
+    """Whether reference pictures are kept, or only their templates."""
+    keep_last_visit: bool = False
+    days: int = 7
+    """Days for which the last visit's picture is kept."""
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Read a config entry's options.
+
+        Raises:
+            KeyError, ValueError: a choice that this version does not know.
+
+        """
+        recognition, gate, door, security, privacy = (options.get(name, {}) for name in SECTIONS)
+        rate = recognition.get(CONF_FALSE_POSITIVE_RATE, DEFAULT_FALSE_POSITIVE_RATE)
+        return cls(
+            false_positive_rate=FALSE_POSITIVE_RATES[rate],
+            sensitivity=Sensitivity(gate.get(CONF_SENSITIVITY, cls().sensitivity)),
+            triggers=tuple(gate.get(CONF_TRIGGERS, ())),
+            relock_after=int(door[CONF_RELOCK_AFTER]) if door.get(CONF_RELOCK_AFTER) else None,
+            hold=bool(door.get(CONF_HOLD, cls().hold)),
+            open_latch=bool(door.get(CONF_OPEN_LATCH, cls().open_latch)),
+            liveness=security.get(CONF_LIVENESS, cls().liveness),
+            factor_entity=security.get(CONF_FACTOR_ENTITY),
+            factor_state=security.get(CONF_FACTOR_STATE, cls().factor_state),
+            code_hash=security.get(CONF_CODE),
+            factor_after_restart=bool(
+                security.get(CONF_FACTOR_AFTER_RESTART, cls().factor_after_restart)
+            ),
+            attempts=int(security.get(CONF_ATTEMPTS, cls().attempts)),
+            keep_pictures=bool(privacy.get(CONF_KEEP_PICTURES, cls().keep_pictures)),
+            keep_last_visit=bool(privacy.get(CONF_KEEP_LAST_VISIT, cls().keep_last_visit)),
+            days=int(privacy.get(CONF_DAYS, cls().days)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSettings:
+    """An enrolled person, as the subentry says."""
+
+    name: str
+    person_entity: str | None = None
+    """The `person` entity of Home Assistant, by registry id."""
+    schedule: str | None = None
+    """An entity that must be `on` (a schedule, a helper) for this person to be let in."""
+    expires: datetime | None = None
+    """When the permission ends, with a time zone."""
+    allowed: bool = True
+    """False while the person is suspended."""
+
+    @classmethod
+    def of(cls, subentry: ConfigSubentry) -> Self:
+        """Read a person's subentry; a date that cannot be read has passed."""
+        data = subentry.data
+        expires = data.get(CONF_EXPIRES)
+        return cls(
+            name=subentry.title,
+            person_entity=data.get(CONF_PERSON_ENTITY),
+            schedule=data.get(CONF_SCHEDULE),
+            expires=None if expires is None else _instant(expires),
+            allowed=data.get(CONF_ALLOWED, True) is True,
+        )
+
+
+def _instant(text: Any) -> datetime:
+    """Read a date and time; one without a time zone is in Home Assistant's own."""
+    try:
+        parsed = dt_util.parse_datetime(text) if isinstance(text, str) else None
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        return dt_util.utc_from_timestamp(0)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt_util.get_default_time_zone())

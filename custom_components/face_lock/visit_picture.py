@@ -1,0 +1,117 @@
+"""The picture of a door's last visit, where the owner wants one: encrypted, for some days only."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
+
+from .const import DOMAIN
+from .sealed import SealedStore
+from .vault import Vault, VaultError, async_erase
+from .vision import decode_rgb, encode_jpeg
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_SIDE: Final = 1280
+QUALITY: Final = 85
+FUTURE_TOLERANCE: Final = timedelta(days=1)
+"""A picture from further ahead tells that the clock was set back, and nobody knows how old it is:
+it counts as expired. Within a day, a wrong clock at start-up is the likelier cause."""
+
+
+def visit_file(entry_id: str) -> str:
+    """Name a door's file."""
+    return f"{DOMAIN}.{entry_id}.visit"
+
+
+class VisitPicture:
+    """The last visit's picture of one door, kept for a number of days by the wall clock."""
+
+    def __init__(self, hass: HomeAssistant, vault: Vault, entry_id: str, days: float) -> None:
+        self._hass = hass
+        self._keep = timedelta(days=days)
+        self._file = SealedStore(hass, vault, visit_file(entry_id))
+        self._lock = asyncio.Lock()
+
+    async def async_save(
+        self, picture: bytes, when: datetime, people: Collection[str] = ()
+    ) -> None:
+        """Replace the picture, taken at the aware time ``when``, by one that shows ``people``.
+
+        It is kept as a JPEG of at most 1280 pixels a side, without the camera's metadata.
+
+        Raises:
+            PictureError: the bytes are no picture that can be kept; the last one stays.
+
+        """
+        jpeg = await self._hass.async_add_executor_job(_shrink, picture)
+        async with self._lock:
+            await self._file.async_save(
+                {
+                    "at": dt_util.as_utc(when).isoformat(),
+                    "people": sorted(people),
+                    "jpeg": base64.b64encode(jpeg).decode(),
+                }
+            )
+
+    async def async_load(self) -> bytes | None:
+        """Return the JPEG, or None where there is none; one that has expired is deleted."""
+        async with self._lock:
+            stored = await self._async_read()
+            if stored is None:
+                return None
+            return base64.b64decode(stored["jpeg"])
+
+    async def async_taken_at(self) -> datetime | None:
+        """Return when the picture was taken; None where there is none."""
+        async with self._lock:
+            stored = await self._async_read()
+            return None if stored is None else datetime.fromisoformat(stored["at"])
+
+    async def async_expire(self, *_: object) -> None:
+        """Delete the picture if its time is over."""
+        await self.async_load()
+
+    async def async_forget_all_but(self, people: Collection[str]) -> None:
+        """Delete the picture if it shows anybody who is not one of ``people``."""
+        async with self._lock:
+            stored = await self._async_read()
+            if stored is not None and set(stored["people"]) - set(people):
+                await self._file.async_remove()
+
+    async def async_remove(self) -> None:
+        """Delete the picture."""
+        async with self._lock:
+            await self._file.async_remove()
+
+    async def _async_read(self) -> dict[str, Any] | None:
+        try:
+            stored = await self._file.async_load()
+        except VaultError as error:
+            # It is worth nothing to anybody who cannot read it, and the next visit replaces it.
+            _LOGGER.warning("The last visit's picture cannot be read and is deleted: %s", error)
+            await self._file.async_remove()
+            return None
+        if not isinstance(stored, dict):
+            return None
+        age = dt_util.utcnow() - datetime.fromisoformat(stored["at"])
+        if -FUTURE_TOLERANCE <= age < self._keep:
+            return stored
+        await self._file.async_remove()
+        return None
+
+
+async def async_remove_visit_picture(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete a door's picture without opening it."""
+    await async_erase(hass, visit_file(entry_id))
+
+
+def _shrink(picture: bytes) -> bytes:
+    return encode_jpeg(decode_rgb(picture, MAX_SIDE), QUALITY)

@@ -1,0 +1,302 @@
+"""Pictures from the door's own camera, asked for pose by pose."""
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from homeassistant.data_entry_flow import FlowResultType
+from PIL import Image, ImageOps
+
+from custom_components.face_lock import vision
+from custom_components.face_lock.flows import album, capture, guide
+
+from .conftest import portrait
+from .test_person_flow import Flow, shown
+
+POSES = {
+    # As the landmarks of these pictures have it; the mirror turns a head to the other side.
+    "straight": ("obama", False),
+    "left": ("obama3", False),
+    "right": ("obama2", False),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "INTERVAL", 0.01)
+
+
+@pytest.fixture
+def clock(clock, monkeypatch: pytest.MonkeyPatch):
+    """Let the same clock tell how long a pose has been waited for."""
+    monkeypatch.setattr(capture, "monotonic", clock)
+    return clock
+
+
+class Steps:
+    """What the dialogue says, one progress after the other."""
+
+    def __init__(self, hass, flow: Flow) -> None:
+        self._hass = hass
+        self._flow = flow
+        self.said: list[str] = []
+        self.last: dict = {}
+
+    async def run(self, react: Callable[[str], object]) -> dict:
+        """Go on until the capture ends; ``react`` is told each new instruction."""
+        result = await self._flow.submit(next_step_id="capture")
+        while result["type"] is FlowResultType.SHOW_PROGRESS:
+            assert result["step_id"] == "capture"
+            self.last = result["description_placeholders"]
+            if not self.said or self.said[-1] != result["progress_action"]:
+                self.said.append(result["progress_action"])
+            react(result["progress_action"])
+            flow = self._hass.config_entries.subentries._progress[self._flow._id]
+            await ended(flow.async_get_progress_task())
+            result = await self._hass.config_entries.subentries.async_configure(self._flow._id)
+        return result
+
+
+async def ended(task) -> None:
+    if task is not None:
+        await asyncio.wait([task])
+
+
+def scene(camera, name: str, *, mirror: bool = False, height: float = 400) -> None:
+    """Show somebody, never quite still."""
+    original = portrait(name)
+    image = ImageOps.mirror(original) if mirror else original
+
+    def picture() -> bytes:
+        wall = Image.new("RGB", (640, 480), (110, 115, 120))
+        rng = camera.scene._rng
+        scale = height / image.height * rng.uniform(0.97, 1.03)
+        person = image.resize((round(image.width * scale), round(image.height * scale)))
+        wall.paste(person, (round(150 + rng.uniform(-6, 6)), round(30 + rng.uniform(-6, 6))))
+        noise = rng.normal(0, 2, (480, 640, 3))
+        return vision.encode_jpeg((np.asarray(wall) + noise).clip(0, 255).astype(np.uint8))
+
+    camera.source = picture
+
+
+async def begin(hass, door) -> Steps:
+    flow = Flow(hass, door.entry)
+    await flow.start("Barack")
+    return Steps(hass, flow)
+
+
+async def test_each_pose_is_asked_for_and_kept(hass, set_up, camera, clock) -> None:
+    door = await set_up({})
+    progress = []
+    hass.bus.async_listen("data_entry_flow_progress_update", lambda e: progress.append(e.data))
+    steps = await begin(hass, door)
+
+    def react(said: str) -> None:
+        if said in POSES:
+            name, mirror = POSES[said]
+            scene(camera, name, mirror=mirror)
+        else:
+            # Nobody's chin goes up here: time passes.
+            clock.jump(guide.PATIENCE)
+
+    result = await steps.run(react)
+
+    assert steps.said == ["straight", "left", "right", "up"]
+    assert steps.last["kept"] == "3"
+    assert steps.last["wanted"] == "4"
+    assert steps.last["picture"].startswith("![](data:image/jpeg;base64,")
+    assert shown(result) == (3, "")
+    assert [p["progress"] for p in progress] == [0.25, 0.5, 0.75, 0.75]
+    assert (await steps._flow.finish())["type"] is FlowResultType.CREATE_ENTRY
+    (subentry,) = door.entry.subentries.values()
+    kept = door.entry.runtime_data.store.album(subentry.unique_id)
+    # Three different views of one face.
+    pairs = [a.template.embedding @ b.template.embedding for a in kept for b in kept if a is not b]
+    assert max(pairs) < 0.95
+
+
+async def test_the_wrong_side_is_not_kept(hass, set_up, camera, clock) -> None:
+    door = await set_up({})
+    steps = await begin(hass, door)
+
+    def react(said: str) -> None:
+        if said == "straight":
+            scene(camera, "obama")
+        elif said == "left":
+            scene(camera, "obama2")
+            clock.jump(guide.PATIENCE)
+        else:
+            clock.jump(guide.PATIENCE)
+
+    count, said = shown(await steps.run(react))
+    # The turn to the right came when it was asked for the left, and was still there afterwards.
+    assert steps.said == ["straight", "left", "right", "up"]
+    assert (count, said) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("act", "hint", "why"),
+    [
+        (lambda c: c.show(), "no_face", "No face was found"),
+        (lambda c: c.show("obama", "biden", height=350), "several_faces", "several faces"),
+        (lambda c: scene(c, "obama", height=110), "face_too_small", "too small"),
+        (lambda c: c.fail(), "no_picture", "gave no picture"),
+        (lambda c: c.freeze(b"nonsense"), "no_picture", "type that cannot be read"),
+        (lambda c: c.set_available(False), "no_picture", "is unavailable"),
+    ],
+)
+async def test_what_is_wrong_is_said_and_mended_in_time(
+    hass, set_up, camera, clock, act, hint, why
+) -> None:
+    door = await set_up({})
+    steps = await begin(hass, door)
+    act(camera)
+
+    def help_out(said: str) -> None:
+        if said == hint:
+            camera.set_available(True)
+            scene(camera, "obama")
+        elif len(steps.said) > 2:
+            clock.jump(guide.PATIENCE)
+
+    count, said = shown(await steps.run(help_out))
+    assert steps.said[:3] == ["straight", hint, "left"]
+    assert (count, said) == (1, "")
+
+    # Where it is not mended, the review says why.
+    act(camera)
+    steps = await begin(hass, door)
+
+    def give_up(said: str) -> None:
+        if said == hint:
+            clock.jump(guide.PATIENCE)
+
+    count, said = shown(await steps.run(give_up))
+    assert count == 0
+    assert "- Front door: " in said
+    assert why in said
+
+
+async def test_a_frozen_camera_gives_one_picture(hass, set_up, camera, clock) -> None:
+    door = await set_up({"Barack": ()})
+    flow = Flow(hass, door.entry)
+    await flow.change("add")
+    scene(camera, "obama")
+    camera.freeze(camera.source())
+    steps = Steps(hass, flow)
+    count, _ = shown(await steps.run(lambda said: said != "straight" and clock.jump(12)))
+    assert count == 1
+    # Once more there is nothing new to see.
+    steps = Steps(hass, flow)
+    count, said = shown(await steps.run(lambda said: said == "same_picture" and clock.jump(12)))
+    assert count == 1
+    assert "already among those" in said
+
+
+async def test_somebody_who_is_enrolled_already(hass, set_up, camera, clock) -> None:
+    door = await set_up({"Barack": ("obama", "obama2")})
+    scene(camera, "obama")
+    flow = Flow(hass, door.entry)
+    await flow.start("Barry")
+    steps = Steps(hass, flow)
+    count, said = shown(await steps.run(lambda said: said == "enrolled_already" and clock.jump(12)))
+    assert count == 0
+    assert "too much like another enrolled person" in said
+
+
+async def test_somebody_else_is_not_added_to_the_pictures(hass, set_up, camera, clock) -> None:
+    door = await set_up({"Barack": ("obama", "obama2")})
+    scene(camera, "hopper")
+    flow = Flow(hass, door.entry)
+    await flow.change("add")
+    steps = Steps(hass, flow)
+    count, said = shown(await steps.run(lambda said: said == "other_person" and clock.jump(12)))
+    assert count == 2
+    assert "does not match the other pictures" in said
+
+
+async def test_a_face_that_never_looks_straight(hass, set_up, camera, clock, monkeypatch) -> None:
+    door = await set_up({})
+    monkeypatch.setattr(album, "head_pose", lambda _: vision.HeadPose(0.0, 5.0))
+    monkeypatch.setattr(vision.pose, "STRAIGHT", -1.0)
+    scene(camera, "obama")
+    steps = await begin(hass, door)
+    count, said = shown(await steps.run(lambda _: clock.jump(guide.PATIENCE)))
+    assert count == 0
+    assert "No face looked straight at the camera" in said
+
+
+async def test_landmarks_that_coincide_are_no_face(
+    hass, set_up, camera, clock, monkeypatch
+) -> None:
+    def broken(_: object) -> vision.HeadPose:
+        raise ValueError("no face")
+
+    door = await set_up({})
+    monkeypatch.setattr(album, "head_pose", broken)
+    scene(camera, "obama")
+    steps = await begin(hass, door)
+    _, said = shown(await steps.run(lambda said: said == "no_face" and clock.jump(12)))
+    assert "No face was found" in said
+
+
+async def test_a_capture_that_breaks_keeps_what_it_has(hass, set_up, camera, monkeypatch) -> None:
+    door = await set_up({})
+    scene(camera, "obama")
+    steps = await begin(hass, door)
+
+    def react(said: str) -> None:
+        if said == "left":
+            monkeypatch.setattr(capture, "look", lambda *_: 1 / 0)
+
+    assert shown(await steps.run(react)) == (1, "")
+    # From the start nothing is kept, and that is said.
+    steps = await begin(hass, door)
+    count, said = shown(await steps.run(lambda _: None))
+    assert count == 0
+    assert "Taking pictures failed" in said
+
+
+async def test_the_door_is_unloaded_meanwhile(hass, set_up, camera) -> None:
+    door = await set_up({})
+    camera.show()
+    steps = await begin(hass, door)
+    unloaded = []
+
+    def react(_: str) -> None:
+        if not unloaded:
+            unloaded.append(
+                hass.async_create_task(hass.config_entries.async_unload(door.entry.entry_id))
+            )
+
+    result = await steps.run(react)
+    assert result["step_id"] == "pictures"
+    await hass.async_block_till_done()
+
+
+async def test_closing_the_dialogue_ends_the_capture(hass, set_up, camera) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry)
+    await flow.start("Barack")
+    camera.hang()
+    result = await flow.submit(next_step_id="capture")
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    task = hass.config_entries.subentries._progress[flow._id].async_get_progress_task()
+    # Whoever asks meanwhile is shown the same, and starts nothing anew.
+    again = await hass.config_entries.subentries.async_configure(result["flow_id"])
+    assert again["description_placeholders"] == result["description_placeholders"]
+    assert hass.config_entries.subentries._progress[flow._id].async_get_progress_task() is task
+    hass.config_entries.subentries.async_abort(result["flow_id"])
+    await ended(task)
+    assert task.cancelled()
+    camera.show()
+    await hass.async_block_till_done()
+
+
+async def test_a_camera_without_a_state_is_called_by_the_door(hass, set_up, camera, clock) -> None:
+    door = await set_up({})
+    steps = await begin(hass, door)
+    hass.states.async_remove("camera.front_door")
+    _, said = shown(await steps.run(lambda said: said == "no_picture" and clock.jump(12)))
+    assert "- Front door: There is no such camera." in said

@@ -1,0 +1,91 @@
+"""What is said of a camera before it becomes a door."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vision import PictureError, Shortcoming, encode_jpeg, survey, with_boxes
+
+
+@pytest.fixture
+def portrait(picture):
+    return picture("obama")
+
+
+def shots(rgb, number=4):
+    """Several pictures of a scene, each a little different."""
+    rng = np.random.default_rng(20261124)
+    noise = (rng.normal(0, 2, rgb.shape) for _ in range(number))
+    return [encode_jpeg((rgb + n).clip(0, 255).astype(np.uint8)) for n in noise]
+
+
+def shrunk(rgb, width):
+    image = Image.fromarray(rgb)
+    return np.asarray(image.resize((width, round(image.height * width / image.width))))
+
+
+def test_a_good_camera_with_somebody_before_it(bundle, portrait):
+    found = survey(bundle, shots(portrait), seconds=1.5)
+    assert found.shortcomings == ()
+    assert (found.height, found.width, 3) == portrait.shape
+    assert found.rate == pytest.approx(2.0)
+    assert found.brightness == pytest.approx(portrait.mean(), abs=15)
+    assert 140 < found.face_px < 200
+    assert max(found.preview.shape) == 480
+    green = (np.abs(found.preview.astype(int) - (60, 220, 90)).max(axis=2) < 8).sum()
+    assert green > 200
+
+
+def test_an_empty_place_is_no_fault_of_the_camera_but_is_said(bundle):
+    wall = np.full((480, 640, 3), 120, np.uint8)
+    found = survey(bundle, shots(wall), seconds=1.0)
+    assert found.shortcomings == (Shortcoming.NO_FACE,)
+    assert found.face_px is None
+
+
+@pytest.mark.parametrize(
+    ("change", "shortcoming"),
+    [
+        (lambda rgb: (rgb * 0.15).astype(np.uint8), Shortcoming.DARK),
+        (lambda rgb: (rgb * 0.15).astype(np.uint8), Shortcoming.FACE_DARK),
+        (lambda rgb: (255 - (255 - rgb) * 0.2).astype(np.uint8), Shortcoming.BRIGHT),
+        (lambda rgb: shrunk(rgb, 120), Shortcoming.SMALL),
+        (lambda rgb: shrunk(rgb, 120), Shortcoming.FACE_SMALL),
+        (lambda rgb: shrunk(shrunk(rgb, 60), 640), Shortcoming.FACE_BLURRED),
+    ],
+)
+def test_each_shortcoming(bundle, portrait, change, shortcoming):
+    assert shortcoming in survey(bundle, shots(change(portrait)), seconds=1.0).shortcomings
+
+
+def test_a_slow_camera_and_a_frozen_one(bundle, portrait):
+    pictures = shots(portrait)
+    slow = survey(bundle, pictures, seconds=4.0)
+    assert slow.rate == pytest.approx(0.75)
+    assert slow.shortcomings == (Shortcoming.SLOW,)
+    frozen = survey(bundle, pictures[:1] * 4, seconds=1.0)
+    assert frozen.rate == 0
+    assert frozen.shortcomings == (Shortcoming.FROZEN,)
+    # Of one picture nothing can be said.
+    assert survey(bundle, pictures[:1], seconds=0.0).rate is None
+
+
+def test_without_models_the_rest_is_measured(portrait):
+    found = survey(None, shots(portrait), seconds=1.0)
+    assert found.shortcomings == (Shortcoming.NO_MODELS,)
+
+
+def test_a_face_whose_landmarks_coincide_is_none(bundle, portrait, monkeypatch):
+    (face,) = bundle.detector.detect(portrait)[:1]
+    broken = type(face)(face.box, np.ones((5, 2), np.float32), face.score)
+    monkeypatch.setattr(type(bundle.detector), "detect", lambda *_: [broken])
+    assert survey(bundle, shots(portrait), 1.0).shortcomings == (Shortcoming.NO_FACE,)
+
+
+def test_what_is_no_picture_is_refused(bundle):
+    with pytest.raises(PictureError):
+        survey(bundle, [b"nonsense"], 1.0)
+
+
+def test_a_small_picture_is_not_enlarged():
+    assert with_boxes(np.zeros((40, 60, 3), np.uint8), []).shape == (40, 60, 3)
