@@ -29,8 +29,9 @@ sys.path.append(str(ROOT / "custom_components" / "face_lock"))
 
 import vision  # noqa: E402 - found by the path above
 from demo import story, visit  # noqa: E402 - likewise
+from vision.pad import measure_cues  # noqa: E402 - likewise
 
-STEPS = ("gate", "presence", "decode", "detect", "align", "embed")
+STEPS = ("gate", "presence", "decode", "detect", "align", "embed", "cues")
 
 
 def memory_mib() -> float:
@@ -67,6 +68,7 @@ def measure(runtime: str, threads: int) -> None:
         if faces:
             crop = timed(times["align"], lambda: vision.align(rgb, faces[0].landmarks))
             timed(times["embed"], lambda: bundle.verifier.embed(np.stack([crop])))
+            timed(times["cues"], lambda: measure_cues(bundle.liveness, rgb, faces[0]))
 
     one(frames[0], 0.0)  # the first call of a network allocates
     for step in STEPS:
@@ -109,7 +111,7 @@ def report(results: dict[str, Any]) -> None:
     print("".ljust(28) + "".join(f"{name} {results[name]['version']}".rjust(26) for name in names))
     rows = {step: [results[name]["ms"].get(step) for name in names] for step in STEPS}
     rows["detect to embed"] = [
-        sum(results[name]["ms"].get(step, 0) for step in STEPS[3:]) for name in names
+        sum(results[name]["ms"].get(step, 0) for step in STEPS[3:6]) for name in names
     ]
     rows["load"] = [results[name]["load_ms"] for name in names]
     for title, values in rows.items():

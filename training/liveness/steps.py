@@ -1,11 +1,12 @@
 """The liveness model's steps."""
 
 import argparse
+from pathlib import Path
 
 import torch
 
 from training.common.runs import open_run
-from training.common.steps import CARD, Role, Step, verify_step
+from training.common.steps import CARD, REPORTS, Option, Role, Step, verify_step
 from training.liveness.settings import LivenessConfig
 
 
@@ -55,6 +56,19 @@ def _export(config: LivenessConfig, _options: argparse.Namespace) -> None:
     print(f"{config.models}: largest difference from PyTorch {entry['parity']}")
 
 
+def _simulate(config: LivenessConfig, _options: argparse.Namespace) -> None:
+    from training.liveness.visits.report import simulate  # noqa: PLC0415
+
+    open_run(config, "simulate")
+    simulate(config)
+
+
+def _visits(config: LivenessConfig, options: argparse.Namespace) -> None:
+    from training.liveness.visits.report import report  # noqa: PLC0415
+
+    print(report(config, options.reports))
+
+
 ROLE = Role(
     "liveness",
     "is this a living face, or a picture of one? Only to deny",
@@ -67,6 +81,13 @@ ROLE = Role(
         Step("errors", _errors, "sheets of what the evaluated network got most wrong"),
         Step("export", _export, "put the evaluated network into the bundle"),
         verify_step("training.liveness.verify"),
+        Step("simulate", _simulate, "render visits, living and attacks, and let the door see them"),
+        Step(
+            "visits",
+            _visits,
+            "report what each level lets in and turns away, of the visits seen",
+            (Option("--reports", "folder of the kept figures", type=Path, default=Path(REPORTS)),),
+        ),
         CARD,
     ),
 )

@@ -55,7 +55,7 @@ def observe_visits(config: LivenessConfig) -> list[Observed]:
     """See every visit; a file in the run's folder keeps them. Takes all processes that it may."""
     jobs = [*_real(config), *_rendered(config)]
     context = get_context("fork")
-    with context.Pool(max(1, config.threads), _begin, (config,)) as pool:
+    with context.Pool(max(1, config.threads), begin, (config,)) as pool:
         seen = []
         for number, one in enumerate(pool.imap_unordered(_see, jobs, chunksize=4)):
             seen.append(one)
@@ -69,7 +69,7 @@ def observe_visits(config: LivenessConfig) -> list[Observed]:
 def _rendered(config: LivenessConfig) -> Iterator[Job]:
     """Living people of both sides that no network was trained on; attacks with the test side's."""
     validation, test = (
-        [(one.who, side) for one in _people(config, side)] for side in ("validation", "test")
+        [(one.who, side) for one in people(config, side)] for side in ("validation", "test")
     )
     mixed = [one for pair in zip(validation, test, strict=False) for one in pair]
     # As many by each light as LIGHTS says, whatever the number.
@@ -111,14 +111,20 @@ _CONFIG: list[LivenessConfig] = []
 _BUNDLE: list[Bundle] = []
 
 
-def _begin(config: LivenessConfig) -> None:
+def begin(config: LivenessConfig) -> None:
+    """Make a process ready to see visits."""
     _CONFIG[:] = [config]
     _BUNDLE[:] = [load_bundle(config.models)]
 
 
+def worker() -> tuple[LivenessConfig, Bundle]:
+    """Return what `begin` gave this process."""
+    return _CONFIG[0], _BUNDLE[0]
+
+
 def _see(job: Job) -> Observed | None:
     """See one visit; `None` where the person who is to be enrolled has no face to find."""
-    config, bundle = _CONFIG[0], _BUNDLE[0]
+    config, bundle = worker()
     if job.session:
         live = job.kind != "real print"
         session = _sessions(config, live=live)[job.session]
@@ -136,12 +142,14 @@ def _see(job: Job) -> Observed | None:
         video = [(rgb, bundle.detector.detect(rgb)) for rgb in frames]
         shown = tuple((rgb, np.array(visitor(faces).box)) for rgb, faces in video if faces)
         box = shown[0][1]
-        person = Person(shown[0][0], np.ones(shown[0][0].shape[:2]), box, np.zeros((5, 2)), job.who)
-        visit = Visit(job.kind, person, job.light, np.random.default_rng(job.seed), video=shown)
+        someone = Person(
+            shown[0][0], np.ones(shown[0][0].shape[:2]), box, np.zeros((5, 2)), job.who
+        )
+        visit = Visit(job.kind, someone, job.light, np.random.default_rng(job.seed), video=shown)
     else:
-        person = _person(config, job.who)
-        template = enrolled(bundle, person.rgb, person.landmarks)
-        visit = Visit(job.kind, person, job.light, np.random.default_rng(job.seed), FRAMES)
+        someone = person(config, job.who)
+        template = enrolled(bundle, someone.rgb, someone.landmarks)
+        visit = Visit(job.kind, someone, job.light, np.random.default_rng(job.seed), FRAMES)
     track, decided = observe(bundle, template, render(visit))
     return Observed(job.kind, job.light, job.side, job.who, track, decided)
 
@@ -151,12 +159,14 @@ def _read_people(scenes: str, mattes: str, side: str) -> tuple[Person, ...]:
     return tuple(read_people(scenes, mattes, side))
 
 
-def _people(config: LivenessConfig, side: str) -> tuple[Person, ...]:
+def people(config: LivenessConfig, side: str) -> tuple[Person, ...]:
+    """Return a side's people, read once a process."""
     return _read_people(config.scenes, config.mattes, side)
 
 
-def _person(config: LivenessConfig, who: str) -> Person:
-    both = (*_people(config, "validation"), *_people(config, "test"))
+def person(config: LivenessConfig, who: str) -> Person:
+    """Return one of them by name."""
+    both = (*people(config, "validation"), *people(config, "test"))
     return next(one for one in both if one.who == who)
 
 

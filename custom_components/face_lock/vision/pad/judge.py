@@ -67,10 +67,10 @@ class Limits:
 
 
 BASIC: Final = Limits(
-    moire=9.0, carried=0.4, outline=2.0, flat=0.06, clipped=1.0, infrared=0.25, measured=False
+    moire=2.4, carried=0.72, outline=0.78, flat=0.03, clipped=1.1, infrared=0.25, measured=False
 )
 STRICT: Final = Limits(
-    moire=9.0, carried=0.33, outline=2.0, flat=0.08, clipped=0.5, infrared=1.0, measured=True
+    moire=2.1, carried=0.5, outline=0.74, flat=0.04, clipped=0.72, infrared=0.65, measured=True
 )
 _MOST_FRAMES: Final = 16
 """Of a long track, evenly spread: more say nothing new and would hold up the decision."""

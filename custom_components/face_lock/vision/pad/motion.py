@@ -86,12 +86,12 @@ def _votes(before: Sight, now: Sight) -> tuple[int, int]:
         moved = _matrix(similarity_transform(later.landmarks, face.landmarks))
     except ValueError:
         return 0, 0
-    grey = _half(seen_now)
-    known = grey > _OUTSIDE / 2
-    carried = _unexplained(grey, known, _warped(view, seen_now, moved))
-    stayed = _unexplained(grey, known, _warped(view, seen_now, np.eye(3)))
-    told = _beside(later, seen_now) & np.isfinite(carried) & np.isfinite(stayed)
-    told &= np.maximum(carried, stayed) > _TEXTURE
+    # What the head hides in either frame is in neither prediction: a wall that comes into view
+    # behind it is no proof that anything moved along.
+    known, grey = _background(face, view), _background(later, seen_now)
+    carried = _unexplained(grey, _warped(known, view, seen_now, moved))
+    stayed = _unexplained(grey, _warped(known, view, seen_now, np.eye(3)))
+    told = np.isfinite(carried) & np.isfinite(stayed) & (np.maximum(carried, stayed) > _TEXTURE)
     return (
         int((told & (carried * _CLEARER < stayed)).sum()),
         int((told & (stayed * _CLEARER < carried)).sum()),
@@ -108,23 +108,28 @@ def _to_picture(view: View) -> NDArray[np.float64]:
     return np.array([[scale, 0.0, view.origin[0]], [0.0, scale, view.origin[1]], [0.0, 0.0, 1.0]])
 
 
-def _half(view: View) -> FloatArray:
-    """Return the view at half its size, float32, with what it does not see far below zero."""
+def _background(face: Face, view: View) -> FloatArray:
+    """Return the view at half its size, float32, with all but the background far below zero.
+
+    Background is what lies beside and above the head: hair and body move with it.
+    """
     left, top, right, bottom = view.seen
     grey = view.grey.astype(np.float32)
     small = grey.reshape(_SIDE, 2, _SIDE, 2).mean(axis=(1, 3))
     inside = np.zeros((_SIDE, _SIDE), dtype=bool)
     inside[(top + 1) // 2 : bottom // 2, (left + 1) // 2 : right // 2] = True
-    small[~inside] = _OUTSIDE
+    small[~(inside & _beside(face, view))] = _OUTSIDE
     halved: FloatArray = small.astype(np.float32)
     return halved
 
 
-def _warped(view: View, onto: View, motion: NDArray[np.float64]) -> FloatArray:
-    """Return what ``view`` predicts for ``onto`` where ``motion`` leads back to the view's time."""
+def _warped(grey: FloatArray, view: View, onto: View, motion: NDArray[np.float64]) -> FloatArray:
+    """Return what ``view``, whose ``grey`` is known, predicts for ``onto``.
+
+    ``motion`` leads from the picture of ``onto`` back to that of the view.
+    """
     back = np.linalg.inv(_to_picture(view)) @ motion @ _to_picture(onto)
-    image = Image.fromarray(_half(view))
-    warped = image.transform(
+    warped = Image.fromarray(grey).transform(
         (_SIDE, _SIDE),
         Image.Transform.AFFINE,
         tuple(back[:2].ravel()),
@@ -134,9 +139,7 @@ def _warped(view: View, onto: View, motion: NDArray[np.float64]) -> FloatArray:
     return np.asarray(warped, dtype=np.float32)
 
 
-def _unexplained(
-    grey: FloatArray, known: NDArray[np.bool_], predicted: FloatArray
-) -> NDArray[np.float32]:
+def _unexplained(grey: FloatArray, predicted: FloatArray) -> FloatArray:
     """Return each tile's variance that the prediction leaves, NaN where it predicts nothing.
 
     The prediction may be a pixel off, for landmarks are, and brighter: cameras change their
@@ -144,7 +147,7 @@ def _unexplained(
     """
     padded = np.pad(predicted, 1, constant_values=_OUTSIDE)
     best = np.full((_TILES, _TILES), np.inf, dtype=np.float32)
-    whole = known.reshape(_TILES, _TILE, _TILES, _TILE).all(axis=(1, 3))
+    whole = (grey > _OUTSIDE / 2).reshape(_TILES, _TILE, _TILES, _TILE).all(axis=(1, 3))
     for y in range(3):
         for x in range(3):
             other = padded[y : y + _SIDE, x : x + _SIDE]
@@ -158,10 +161,10 @@ def _unexplained(
 
 
 def _beside(face: Face, view: View) -> NDArray[np.bool_]:
-    """Which tiles lie beside or above the head: its hair and what is below move with it."""
+    """Which pixels of the halved view lie beside or above the head, its hair left out."""
     halving = SIDE / _SIDE
     x1, y1, x2, y2 = (value / halving for value in box_in(view, face))
-    y, x = (np.mgrid[0:_TILES, 0:_TILES] + 0.5) * _TILE
+    y, x = np.mgrid[0:_SIDE, 0:_SIDE] + 0.5
     width, height = x2 - x1, y2 - y1
     around: NDArray[np.bool_] = (x < x1 - _BESIDE * width) | (x > x2 + _BESIDE * width)
     around |= y < y1 - _ABOVE * height

@@ -1,0 +1,108 @@
+"""What the judge makes of the visits seen: APCER and BPCER by kind and level, with intervals.
+
+APCER is the share of attack visits, of those in which the face was recognised, that a level lets
+in; BPCER that of the living that it turns away (ISO/IEC 30107-3). Both at the first moment when a
+quorum of frames agrees, as the door decides, and with all frames of the visit, as if it waited.
+
+    {"levels": {LEVEL: {"quorum" | "whole visit": {KIND: SHARE with "recognised" and "cues"}}},
+     "challenges": {CHALLENGE: {KIND: SHARE}}}
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from training.common.split import TRAIN
+from training.liveness.evaluate import share
+from training.liveness.visits.observe import Observed
+from vision.liveness import LivenessPoint
+from vision.pad import Cue, LivenessLevel, denials
+
+LEVELS = (LivenessLevel.OFF, LivenessLevel.BASIC, LivenessLevel.STRICT)
+MOMENTS = ("quorum", "whole visit")
+
+
+def kind_of(one: Observed) -> str:
+    """Return a visit's row: living people by light, replays by what they show, subjects by side."""
+    if one.kind.startswith("real"):
+        return f"{one.kind}, subjects {'trained on' if one.side == TRAIN else 'held out'}"
+    if one.kind == "living":
+        return f"living, {one.light}"
+    if one.kind == "video":
+        return f"video, {'real' if one.side == 'real frames' else 'simulated'} movement"
+    return one.kind
+
+
+def visit_figures(seen: Sequence[Observed], points: Sequence[LivenessPoint]) -> dict[str, Any]:
+    """Return the errors of each level, at each moment, of each kind."""
+    report: dict[str, Any] = {}
+    for level in LEVELS:
+        report[level.value] = {}
+        for moment in MOMENTS:
+            rows: dict[str, list[tuple[Observed, frozenset[Cue]]]] = {}
+            for one in seen:
+                if one.decided:
+                    track = one.track[: one.decided] if moment == "quorum" else one.track
+                    found = denials(level, points, track)
+                    rows.setdefault(kind_of(one), []).append((one, found))
+            report[level.value][moment] = {
+                kind: _row(kind, rows[kind], seen) for kind in sorted(rows)
+            }
+    return report
+
+
+def _row(
+    kind: str, row: Sequence[tuple[Observed, frozenset[Cue]]], seen: Sequence[Observed]
+) -> dict[str, Any]:
+    denied = np.array([bool(cues) for _, cues in row])
+    wrong = denied if "living" in kind else ~denied
+    figures: dict[str, Any] = share(wrong, np.array([one.who for one, _ in row]))
+    figures["visits"] = figures.pop("pictures")
+    figures["people"] = figures.pop("subjects")
+    figures["recognised"] = len(row) / sum(kind_of(one) == kind for one in seen)
+    figures["cues"] = dict(Counter(cue.value for _, cues in row for cue in sorted(cues)))
+    return figures
+
+
+def challenge_figures(asked: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the share of wrong answers: pictures that passed, living people who did not."""
+    report: dict[str, Any] = {}
+    for challenge in sorted({one["challenge"] for one in asked}):
+        report[challenge] = {}
+        for kind, light in sorted({(one["kind"], one["light"]) for one in asked}):
+            mine = [
+                one
+                for one in asked
+                if (one["challenge"], one["kind"], one["light"]) == (challenge, kind, light)
+            ]
+            if mine:
+                wrong = np.array([one["passed"] != (kind == "living") for one in mine])
+                figures: dict[str, Any] = share(wrong, np.array([one["who"] for one in mine]))
+                figures["visits"] = figures.pop("pictures")
+                figures["people"] = figures.pop("subjects")
+                report[challenge][f"{kind}, {light}"] = figures
+    return report
+
+
+def table(report: dict[str, Any]) -> str:
+    """Return the figures as Markdown, for docs/security.md."""
+    levels = report["levels"]
+    lines = ["| at the quorum | visits (people) | off | basic | strict |", "|---|---|---|---|---|"]
+    for kind, first in levels["off"]["quorum"].items():
+        cells = [_cell(levels[level.value]["quorum"][kind]) for level in LEVELS]
+        name = ("BPCER " if "living" in kind else "APCER ") + kind
+        lines.append(f"| {name} | {first['visits']} ({first['people']}) | {' | '.join(cells)} |")
+    lines += ["", "| challenge | visits | wrongly passed, or wrongly failed |", "|---|---|---|"]
+    for challenge, kinds in report["challenges"].items():
+        for kind, one in kinds.items():
+            lines.append(f"| {challenge}: {kind} | {one['visits']} | {_cell(one)} |")
+    return "\n".join(lines)
+
+
+def _cell(one: dict[str, Any]) -> str:
+    value, low, high = (100 * one[key] for key in ("value", "low", "high"))
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
