@@ -122,6 +122,14 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one ta
                 yield changed
 
 
+def is_export(node: ast.AST) -> bool:
+    """Whether a statement only sets ``__all__``."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id="__all__")]):
+            return True
+    return False
+
+
 def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
     """Yield each node that does something: its parent, the field and index there, and itself.
 
@@ -134,7 +142,7 @@ def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
             if field in ("annotation", "returns", "type_params", "decorator_list"):
                 continue
             for index, child in enumerate(value) if isinstance(value, list) else ((None, value),):
-                if not isinstance(child, ast.AST) or ast.unparse(child).startswith("__all__"):
+                if not isinstance(child, ast.AST) or is_export(child):
                     continue
                 waiting.append(child)
                 yield parent, field, index, child
