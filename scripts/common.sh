@@ -31,3 +31,28 @@ bootstrap_tools() {
   "$tools/bin/uv" --version >/dev/null || die "the uv that pip brought does not run"
   echo "$want" >"$stamp"
 }
+
+# The archive that this machine's apt uses for Debian itself, in either format of sources.
+debian_uri() {
+  cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
+    sed -nE 's#^[[:space:]]*(URIs:|deb( \[[^]]*\])?)[[:space:]]+(https?://[^[:space:]]+/debian)/?([[:space:]].*)?$#\3#p' |
+    sed -n 1p || true # a pattern of `cat` that fits no file is no error
+}
+
+# private_apt FOLDER: set `apt` to an apt-get that lives in FOLDER and changes nothing of the machine.
+private_apt() {
+  apt_folder="$1"
+  apt_uri="$(debian_uri)"
+  [ -n "$apt_uri" ] || return 1
+  mkdir -p "$1"/{lists/partial,cache/archives/partial}
+  : >"$1/status" # nothing counts as installed: every library that a package needs comes along
+  apt=(apt-get -qq -o "Dir::Etc::sourcelist=$1/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o "Dir::State::lists=$1/lists" -o "Dir::State::status=$1/status" -o "Dir::Cache=$1/cache"
+    -o APT::Install-Recommends=false -o APT::Sandbox::User= -o "Debug::NoLocking=true")
+}
+
+# read_suite deb|deb-src SUITE: let the private apt know that suite's packages, and no others.
+read_suite() {
+  echo "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $apt_uri $2 main" >"$apt_folder/sources.list"
+  "${apt[@]}" update >&2
+}

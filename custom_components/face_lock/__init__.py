@@ -1,5 +1,7 @@
 """Face Lock: a door that opens when its camera sees an enrolled face."""
 
+# ruff: noqa: ARG001 - Home Assistant calls these with fixed signatures
+
 from __future__ import annotations
 
 import logging
@@ -20,7 +22,9 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.typing import ConfigType
 
+from .actions import async_setup_actions
 from .const import (
     DOMAIN,
     ISSUE_CAMERA_MISSING,
@@ -28,12 +32,15 @@ from .const import (
     ISSUE_NOT_RELOCKED,
     ISSUE_PICTURES_MISSING,
     ISSUE_STORAGE_LOCKED,
+    ISSUE_STORAGE_TOO_NEW,
+    ISSUE_STORAGE_UNREADABLE,
 )
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
 from .entity import door_device
-from .issues import async_report
+from .issues import async_report_only
+from .memory import async_forget
 from .records import DoorRecords, async_open_records, async_remove_records
-from .runtime import async_load_bundle
+from .runtime import BUNDLE_ISSUES, async_load_bundle
 from .settings import (
     CONF_FALSE_POSITIVE_RATE,
     CONF_RELOCK_AFTER,
@@ -42,9 +49,11 @@ from .settings import (
     DoorSettings,
 )
 from .upkeep import (
+    STORAGE_ISSUES,
     async_follow_names,
     async_report_missing_lock,
     async_report_missing_pictures,
+    async_report_storage,
 )
 from .vault import KeyNotSavedError, VaultError
 from .vision import RateUnavailableError
@@ -60,7 +69,7 @@ DOOR_ISSUES: Final = (
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
     ISSUE_PICTURES_MISSING,
-    ISSUE_STORAGE_LOCKED,
+    *STORAGE_ISSUES,
 )
 
 PLATFORMS = [
@@ -71,6 +80,12 @@ PLATFORMS = [
     Platform.SENSOR,
     Platform.SWITCH,
 ]
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions, which exist whether or not a door is set up."""
+    async_setup_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> bool:
@@ -137,9 +152,12 @@ async def async_unload_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
 
 async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     """Delete everything that is known of a removed door."""
+    async_forget(hass, entry.entry_id)
     await async_remove_records(hass, entry.entry_id)
     for issue in DOOR_ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")
+    if not hass.config_entries.async_entries(DOMAIN):
+        async_report_only(hass, BUNDLE_ISSUES, None)
 
 
 async def _async_update_listener(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
@@ -168,7 +186,6 @@ def _settings(entry: FaceLockConfigEntry) -> DoorSettings:
 async def _async_open_records(
     hass: HomeAssistant, entry: FaceLockConfigEntry, settings: DoorSettings
 ) -> DoorRecords:
-    issue = f"{ISSUE_STORAGE_LOCKED}_{entry.entry_id}"
     try:
         records = await async_open_records(
             hass,
@@ -181,17 +198,19 @@ async def _async_open_records(
             translation_domain=DOMAIN, translation_key=error.translation_key
         ) from error
     except VaultError as error:
-        async_report(hass, issue, ISSUE_STORAGE_LOCKED, door=entry.title)
+        async_report_storage(hass, entry, ISSUE_STORAGE_LOCKED)
         raise ConfigEntryError(
             translation_domain=DOMAIN, translation_key=error.translation_key
         ) from error
     except UnsupportedStorageVersionError as error:
+        async_report_storage(hass, entry, ISSUE_STORAGE_TOO_NEW)
         raise ConfigEntryError(
-            translation_domain=DOMAIN, translation_key="storage_too_new"
+            translation_domain=DOMAIN, translation_key=ISSUE_STORAGE_TOO_NEW
         ) from error
     except Exception as error:  # core's reader lets through whatever the disk or the file raise
+        async_report_storage(hass, entry, ISSUE_STORAGE_UNREADABLE)
         raise ConfigEntryError(
-            translation_domain=DOMAIN, translation_key="storage_unreadable"
+            translation_domain=DOMAIN, translation_key=ISSUE_STORAGE_UNREADABLE
         ) from error
-    ir.async_delete_issue(hass, DOMAIN, issue)
+    async_report_storage(hass, entry, None)
     return records

@@ -23,6 +23,7 @@ from homeassistant.core import (
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+from homeassistant.util import dt as dt_util
 
 from .access import Access
 from .const import (
@@ -35,6 +36,7 @@ from .const import (
 )
 from .door_lock import OwnLock, TargetLock
 from .issues import async_report
+from .memory import async_memory
 from .permits import objection
 from .records import DoorRecords
 from .settings import CONF_ALLOWED, DoorSettings, PersonSettings, Sensitivity
@@ -124,6 +126,9 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         self.people = _settings_of(entry)
         self.changed_by: str | None = None
         self.last_access: Access | None = None
+        self.memory = async_memory(hass, entry.entry_id)
+        self.memory.visits.forget_all_but(self.people)
+        self.passes = self.memory.passes
         self._made_from = (entry.title, entry.data, entry.options, _people(entry))
         self._listening: list[Callable[[Access], None]] = []
         self._opening: set[asyncio.Task[None]] = set()
@@ -311,11 +316,14 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             return Problem.STOPPED
         if attempt.person is None or attempt.person not in people_of(self.config_entry):
             return Problem.UNKNOWN_FACE
-        if (problem := objection(self.hass, self.people[attempt.person])) is not None:
-            return problem
         if not 0 <= monotonic() - attempt.decided_at <= POLICY.max_age:
             return Problem.STALE_FRAMES
-        return None
+        # Last: a pass is used up by what it lets in, and by nothing else.
+        rules = self.people[attempt.person]
+        problem = objection(self.hass, rules)
+        if problem is not None and self.passes.use(attempt.person, rules, monotonic()):
+            return None
+        return problem
 
     # To the entities
 
@@ -326,6 +334,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             response_time = monotonic() - attempt.first_usable_at
         access = Access(attempt, self.name_of(attempt.person), response_time, picture)
         self.last_access = access
+        self.memory.visits.add(access, dt_util.utcnow())
         for listener in list(self._listening):
             listener(access)
         self.async_update_listeners()

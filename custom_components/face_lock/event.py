@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.event import EventEntity
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, ATTR_NAME
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .access import EVENT_TYPES, Access
+from .const import EVENT_ACCESS
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
 from .entity import FaceLockEntity, percent
 
@@ -47,19 +49,25 @@ class AccessEvent(FaceLockEntity, EventEntity):
     @callback
     def _handle(self, access: Access) -> None:
         attempt = access.attempt
-        self._trigger_event(
-            access.event_type,
-            {
-                "person": access.name,
-                "confidence": percent(attempt.confidence),
-                "reason": None if attempt.problem is None else attempt.problem.value,
-                "duration": round(attempt.duration, 3),
-                "response_time": (
-                    None if access.response_time is None else round(access.response_time, 3)
-                ),
-            },
-        )
+        told = {
+            "person": access.name,
+            "confidence": percent(attempt.confidence),
+            "reason": None if attempt.problem is None else attempt.problem.value,
+            "duration": round(attempt.duration, 3),
+            "response_time": (
+                None if access.response_time is None else round(access.response_time, 3)
+            ),
+        }
+        self._trigger_event(access.event_type, told)
         self.async_write_ha_state()
+        self._log({"event_type": access.event_type, **told})
+
+    @callback
+    def _log(self, told: dict[str, Any]) -> None:
+        """Let the logbook know: it would only show the type of the event."""
+        device = {} if self.device_entry is None else {ATTR_DEVICE_ID: self.device_entry.id}
+        door = {ATTR_ENTITY_ID: self.entity_id, ATTR_NAME: self.coordinator.config_entry.title}
+        self.hass.bus.async_fire(EVENT_ACCESS, {**door, **device, **told})
 
     @callback
     @override

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
@@ -20,3 +22,19 @@ def async_report(hass: HomeAssistant, issue: str, key: str, **placeholders: str)
         translation_key=key,
         translation_placeholders=placeholders or None,
     )
+
+
+@callback
+def async_report_only(
+    hass: HomeAssistant,
+    keys: Iterable[str],
+    key: str | None,
+    suffix: str = "",
+    **placeholders: str,
+) -> None:
+    """Of the issues ``keys`` leave ``key`` alone open, or none; an issue's id is key + suffix."""
+    for other in keys:
+        if other != key:
+            ir.async_delete_issue(hass, DOMAIN, f"{other}{suffix}")
+    if key is not None:
+        async_report(hass, f"{key}{suffix}", key, **placeholders)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.util.json import load_json
 
 from .const import DOMAIN
 from .feedback import FeedbackStore, feedback_file
@@ -64,8 +66,13 @@ async def async_open_records(
     Raises:
         VaultError: the key is missing, or the pictures cannot be decrypted; nothing was changed.
         UnsupportedStorageVersionError: a newer version of the integration wrote them.
+        HomeAssistantError, ValueError: the pictures' file is not what it should be, or unreadable.
 
     """
+    # Core would set a file that is no JSON aside and go on without it, and the next change would be
+    # written as if nobody had ever been enrolled.
+    pictures_path = hass.config.path(STORAGE_DIR, pictures_file(entry_id))
+    await hass.async_add_executor_job(load_json, pictures_path)
     doors = {entry_id, *(entry.entry_id for entry in hass.config_entries.async_entries(DOMAIN))}
     vault = await async_load_vault(hass, [name for door in doors for name in _files(door)])
     pictures = PictureStore(hass, vault, entry_id, keep_pictures=keep_pictures)

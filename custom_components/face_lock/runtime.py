@@ -1,32 +1,41 @@
 """Get an inference runtime, then the models.
 
 The manifest names no requirement, because no single one can be had everywhere: onnxruntime has no
-wheel for musl (Home Assistant OS and Container), ncnn has. What is installed already is used.
+wheel for musl (Home Assistant OS and Container), ncnn has. What is installed already is used; where
+both are, the faster one.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
+import sysconfig
 from typing import Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.requirements import (
     RequirementsNotFound,
     async_clear_install_history,
     async_process_requirements,
 )
 
-from .const import DOMAIN, ISSUE_MODELS_DAMAGED, ISSUE_RUNTIME_MISSING
-from .issues import async_report
-from .vision import Bundle, BundleError, RuntimeUnavailableError, load_bundle
+from .const import DOMAIN, ISSUE_MODELS_DAMAGED, ISSUE_MODELS_UNKNOWN, ISSUE_RUNTIME_MISSING
+from .issues import async_report_only
+from .vision import (
+    Bundle,
+    BundleError,
+    BundleFormatError,
+    RuntimeUnavailableError,
+    load_fastest_bundle as load_bundle,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
 REQUIREMENTS: Final = ("ncnn==1.0.20261020", "onnxruntime==1.31.1")
 """Tried in this order where nothing that works is installed."""
+
+BUNDLE_ISSUES: Final = (ISSUE_RUNTIME_MISSING, ISSUE_MODELS_DAMAGED, ISSUE_MODELS_UNKNOWN)
 
 
 async def async_load_bundle(hass: HomeAssistant) -> Bundle:
@@ -34,21 +43,30 @@ async def async_load_bundle(hass: HomeAssistant) -> Bundle:
 
     Raises:
         ConfigEntryNotReady: no runtime can be had now.
-        ConfigEntryError: the models are not those that were measured.
+        ConfigEntryError: the models are not those that were measured, or not of this version.
 
     """
     bundle = await _async_try(hass)
-    for requirement in REQUIREMENTS:
+    for requirement in requirements():
         if bundle is not None:
             break
         if await _async_install(hass, requirement):
             bundle = await _async_try(hass)
     if bundle is None:
-        async_report(hass, ISSUE_RUNTIME_MISSING, ISSUE_RUNTIME_MISSING)
+        async_report_only(hass, BUNDLE_ISSUES, ISSUE_RUNTIME_MISSING, requirement=REQUIREMENTS[0])
         raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=ISSUE_RUNTIME_MISSING)
-    ir.async_delete_issue(hass, DOMAIN, ISSUE_RUNTIME_MISSING)
-    ir.async_delete_issue(hass, DOMAIN, ISSUE_MODELS_DAMAGED)
+    async_report_only(hass, BUNDLE_ISSUES, None)
     return bundle
+
+
+def requirements() -> tuple[str, ...]:
+    """Return what may be installed here, in the order to try it."""
+    return REQUIREMENTS[:1] if on_musl() else REQUIREMENTS
+
+
+def on_musl() -> bool:
+    """Say whether this interpreter was built on musl: asking for onnxruntime would be in vain."""
+    return any("musl" in str(sysconfig.get_config_var(v)) for v in ("SOABI", "HOST_GNU_TYPE"))
 
 
 async def _async_try(hass: HomeAssistant) -> Bundle | None:
@@ -59,10 +77,12 @@ async def _async_try(hass: HomeAssistant) -> Bundle | None:
         _LOGGER.debug("No inference runtime yet: %s", error)
         return None
     except (BundleError, OSError, RuntimeError) as error:
-        async_report(hass, ISSUE_MODELS_DAMAGED, ISSUE_MODELS_DAMAGED)
+        unknown = isinstance(error, BundleFormatError)
+        issue = ISSUE_MODELS_UNKNOWN if unknown else ISSUE_MODELS_DAMAGED
+        async_report_only(hass, BUNDLE_ISSUES, issue)
         raise ConfigEntryError(
             translation_domain=DOMAIN,
-            translation_key=ISSUE_MODELS_DAMAGED,
+            translation_key=issue,
             translation_placeholders={"error": str(error)},
         ) from error
 

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.event import async_track_entity_registry_updated_event
+from homeassistant.helpers.storage import STORAGE_DIR
 
-from .const import CONF_LOCK, DOMAIN, ISSUE_LOCK_MISSING, ISSUE_PICTURES_MISSING
+from .const import (
+    CONF_LOCK,
+    DOMAIN,
+    ISSUE_LOCK_MISSING,
+    ISSUE_PICTURES_MISSING,
+    ISSUE_STORAGE_LOCKED,
+    ISSUE_STORAGE_TOO_NEW,
+    ISSUE_STORAGE_UNREADABLE,
+)
 from .coordinator import FaceLockConfigEntry, people_of
 from .door_lock import TargetLock
-from .issues import async_report
+from .issues import async_report, async_report_only
 from .source import async_resolve
+from .store import pictures_file
+
+STORAGE_ISSUES: Final = (ISSUE_STORAGE_LOCKED, ISSUE_STORAGE_TOO_NEW, ISSUE_STORAGE_UNREADABLE)
+
+
+@callback
+def async_report_storage(
+    hass: HomeAssistant, entry: FaceLockConfigEntry, issue: str | None
+) -> None:
+    """Tell the owner why a door's file, which was left as it is, cannot be used; None: it can."""
+    placeholders = {"door": entry.title}
+    if issue != ISSUE_STORAGE_LOCKED:  # that may be the key's fault
+        placeholders["file"] = f"{STORAGE_DIR}/{pictures_file(entry.entry_id)}"
+    async_report_only(hass, STORAGE_ISSUES, issue, f"_{entry.entry_id}", **placeholders)
 
 
 @callback

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from homeassistant.components.camera import Camera  # noqa: E402
 from homeassistant.components.lock import LockEntity, LockEntityFeature  # noqa: E402
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry  # noqa: E402
-from homeassistant.core import HomeAssistant, State, callback  # noqa: E402
+from homeassistant.core import Context, HomeAssistant, State, callback  # noqa: E402
 from homeassistant.helpers import entity_registry as er, storage  # noqa: E402
 from homeassistant.setup import async_setup_component  # noqa: E402
 from pytest_homeassistant_custom_component.common import MockConfigEntry  # noqa: E402
@@ -419,3 +419,24 @@ async def set_up(
     for entry in entries:
         if entry.state is ConfigEntryState.LOADED:
             await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+def call(hass):
+    """Call an action as an automation does; return its answer."""
+
+    async def call(name: str, /, *, context: Context | None = None, **data: object) -> dict:
+        return await hass.services.async_call(
+            DOMAIN, name, data, blocking=True, return_response=True, context=context
+        )
+
+    return call
+
+
+@pytest.fixture
+def folder(hass, tmp_path):
+    """A folder that Home Assistant may use."""
+    folder = (tmp_path / "allowed").resolve()
+    folder.mkdir()
+    hass.config.allowlist_external_dirs = {str(folder)}
+    return folder

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import stat
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -16,7 +17,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.util.file import WriteError
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.face_lock import vision
+from custom_components.face_lock import store as store_module, vision
 from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.records import async_open_records, async_remove_records
 from custom_components.face_lock.store import PictureStore, embed_anew
@@ -149,13 +150,21 @@ async def test_each_write_looks_different(hass, disk) -> None:
     assert nonces[0] != nonces[1]
 
 
-async def test_commits_are_written_in_their_order(hass, disk) -> None:
+async def test_the_later_commit_is_the_one_that_stays(hass, disk, monkeypatch) -> None:
     store = await opened(hass)
-    commits = []
-    for number in range(8):
-        store.put("barack", [picture(seed) for seed in range(8 - number)])
-        commits.append(store.async_commit({"barack"}))
-    await asyncio.gather(*commits)
+    serialise = store_module._serialise
+
+    def slow_at_first(people, aside):
+        if len(people["barack"]) == 2:
+            time.sleep(0.3)
+        return serialise(people, aside)
+
+    monkeypatch.setattr(store_module, "_serialise", slow_at_first)
+    store.put("barack", [picture(1), picture(2)])
+    first = hass.async_create_task(store.async_commit({"barack"}))
+    await asyncio.sleep(0)
+    store.put("barack", [picture(1)])
+    await asyncio.gather(first, store.async_commit({"barack"}))
     assert len((await opened(hass)).album("barack")) == 1
 
 

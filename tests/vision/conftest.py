@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Appended, so that nothing in the integration can shadow an installed module.
 sys.path.append(str(ROOT / "custom_components" / "face_lock"))
+sys.path.append(str(ROOT))  # for what the tests share
 
 import vision  # noqa: E402
 from vision.runtime import available  # noqa: E402

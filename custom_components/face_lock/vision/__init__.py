@@ -13,15 +13,20 @@ from .bundle import (
     BundleFormatError,
     BundleInfo,
     BundleIntegrityError,
+    check_bundle,
     load_bundle,
     load_thresholds,
 )
 from .decision import Decider, DecisionPolicy
 from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png, picture_size
 from .enrol import Portrait, embed_crop, examine, find_face, is_same_person, portray
+from .fastest import load_fastest_bundle
 from .gallery import Matcher
 from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
+from .lockout import Lockout, LockoutState
+from .opening import Opening
+from .policy import CLEAR, Circumstances, Judge
 from .pose import HeadPose, Pose, head_pose, is_in_pose
 from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
@@ -45,12 +50,14 @@ from .types import (
 )
 
 __all__ = [
+    "CLEAR",
     "AccessAttempt",
     "Bundle",
     "BundleError",
     "BundleFormatError",
     "BundleInfo",
     "BundleIntegrityError",
+    "Circumstances",
     "Decider",
     "DecisionPolicy",
     "Evidence",
@@ -61,13 +68,17 @@ __all__ = [
     "GateSettings",
     "GreyImage",
     "HeadPose",
+    "Judge",
     "Liveness",
     "LivenessPoint",
     "LivenessScore",
+    "Lockout",
+    "LockoutState",
     "Match",
     "Matcher",
     "Motion",
     "MotionGate",
+    "Opening",
     "OperatingPoint",
     "PictureError",
     "Portrait",
@@ -83,6 +94,7 @@ __all__ = [
     "Template",
     "Thresholds",
     "align",
+    "check_bundle",
     "decode_grey",
     "decode_rgb",
     "embed_crop",
@@ -95,6 +107,7 @@ __all__ = [
     "is_in_pose",
     "is_same_person",
     "load_bundle",
+    "load_fastest_bundle",
     "load_thresholds",
     "picture_size",
     "portray",

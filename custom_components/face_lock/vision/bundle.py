@@ -72,7 +72,7 @@ def load_bundle(
     described they are checked as strictly. Roles and fields that this code does not know are left
     alone: a bundle grows without a new format, and has a new one where old code would misread it.
 
-    ``runtime`` is ``"ncnn"`` or ``"onnxruntime"`` (None: the fastest installed).
+    ``runtime`` is ``"ncnn"`` or ``"onnxruntime"`` (None: the first installed that works).
 
     Raises:
         BundleFormatError: the description is missing, malformed or of an unknown version.
@@ -87,11 +87,7 @@ def load_bundle(
         detector, verifier = models["detector"], models["verifier"]
         thresholds = _thresholds(verifier)
         quality = QualityLimits(**{key: float(v) for key, v in verifier["quality"].items()})
-        files = {
-            role: _files(folder, model)
-            for role, model in (("detector", detector), ("verifier", verifier))
-        }
-        files |= {role: _files(folder, models[role]) for role in OPTIONAL if role in models}
+        files = _all_files(folder, models)
         engine = choose(runtime)
         optional = {role: engine.load(files[role], threads) for role in OPTIONAL if role in files}
         return Bundle(
@@ -126,6 +122,23 @@ def load_bundle(
                 else None
             ),
         )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleFormatError(f"models.json: {error!r}") from error
+
+
+def check_bundle(path: Path | str | None = None) -> str:
+    """Check every file of the bundle, without any inference runtime; return the bundle's version.
+
+    Raises:
+        BundleFormatError: the description is missing, malformed or of an unknown version.
+        BundleIntegrityError: a file is missing or its SHA-256 is not the described one.
+
+    """
+    folder = BUNDLED if path is None else Path(path)
+    description = _read(folder)
+    try:
+        _all_files(folder, description["models"])
+        return str(description["version"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleFormatError(f"models.json: {error!r}") from error
 
@@ -172,6 +185,12 @@ def _liveness(session: Session, entry: Mapping[str, Any]) -> Liveness:
         for point in entry["points"]
     ]
     return Liveness(session, points)
+
+
+def _all_files(folder: Path, models: Mapping[str, Any]) -> dict[str, ModelFiles]:
+    """Check the files of every role that this code knows."""
+    roles = ("detector", "verifier", *(role for role in OPTIONAL if role in models))
+    return {role: _files(folder, models[role]) for role in roles}
 
 
 def _files(folder: Path, model: dict[str, Any]) -> ModelFiles:

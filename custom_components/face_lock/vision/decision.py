@@ -7,83 +7,64 @@ single freak frame, a replayed frame, and two people who each supply a part.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from math import isfinite
 from typing import Final
 
+from .lockout import Lockout
+from .policy import CLEAR, Circumstances, DecisionPolicy, Judge
 from .thresholds import OperatingPoint, Thresholds
 from .tracking import Tracker
-from .types import AccessAttempt, Evidence, FloatArray, Problem, Sighting
+from .types import AccessAttempt, Evidence, Match, Problem, Sighting
+from .visit import SeenFrames, Visit, Vote
+from .voting import Shot, Voting
 
+__all__ = ["CLEAR", "Circumstances", "Decider", "DecisionPolicy", "Judge"]
 
-@dataclass(frozen=True, slots=True)
-class DecisionPolicy:
-    """What it takes to open, and when a visit is over."""
-
-    quorum: int = 3
-    """Distinct frames of one face that must agree."""
-    window: float = 3.0
-    """Seconds within which they must have been taken."""
-    max_age: float = 2.0
-    """Seconds after which a frame is too old to count, however it arrived."""
-    absence: float = 2.0
-    """Seconds without a face after which the visit is over."""
-    max_duration: float = 10.0
-    """Seconds after which a visit that opened nothing is refused; who stays starts a new one."""
-    same_frame: float = 0.9995
-    """Cosine from which two embeddings are the same picture: two frames of a living face differ
-    more (0.98 to 0.995 was measured), a frozen picture sent in a new JPEG does not."""
-
-    def __post_init__(self) -> None:
-        if self.quorum < 1 or min(self.window, self.max_age, self.absence, self.max_duration) <= 0:
-            raise ValueError("a policy needs a quorum of at least one frame and positive times")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Vote:
-    track: int
-    person: str
-    similarity: float
-    embedding: FloatArray
-    taken_at: float
-
-
-REMEMBERED_FRAMES: Final = 4096
-"""Frames known again by their pixels, over visits too: HA serves a camera's previous keyframe
-(home-assistant/core issue 75930), which may show the person who came last."""
-
-
-class _Visit:
-    """What has been seen since the first face."""
-
-    def __init__(self, started_at: float) -> None:
-        self.started_at = started_at
-        self.last_face_at = started_at
-        self.first_usable_at: float | None = None
-        self.frames = 0
-        self.votes: list[_Vote] = []
-        self.problems: Counter[Problem] = Counter()
-        self.best: tuple[float, str | None] = (-1.0, None)
-        self.admitted: int | None = None
-        """Track of the face that opened the door; the visit is decided once it is known."""
+FAILED_AT_ONCE: Final = (Problem.NOT_LIVE, Problem.SECOND_FACTOR_MISSING)
+"""Denials of a complete quorum that count as failures. Those of people who may not come in now do
+not: they are known, gain nothing by trying, and could lock the household out."""
 
 
 class Decider:
-    """Turns the sightings of one door into access attempts."""
+    """Turns the sightings of one door into access attempts.
+
+    Failures, which lead to a lockout, are the refusals that a stranger can cause and repeat: a
+    visit is one if a face showed as many distinct usable frames as a quorum takes and nothing
+    opened (whatever the reason; with fewer it could not have opened, so a passer-by costs nothing),
+    if its quorum was judged not live, and if it lacked the second factor. Visits that the camera
+    or the shell ended, visits without a usable face, people who may not come in now, and a lock
+    that does not obey are none; neither is a visit refused because of a lockout.
+    """
 
     def __init__(
         self,
         policy: DecisionPolicy,
         thresholds: Thresholds,
         operating_point: OperatingPoint,
+        *,
+        judge: Judge | None = None,
+        lockout: Lockout | None = None,
     ) -> None:
-        """Open only for similarities of at least ``operating_point.threshold``."""
+        """Open only for similarities of at least ``operating_point.threshold``.
+
+        ``judge`` is asked once a face's quorum is complete, with all evidence of that face within
+        the window. ``lockout`` is shared with the shell, which keeps it over restarts.
+        """
+        self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
         self._thresholds = thresholds
-        self._threshold = operating_point.threshold
+        self._voting = Voting(policy, operating_point.threshold)
+        self._judge = judge
         self._tracker = Tracker(max_gap=policy.absence)
-        self._visit: _Visit | None = None
-        self._digests: dict[bytes, None] = {}  # in order of arrival
+        self._visit: Visit | None = None
+        self._frames = SeenFrames()
+        self._now = float("-inf")
+        self._last_face_at = float("-inf")
+        self._denied: dict[int, float] = {}
+        """Tracks that were denied at once, and until when they are not looked at again."""
+        self._let_in: tuple[str, float] | None = None
+        """Who was let in, and when, until nobody is in view any more."""
 
     @property
     def in_visit(self) -> bool:
@@ -102,39 +83,60 @@ class Decider:
             return None
         return self._thresholds.confidence(self._visit.best[0])
 
-    def observe(self, sighting: Sighting, now: float) -> AccessAttempt | None:
+    def observe(
+        self, sighting: Sighting, now: float, circumstances: Circumstances = CLEAR
+    ) -> AccessAttempt | None:
         """Take what one frame showed, at monotonic ``now``; return the attempt that it decided."""
         ended = self.tick(now)
-        if not sighting.evidence:
+        if not sighting.evidence or not isfinite(now):
             return ended
-        repeated = self._known(sighting.digest)
+        self._last_face_at = now
+        repeated = self._frames.known(sighting.digest)
         tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
+        seen = {
+            track: evidence
+            for track, evidence in zip(tracks, sighting.evidence, strict=True)
+            if track not in self._denied
+        }
+        if not seen:
+            return ended
         visit = self._visit
         if visit is None:
-            visit = self._visit = _Visit(now)
-        # Once somebody was let in the visit is theirs, and lasts only as long as they are in view:
-        # whoever stands behind them gets a visit, and a decision, of their own.
-        if visit.admitted is None or visit.admitted in tracks:
-            visit.last_face_at = now
+            visit = self._visit = Visit(now)
         if visit.admitted is not None:
+            self._stay(visit, seen, now)
             return ended
+        visit.last_face_at = now
         visit.frames += 1
+        visit.factor_missing = circumstances.factor_missing
         fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
-        for track, evidence in zip(tracks, sighting.evidence, strict=True):
-            problem = self._vote(visit, sighting, track, evidence, repeated=repeated, fresh=fresh)
-            if problem is not None:
-                visit.problems[problem] += 1
-        # A visit that began in this very call has one frame, so it cannot be granted by it.
-        return ended or self._grant(visit, now)
+        voted = self._vote(visit, Shot(sighting.taken_at, fresh, repeated), seen)
+        # A visit that began in this very call has one frame, and one call returns one attempt.
+        if ended is not None:
+            return ended
+        # Only a face that this frame shows is let in: nobody comes in on who stood there before.
+        attempts = (self._decide(visit, track, now, circumstances) for track in voted)
+        return next((attempt for attempt in attempts if attempt is not None), None)
 
     def tick(self, now: float) -> AccessAttempt | None:
-        """Let time pass without a frame; return the attempt that its passing decided."""
+        """Let time pass without a frame; return the attempt that its passing decided.
+
+        A time that is not a finite number is none. One before the last starts everything anew:
+        what had been seen cannot be dated any more.
+        """
+        if not isfinite(now):
+            return None
+        if now < self._now:
+            return self._start_anew(now)
+        self._now = now
+        self._denied = {track: until for track, until in self._denied.items() if now < until}
+        if now - self._last_face_at >= self._policy.absence:
+            self._let_in = None
         visit = self._visit
         if visit is None:
             return None
         gone = now - visit.last_face_at >= self._policy.absence
-        overdue = visit.admitted is None and now - visit.started_at >= self._policy.max_duration
-        if not gone and not overdue:
+        if not gone and (visit.admitted is not None or not self._overdue(visit, now)):
             return None
         self._visit = None
         return self._refuse(visit, now) if visit.admitted is None else None
@@ -144,104 +146,127 @@ class Decider:
         visit, self._visit = self._visit, None
         if visit is None or visit.admitted is not None:
             return None
-        return self._refuse(visit, now, problem)
+        return self._attempt(visit, max(visit.started_at, now), problem)
 
-    def _vote(
-        self,
-        visit: _Visit,
-        sighting: Sighting,
-        track: int,
-        evidence: Evidence,
-        *,
-        repeated: bool,
-        fresh: bool,
-    ) -> Problem | None:
-        """Add the vote of one face, or return why it has none."""
-        if evidence.problem is not None:
-            return evidence.problem
-        if visit.first_usable_at is None:
-            visit.first_usable_at = sighting.taken_at
-        match = evidence.match
-        if match is None or evidence.embedding is None:
-            return Problem.UNKNOWN_FACE
-        # Written so that a similarity that is not a number never counts.
-        accepted = match.similarity >= self._threshold
-        if match.similarity > visit.best[0]:
-            visit.best = (match.similarity, match.person if accepted else None)
-        if not accepted:
-            return Problem.UNKNOWN_FACE
-        if not fresh:
-            return Problem.STALE_FRAMES
-        if repeated or self._seen_before(visit, evidence.embedding):
-            return Problem.STATIC_PICTURE
-        visit.votes.append(
-            _Vote(track, match.person, match.similarity, evidence.embedding, sighting.taken_at)
-        )
-        return None
+    def _start_anew(self, now: float) -> AccessAttempt | None:
+        visit, self._visit = self._visit, None
+        self._tracker = Tracker(max_gap=self._policy.absence)
+        self._denied = {}
+        self._now = self._last_face_at = now
+        if self._let_in is not None:
+            self._let_in = (self._let_in[0], now)
+        if visit is None or visit.admitted is not None:
+            return None
+        return self._attempt(visit, visit.started_at, Problem.STALE_FRAMES)
 
-    def _known(self, digest: bytes) -> bool:
-        if digest in self._digests:
-            return True
-        self._digests[digest] = None
-        if len(self._digests) > REMEMBERED_FRAMES:
-            del self._digests[next(iter(self._digests))]
-        return False
+    def _overdue(self, visit: Visit, now: float) -> bool:
+        if visit.waiting_since is not None:
+            return now - visit.waiting_since >= self._policy.factor_wait
+        return now - visit.started_at >= self._policy.max_duration
 
-    def _seen_before(self, visit: _Visit, embedding: FloatArray) -> bool:
-        return any(
-            float(vote.embedding @ embedding) >= self._policy.same_frame for vote in visit.votes
-        )
+    def _stay(self, visit: Visit, seen: dict[int, Evidence], now: float) -> None:
+        """Keep a visit that let somebody in for as long as they are in view.
 
-    def _grant(self, visit: _Visit, now: float) -> AccessAttempt | None:
-        oldest = now - self._policy.window
-        recent = [vote for vote in visit.votes if vote.taken_at >= oldest]
-        by_track: dict[int, list[_Vote]] = {}
-        for vote in recent:
-            by_track.setdefault(vote.track, []).append(vote)
-        for track, votes in by_track.items():
-            people = {vote.person for vote in votes}
-            # One face that looks like two enrolled people is not known to be either.
-            if len(votes) < self._policy.quorum or len(people) != 1:
-                continue
+        Within the cool-down a face that left its track is known again by whom it resembles. Whoever
+        stands behind gets a visit, and a decision, of their own after that.
+        """
+        if visit.admitted not in seen:
+            again = [track for track, evidence in seen.items() if self._cooling(evidence.match)]
+            if not again:
+                return
+            visit.admitted = again[0]
+        visit.last_face_at = now
+
+    def _vote(self, visit: Visit, shot: Shot, seen: dict[int, Evidence]) -> list[int]:
+        """Count what the faces of one frame say; return the tracks that voted."""
+        voted = []
+        for track, evidence in seen.items():
+            if shot.distinct:
+                visit.evidence.append((shot.taken_at, track, evidence))
+            problem = self._voting.note(visit, shot, evidence)
+            match, embedding = evidence.match, evidence.embedding
+            if problem is None and match is not None and embedding is not None:
+                problem = self._objection(match) or self._voting.cast(
+                    visit, shot, track, match, embedding
+                )
+            if problem is None:
+                voted.append(track)
+            else:
+                visit.problems[problem] += 1
+        return voted
+
+    def _objection(self, match: Match) -> Problem | None:
+        """Say why a face is not to vote now, whomever it resembles."""
+        if self.lockout.locked(self._now):
+            return Problem.LOCKED_OUT
+        return Problem.TOO_FEW_FRAMES if self._cooling(match) else None
+
+    def _cooling(self, match: Match | None) -> bool:
+        """Whether a face is that of somebody who was let in, and has been standing there since."""
+        if match is None or self._let_in is None or not self._voting.accepts(match):
+            return False
+        person, at = self._let_in
+        return match.person == person and self._now - at < self._policy.cool_down
+
+    def _decide(
+        self, visit: Visit, track: int, now: float, circumstances: Circumstances
+    ) -> AccessAttempt | None:
+        """Grant or deny if the quorum of ``track``, which has just voted, is complete."""
+        since = now - self._policy.window
+        votes = visit.agreeing(track, since)
+        person = votes[-1].person if votes else None
+        # One face that looks like two enrolled people is not known to be either.
+        if (
+            person is None
+            or len(votes) < self._policy.quorum
+            or any(vote.person != person for vote in votes)
+            or visit.share(track, person) < self._policy.share
+        ):
+            return None
+        problem = None if self._judge is None else self._judge(visit.shown(track, since))
+        problem = problem or circumstances.barred.get(person)
+        if problem is None and circumstances.factor_missing:
+            if visit.waiting_since is None:
+                visit.waiting_since = now
+            if not self._overdue(visit, now):
+                return None
+            problem = Problem.SECOND_FACTOR_MISSING
+        if problem is None:
+            self.lockout.clear()
+            self._let_in = (person, now)
             visit.admitted = track
-            weakest = min(vote.similarity for vote in votes)
-            return AccessAttempt(
-                granted=True,
-                person=people.pop(),
-                problem=None,
-                confidence=self._thresholds.confidence(weakest),
-                started_at=visit.started_at,
-                decided_at=now,
-                first_usable_at=visit.first_usable_at,
-                frames=visit.frames,
-                agreeing=len(votes),
-            )
-        return None
+            return self._attempt(visit, now, None, votes)
+        # No second try in the same visit, nor at once in the next.
+        self._visit = None
+        self._denied[track] = now + self._policy.max_duration
+        if problem in FAILED_AT_ONCE:
+            self.lockout.fail(now)
+        return self._attempt(visit, now, problem, votes)
 
-    def _refuse(self, visit: _Visit, now: float, problem: Problem | None = None) -> AccessAttempt:
+    def _refuse(self, visit: Visit, now: float) -> AccessAttempt:
+        """Refuse a visit whose time is up."""
+        problem = Problem.LOCKED_OUT if self.lockout.locked(now) else visit.reason()
+        looked = max(visit.looks.values(), default=0) >= self._policy.quorum
+        if problem is not Problem.LOCKED_OUT and (problem in FAILED_AT_ONCE or looked):
+            self.lockout.fail(now)
+        return self._attempt(visit, now, problem)
+
+    def _attempt(
+        self, visit: Visit, now: float, problem: Problem | None, quorum: Sequence[Vote] = ()
+    ) -> AccessAttempt:
+        """End a visit by its quorum, or without one."""
         similarity, person = visit.best
+        if quorum:
+            similarity, person = min((vote.similarity, vote.person) for vote in quorum)
         return AccessAttempt(
-            granted=False,
+            granted=problem is None,
             person=person,
-            problem=problem or self._reason(visit),
+            problem=problem,
             confidence=self._thresholds.confidence(similarity),
             started_at=visit.started_at,
             decided_at=now,
             first_usable_at=visit.first_usable_at,
             frames=visit.frames,
-            agreeing=len(visit.votes),
+            agreeing=len(quorum or visit.votes),
+            evidence_at=max((vote.taken_at for vote in quorum), default=None),
         )
-
-    def _reason(self, visit: _Visit) -> Problem:
-        """Of all that kept the visit from opening, give what was nearest to opening."""
-        problems = visit.problems
-        if len(visit.votes) > 1:
-            return Problem.TOO_FEW_FRAMES
-        for problem in (Problem.STATIC_PICTURE, Problem.STALE_FRAMES):
-            if problems[problem]:
-                return problem
-        if visit.votes:
-            return Problem.TOO_FEW_FRAMES
-        if problems[Problem.UNKNOWN_FACE]:
-            return Problem.UNKNOWN_FACE
-        return problems.most_common(1)[0][0]

@@ -83,4 +83,5 @@ class Thresholds:
     def confidence(self, similarity: float) -> float:
         """Probability, 0..1, that a face of this similarity is the person's, at even odds."""
         logit = self._slope * similarity + self._offset
-        return 1.0 / (1.0 + exp(-max(-40.0, min(40.0, logit))))
+        # In this order a similarity that is not a number is worth nothing.
+        return 1.0 / (1.0 + exp(-max(-40.0, min(logit, 40.0))))

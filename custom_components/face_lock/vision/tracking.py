@@ -35,7 +35,7 @@ class Tracker:
         self._tracks = {
             number: track
             for number, track in self._tracks.items()
-            if taken_at - track.seen_at <= self._max_gap
+            if abs(taken_at - track.seen_at) <= self._max_gap
         }
         pairs = sorted(
             (distance, index, number)

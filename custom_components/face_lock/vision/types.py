@@ -165,7 +165,7 @@ class AccessAttempt:
     ``problem`` is ``None`` exactly when access was granted. ``confidence`` is the calibrated
     probability, 0..1, that the face is ``person``'s (the weakest frame of the quorum, or the best
     frame of a refusal). Times are monotonic seconds; ``first_usable_at`` is the first frame in
-    which a face passed the quality limits.
+    which a face passed the quality limits, ``evidence_at`` the newest of the quorum.
     """
 
     granted: bool
@@ -179,6 +179,7 @@ class AccessAttempt:
     """Frames with a face in them."""
     agreeing: int
     """Distinct fresh frames of one face that agreed on ``person``."""
+    evidence_at: float | None = None
 
     def __post_init__(self) -> None:
         if self.granted != (self.problem is None) or (self.granted and self.person is None):

@@ -1,7 +1,8 @@
 """Inference runtimes behind one small protocol.
 
 Home Assistant OS and Container are built on musl, for which onnxruntime has no wheel and ncnn has;
-elsewhere either will do. Which one runs is decided when the bundle is loaded.
+elsewhere either will do. Which one runs is decided when the bundle is loaded: by name, by the order
+below, or by measuring them (``vision.fastest``).
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from .ncnn import NcnnRuntime
 from .onnx import OnnxRuntime
 
 RUNTIMES: Final[dict[str, type[Runtime]]] = {"ncnn": NcnnRuntime, "onnxruntime": OnnxRuntime}
-"""By package name, fastest first: ncnn took 5.0-5.6 ms for a verifier where onnxruntime took 14-15
-(one x86 thread; `python benchmarks/runtimes.py` measures it anew)."""
+"""By package name, in the order in which they are tried: ncnn can be had on every C library. Which
+is faster depends on the machine and the network (`python benchmarks/runtimes.py` measures it)."""
 
 
 def available() -> list[str]:
-    """Names of the runtimes whose package is installed here, fastest first."""
+    """Names of the runtimes whose package is installed here, in the order of ``RUNTIMES``."""
     return [name for name in RUNTIMES if importlib.util.find_spec(name) is not None]
 
 
 def choose(name: str | None = None) -> Runtime:
-    """Return the named runtime, or the fastest that imports.
+    """Return the named runtime, or the first of those installed that imports.
+
+    Processors without AVX are no trap: both packages choose their kernels when they run. Under an
+    emulated Nehalem (SSE4.2), where an AVX instruction kills, both embedded the same face as here.
 
     Raises:
         RuntimeUnavailableError: it is unknown, not installed, or does not load on this machine.
@@ -38,7 +42,7 @@ def choose(name: str | None = None) -> Runtime:
         try:
             return RUNTIMES[candidate]()
         except (ImportError, OSError) as error:
-            # A wheel can be installed and yet not load: an old libc, a processor without AVX.
+            # A wheel can be installed and yet not load, on an old C library for instance.
             failures.append(f"{candidate}: {error}")
     raise RuntimeUnavailableError(
         "; ".join(failures) or "neither ncnn nor onnxruntime is installed"

@@ -46,4 +46,4 @@ class Runtime(Protocol):
         """Version of the runtime's package."""
 
     def load(self, files: ModelFiles, threads: int) -> Session:
-        """Load a network for ``threads`` CPU threads."""
+        """Load a network for ``threads`` CPU threads, or raise RuntimeUnavailableError."""

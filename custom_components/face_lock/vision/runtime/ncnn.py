@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..types import FloatArray
-from .base import ModelFiles
+from .base import ModelFiles, RuntimeUnavailableError
 
 
 class NcnnRuntime:
@@ -30,7 +30,7 @@ class NcnnRuntime:
         """Load a network on the CPU.
 
         Raises:
-            OSError: ncnn could not read the files.
+            RuntimeUnavailableError: ncnn cannot load files that are the measured ones.
 
         """
         net = self._ncnn.Net()
@@ -40,7 +40,7 @@ class NcnnRuntime:
         net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
         net.opt.use_bf16_storage = False
         if net.load_param(str(files.ncnn_param)) or net.load_model(str(files.ncnn_bin)):
-            raise OSError(f"ncnn cannot load {files.ncnn_param.name}")
+            raise RuntimeUnavailableError(f"ncnn cannot load {files.ncnn_param.name}")
         return NcnnSession(self._ncnn, net)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..types import FloatArray
-from .base import ModelFiles
+from .base import ModelFiles, RuntimeUnavailableError
 
 
 class OnnxRuntime:
@@ -27,16 +27,24 @@ class OnnxRuntime:
         return str(self._onnxruntime.__version__)
 
     def load(self, files: ModelFiles, threads: int) -> OnnxSession:
-        """Load a network on the CPU."""
+        """Load a network on the CPU.
+
+        Raises:
+            RuntimeUnavailableError: onnxruntime cannot load files that are the measured ones.
+
+        """
         options = self._onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Spinning threads burn a core between frames; a door waits most of the time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        session = self._onnxruntime.InferenceSession(
-            str(files.onnx), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            session = self._onnxruntime.InferenceSession(
+                str(files.onnx), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its own exceptions share no base but this
+            raise RuntimeUnavailableError(f"onnxruntime: {error}") from error
         return OnnxSession(session)
 
 

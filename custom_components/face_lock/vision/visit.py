@@ -1,0 +1,98 @@
+"""What one visit has shown so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from .types import Evidence, FloatArray, Problem
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vote:
+    """One frame in which the face of a track was taken for a person."""
+
+    track: int
+    person: str
+    similarity: float
+    embedding: FloatArray
+    taken_at: float
+
+
+REMEMBERED_FRAMES: Final = 4096
+
+
+class SeenFrames:
+    """Knows frames again by their pixels, over visits too.
+
+    Home Assistant serves a camera's previous keyframe (home-assistant/core issue 75930), which may
+    show the person who came last.
+    """
+
+    def __init__(self) -> None:
+        self._digests: dict[bytes, None] = {}  # in order of arrival
+
+    def known(self, digest: bytes) -> bool:
+        """Whether the frame came before; it is remembered from now on, the latest 4096 are."""
+        if digest in self._digests:
+            return True
+        self._digests[digest] = None
+        if len(self._digests) > REMEMBERED_FRAMES:
+            del self._digests[next(iter(self._digests))]
+        return False
+
+
+class Visit:
+    """All that was seen since the first face. Times are monotonic seconds."""
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.last_face_at = started_at
+        self.first_usable_at: float | None = None
+        self.frames = 0
+        self.votes: list[Vote] = []
+        self.evidence: list[tuple[float, int, Evidence]] = []
+        """When it was taken, of which track, and what was seen, for each distinct fresh frame."""
+        self.tries: Counter[int] = Counter()
+        """Track -> distinct fresh usable frames, whatever they said; of these votes are a share."""
+        self.looks: Counter[int] = Counter()
+        """The same, with what was recognised as a picture that stands still."""
+        self.problems: Counter[Problem] = Counter()
+        self.best: tuple[float, str | None] = (-1.0, None)
+        self.waiting_since: float | None = None
+        """When a quorum was first complete that lacked only the second factor."""
+        self.factor_missing = False
+        """Whether it was lacking when last a face was seen."""
+        self.admitted: int | None = None
+        """Track of the face that opened the door; the visit is decided once it is known."""
+
+    def agreeing(self, track: int, since: float) -> list[Vote]:
+        """Return the votes of a track whose frames were not taken before ``since``."""
+        return [vote for vote in self.votes if vote.track == track and vote.taken_at >= since]
+
+    def share(self, track: int, person: str) -> float:
+        """Return how many of the frames of a track were votes for ``person``, 0..1."""
+        votes = sum(vote.track == track and vote.person == person for vote in self.votes)
+        return votes / self.tries[track]
+
+    def shown(self, track: int, since: float) -> list[Evidence]:
+        """Return the evidence of a track not taken before ``since``, in order of time."""
+        recent = [item for item in self.evidence if item[1] == track and item[0] >= since]
+        return [evidence for _, _, evidence in sorted(recent, key=lambda item: item[0])]
+
+    def reason(self) -> Problem:
+        """Of all that kept the visit from opening, give what was nearest to opening."""
+        if self.waiting_since is not None and self.factor_missing:
+            return Problem.SECOND_FACTOR_MISSING
+        if len(self.votes) > 1:
+            return Problem.TOO_FEW_FRAMES
+        for problem in (Problem.STATIC_PICTURE, Problem.STALE_FRAMES):
+            if self.problems[problem]:
+                return problem
+        if self.votes:
+            return Problem.TOO_FEW_FRAMES
+        for problem in (Problem.AMBIGUOUS, Problem.UNKNOWN_FACE):
+            if self.problems[problem]:
+                return problem
+        return self.problems.most_common(1)[0][0]
