@@ -74,7 +74,7 @@ async def obey(server: PictureServer) -> None:
 
 
 def complaints(log: str) -> Iterator[str]:
-    """Yield the lines of Home Assistant's log that warn of something or report an error."""
-    for line in log.splitlines():
+    """Yield the lines of Home Assistant's log that warn of something or report an error, once."""
+    for line in dict.fromkeys(log.splitlines()):
         if " WARNING " in line or " ERROR " in line or " CRITICAL " in line:
             yield line
