@@ -30,7 +30,7 @@ sys.path.append(str(ROOT / "custom_components" / "face_lock"))
 import vision  # noqa: E402 - found by the path above
 from demo import story, visit  # noqa: E402 - likewise
 
-STEPS = ("gate", "decode", "detect", "align", "embed")
+STEPS = ("gate", "presence", "decode", "detect", "align", "embed")
 
 
 def memory_mib() -> float:
@@ -59,6 +59,9 @@ def measure(runtime: str, threads: int) -> None:
 
     def one(jpeg: bytes, now: float) -> None:
         timed(times["gate"], lambda: gate.update(vision.decode_grey(jpeg), now))
+        grey = vision.decode_grey(jpeg)
+        if bundle.presence:
+            timed(times["presence"], lambda: bundle.presence.look(grey))
         rgb = timed(times["decode"], lambda: vision.decode_rgb(jpeg))
         faces = timed(times["detect"], lambda: bundle.detector.detect(rgb))
         if faces:
@@ -97,17 +100,27 @@ def run(runtimes: list[str], rounds: int, threads: int) -> dict[str, Any]:
 
 
 def report(results: dict[str, Any]) -> None:
-    """Print medians and, for each row, its ratio to the first runtime."""
+    """Print medians and, for each row, its ratio to the first runtime.
+
+    The presence network sees the motion gate's grey picture: where it sees nobody, the frame is
+    neither decoded whole nor searched for faces.
+    """
     names = list(results)
-    print("".ljust(22) + "".join(f"{name} {results[name]['version']}".rjust(26) for name in names))
+    print("".ljust(28) + "".join(f"{name} {results[name]['version']}".rjust(26) for name in names))
     rows = {step: [results[name]["ms"].get(step) for name in names] for step in STEPS}
     rows["detect to embed"] = [
-        sum(results[name]["ms"].get(step, 0) for step in STEPS[2:]) for name in names
+        sum(results[name]["ms"].get(step, 0) for step in STEPS[3:]) for name in names
     ]
     rows["load"] = [results[name]["load_ms"] for name in names]
     for title, values in rows.items():
         print(line(f"{title}, ms", values))
+    print(line("decode + detect / presence", [_spared(results[name]["ms"]) for name in names]))
     print(line("memory, MiB", [results[name]["memory_mib"] for name in names]))
+
+
+def _spared(ms: dict[str, float]) -> float | None:
+    """How many looks of the presence network cost what one of them spares."""
+    return (ms["decode"] + ms["detect"]) / ms["presence"] if "presence" in ms else None
 
 
 def line(title: str, values: list[float | None]) -> str:
@@ -117,7 +130,7 @@ def line(title: str, values: list[float | None]) -> str:
         "-" if value is None else f"{value:.2f}" + (f" (x{value / first:.2f})" if first else "")
         for value in values
     ]
-    return title.ljust(22) + "".join(cell.rjust(26) for cell in cells)
+    return title.ljust(28) + "".join(cell.rjust(26) for cell in cells)
 
 
 def main() -> None:

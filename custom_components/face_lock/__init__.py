@@ -38,6 +38,7 @@ from .const import (
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
 from .entity import door_device
 from .issues import async_report_only
+from .lockout_store import LockoutStore, async_remove_lockout
 from .memory import async_forget
 from .records import DoorRecords, async_open_records, async_remove_records
 from .runtime import BUNDLE_ISSUES, async_load_bundle
@@ -99,8 +100,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
     renewed = await records.async_settle(people_of(entry).keys(), bundle, worker)
     if renewed:
         _LOGGER.info("Embedded the pictures of %s people with the new model", renewed)
+    lockouts = LockoutStore(hass, entry.entry_id)
+    await lockouts.async_load()
     try:
-        coordinator = FaceLockCoordinator(hass, entry, settings, bundle, records, worker)
+        coordinator = FaceLockCoordinator(hass, entry, settings, bundle, records, worker, lockouts)
     except RateUnavailableError as error:
         raise ConfigEntryError(
             translation_domain=DOMAIN, translation_key="rate_unavailable"
@@ -154,6 +157,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
     """Delete everything that is known of a removed door."""
     async_forget(hass, entry.entry_id)
     await async_remove_records(hass, entry.entry_id)
+    await async_remove_lockout(hass, entry.entry_id)
     for issue in DOOR_ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")
     if not hass.config_entries.async_entries(DOMAIN):

@@ -17,17 +17,16 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
-from .entity import WatchingEntity
-from .watcher import DoorState
+from .entity import DescribedEntity, DoorEntityDescription
 
 PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoorBinarySensorDescription(BinarySensorEntityDescription):
+class DoorBinarySensorDescription(BinarySensorEntityDescription, DoorEntityDescription):
     """Describes a binary sensor of a door."""
 
-    value: Callable[[DoorState], bool]
+    value: Callable[[FaceLockCoordinator], bool]
 
 
 DESCRIPTIONS: Final = (
@@ -35,13 +34,19 @@ DESCRIPTIONS: Final = (
     DoorBinarySensorDescription(
         key="motion",
         device_class=BinarySensorDeviceClass.MOTION,
-        value=lambda state: state.motion,
+        value=lambda door: door.data.motion,
     ),
     DoorBinarySensorDescription(
         key="face",
         translation_key="face",
         device_class=BinarySensorDeviceClass.OCCUPANCY,
-        value=lambda state: state.face,
+        value=lambda door: door.data.face,
+    ),
+    DoorBinarySensorDescription(
+        key="locked_out",
+        translation_key="locked_out",
+        watching=False,
+        value=lambda door: door.data.locked_out,
     ),
 )
 
@@ -57,18 +62,12 @@ async def async_setup_entry(
     )
 
 
-class DoorBinarySensor(WatchingEntity, BinarySensorEntity):
+class DoorBinarySensor(DescribedEntity, BinarySensorEntity):
     """One of `DESCRIPTIONS`."""
 
     entity_description: DoorBinarySensorDescription
 
-    def __init__(
-        self, coordinator: FaceLockCoordinator, description: DoorBinarySensorDescription
-    ) -> None:
-        super().__init__(coordinator, description.key)
-        self.entity_description = description
-
     @property
     @override
     def is_on(self) -> bool:
-        return self.entity_description.value(self.coordinator.data)
+        return self.entity_description.value(self.coordinator)

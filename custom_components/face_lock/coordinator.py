@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from time import monotonic
 from typing import Any, Final, TypeAlias
@@ -35,22 +35,29 @@ from .const import (
     SUBENTRY_PERSON,
 )
 from .door_lock import OwnLock, TargetLock
+from .factor import SecondFactor
 from .issues import async_report
+from .lockout_store import LockoutStore
 from .memory import async_memory
-from .permits import objection
+from .permits import barred, objection
 from .records import DoorRecords
 from .settings import CONF_ALLOWED, DoorSettings, PersonSettings, Sensitivity
 from .source import async_resolve
+from .unlocking import async_carry_out
 from .vision import (
+    RETRIED,
     AccessAttempt,
     Bundle,
+    Circumstances,
     Decider,
     DecisionPolicy,
     GateSettings,
     MotionGate,
+    Opening,
     Problem,
     gallery_matcher,
 )
+from .vision.opening import RETRIED
 from .watcher import DoorState, Watcher
 from .worker import Worker
 
@@ -78,6 +85,10 @@ def _nothing() -> None:
     pass
 
 
+def _now() -> float:
+    return monotonic()
+
+
 def _settings_of(entry: ConfigEntry) -> dict[str, PersonSettings]:
     return {person: PersonSettings.of(s) for person, s in people_of(entry).items()}
 
@@ -103,6 +114,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         bundle: Bundle,
         records: DoorRecords,
         worker: Worker,
+        lockouts: LockoutStore,
     ) -> None:
         """Prepare the door.
 
@@ -132,21 +144,27 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         self._made_from = (entry.title, entry.data, entry.options, _people(entry))
         self._listening: list[Callable[[Access], None]] = []
         self._opening: set[asyncio.Task[None]] = set()
+        self._concluding: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._untrack: CALLBACK_TYPE = _nothing
         self.lock = self._make_lock(entry.data.get(CONF_LOCK))
         matcher = gallery_matcher(bundle, records.pictures.gallery())
         rate = self.settings.false_positive_rate
         point = bundle.thresholds.operating_point(rate, len(matcher))
+        self._factor = SecondFactor(hass, settings, self.memory)
+        policy = replace(POLICY, attempts=max(1, settings.attempts), factor_wait=self._factor.wait)
+        self._lockouts = lockouts
+        self._lockout = lockouts.restore(policy, monotonic())
         self.watcher = Watcher(
             hass,
             entry.data[CONF_CAMERA],
             worker,
             bundle,
             matcher,
-            Decider(POLICY, bundle.thresholds, point),
+            Decider(policy, bundle.thresholds, point, lockout=self._lockout),
             MotionGate(GateSettings(min_share=MIN_SHARES[self.settings.sensitivity])),
             keep_picture=self.settings.keep_last_visit,
+            circumstances=self._circumstances,
             on_state=self._state_changed,
             on_attempt=self._attempted,
         )
@@ -190,7 +208,9 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         opening = list(self._opening)
         for task in opening:
             task.cancel()
-        await asyncio.gather(*opening, return_exceptions=True)
+        await asyncio.gather(*opening, *self._concluding, return_exceptions=True)
+        # A lockout that is over must not begin again with the next start.
+        await self._lockouts.async_save(self._lockout, monotonic())
         await self.lock.async_stop()
         await self.worker.async_stop()
 
@@ -227,6 +247,34 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         """Take over who is suspended and who is not."""
         self.people = _settings_of(self.config_entry)
         self.async_update_listeners()
+
+    @property
+    def is_locked_out(self) -> bool:
+        """Whether nothing opens after too many failed visits."""
+        return self._lockout.locked(monotonic())
+
+    async def async_end_lockout(self) -> int:
+        """Forget the failed visits, for the owner; return how many there were in a row."""
+        failures = self._lockout.failures
+        self._lockout.clear()
+        await self._lockouts.async_save(self._lockout, monotonic())
+        self.async_update_listeners()
+        return failures
+
+    async def async_offer_code(self, code: str) -> bool:
+        """Take the second factor; a right code ends a lockout, a wrong one counts as a failure.
+
+        The caller must not be a stranger's way to try codes without end: in a lockout only one
+        whom Home Assistant knows may offer them.
+        """
+        right = await self._factor.async_offer(code, monotonic())
+        if right:
+            self._lockout.clear()
+        else:
+            self._lockout.fail(monotonic())
+        await self._lockouts.async_save(self._lockout, monotonic())
+        self.async_update_listeners()
+        return right
 
     @property
     def is_watching(self) -> bool:
@@ -275,40 +323,67 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         return f"{ISSUE_CAMERA_MISSING}_{self.config_entry.entry_id}"
 
     @callback
-    def _attempted(self, attempt: AccessAttempt, picture: bytes | None) -> None:
-        if not attempt.granted:
-            self._report(attempt, picture)
-            return
-        # The lock may take seconds: the door is watched meanwhile.
-        task = self.config_entry.async_create_background_task(
-            self.hass, self._async_open(attempt, picture), "face_lock open"
+    def _circumstances(self) -> Circumstances:
+        now = monotonic()
+        return Circumstances(
+            barred=self.passes.lift(barred(self.hass, self.people.items()), self.people, now),
+            factor_missing=self._factor.missing(now),
         )
+
+    @callback
+    def _attempted(self, attempt: AccessAttempt, picture: bytes | None) -> None:
+        if attempt.granted:
+            # The lock may take seconds: the door is watched meanwhile.
+            self._spawn(self._async_open(attempt, picture), "open", self._opening)
+        elif self._lockouts.is_saved(self._lockout):
+            self._report(attempt, picture)
+        else:
+            self._spawn(self._async_deny(attempt, picture), "deny", self._concluding)
+
+    @callback
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], name: str, tasks: set[asyncio.Task[None]]
+    ) -> None:
+        task = self.config_entry.async_create_background_task(self.hass, work, f"face_lock {name}")
         if not task.done():
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    async def _async_deny(self, attempt: AccessAttempt, picture: bytes | None) -> None:
+        """Report a failed visit once a restart cannot undo that it counts."""
+        await self._lockouts.async_save(self._lockout, monotonic())
+        self._report(attempt, picture)
 
     async def _async_open(self, attempt: AccessAttempt, picture: bytes | None) -> None:
         """Open for a grant if it still holds, and report how that went."""
-        problem = self._objection(attempt)
-        if problem is None:
-            # Set before the call: the lock's change of state arrives while it runs.
-            self.changed_by = self.name_of(attempt.person)
-            try:
-                await self.lock.async_grant(Context())
-            except asyncio.CancelledError:
-                self._report(_refused(attempt, Problem.STOPPED), picture)
-                raise
-            # The lock's integration raises whatever it met; its traceback is not ours to show.
-            except Exception as error:  # noqa: BLE001
-                _LOGGER.error(  # noqa: TRY400
-                    "The lock did not unlock: %s", error
-                )
-                problem = Problem.LOCK_FAILED
-        if problem is None:
-            self._report(attempt, picture)
-        else:
-            self.changed_by = None
-            self._report(_refused(attempt, problem), picture)
+        opening = Opening(attempt, max_age=POLICY.max_age)
+        try:
+            await async_carry_out(
+                opening, lambda: self._async_unlock(attempt), lambda: self._objection(attempt), _now
+            )
+        finally:
+            # Also where the door is being stopped: the outcome is known then, too.
+            outcome = opening.outcome or replace(attempt, granted=False, problem=Problem.STOPPED)
+            if outcome.granted:
+                self.memory.opened = True
+            else:
+                self.changed_by = None
+            if opening.commanded and outcome.problem not in RETRIED:
+                self._use_pass(attempt)
+            self._report(outcome, picture)
+        await self._lockouts.async_save(self._lockout, monotonic())
+
+    async def _async_unlock(self, attempt: AccessAttempt) -> None:
+        # Set before the call: the lock's change of state arrives while it runs.
+        self.changed_by = self.name_of(attempt.person)
+        self._factor.use()
+        await self.lock.async_grant(Context())
+
+    def _use_pass(self, attempt: AccessAttempt) -> None:
+        """Take the pass of whoever needed one: also a lock that did not answer may have opened."""
+        rules = self.people.get(attempt.person or "")
+        if attempt.person and rules and objection(self.hass, rules) is not None:
+            self.passes.use(attempt.person, rules, monotonic())
 
     def _objection(self, attempt: AccessAttempt) -> Problem | None:
         """Say why a grant no longer holds: time has passed since it was found."""
@@ -316,14 +391,10 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             return Problem.STOPPED
         if attempt.person is None or attempt.person not in people_of(self.config_entry):
             return Problem.UNKNOWN_FACE
-        if not 0 <= monotonic() - attempt.decided_at <= POLICY.max_age:
-            return Problem.STALE_FRAMES
-        # Last: a pass is used up by what it lets in, and by nothing else.
         rules = self.people[attempt.person]
         problem = objection(self.hass, rules)
-        if problem is not None and self.passes.use(attempt.person, rules, monotonic()):
-            return None
-        return problem
+        held = self.passes.holds(attempt.person, rules, monotonic())
+        return None if held else problem
 
     # To the entities
 
@@ -367,7 +438,3 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         """Return the name of a person, by id; None for somebody who is not enrolled."""
         subentry = people_of(self.config_entry).get(person or "")
         return None if subentry is None else subentry.title
-
-
-def _refused(attempt: AccessAttempt, problem: Problem) -> AccessAttempt:
-    return replace(attempt, granted=False, problem=problem)

@@ -24,20 +24,24 @@ from homeassistant.const import (
 )
 from homeassistant.core import Context, HomeAssistant, State, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.event import async_track_state_change_event
 
 from .const import DOMAIN
 from .relock import Relocker
 from .source import async_resolve
+from .vision import Problem
 
 CALL_TIMEOUT: Final = 15.0
 """Seconds the target lock gets to unlock."""
+OPEN_STATES: Final = (LockState.UNLOCKED, LockState.OPEN)
 
 
 class LockFailedError(HomeAssistantError):
     """The lock did not do what it was asked to."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(translation_domain=DOMAIN, translation_key=key)
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(translation_domain=DOMAIN, translation_key=problem.value)
+        self.problem = problem
 
 
 class TargetLock:
@@ -74,16 +78,39 @@ class TargetLock:
         return None if self.entity_id is None else self._hass.states.get(self.entity_id)
 
     async def async_grant(self, context: Context) -> None:
-        """Let somebody in.
+        """Let somebody in; return once the lock says that it is open.
 
         Raises:
-            HomeAssistantError: the lock refused, did not answer, or is jammed.
+            LockFailedError: the lock is not there, did not say so in time, or is jammed.
+            Exception: whatever the lock's integration raises.
 
         """
         opens = self._open_latch and self._can_open
         # The timer runs before the call: a lock that answers late may be open all the same.
         self._relocker.async_start()
-        await self._async_call(SERVICE_OPEN if opens else SERVICE_UNLOCK, context, None)
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                await self._async_call(SERVICE_OPEN if opens else SERVICE_UNLOCK, context, None)
+                await self._async_confirmed()
+        except TimeoutError as error:
+            raise LockFailedError(Problem.LOCK_TIMEOUT) from error
+
+    async def _async_confirmed(self) -> None:
+        """Wait until the target is open: many integrations hear of it after the call."""
+        if (state := self.state) is None:
+            raise LockFailedError(Problem.LOCK_UNAVAILABLE)
+        changed = asyncio.Event()
+        untrack = async_track_state_change_event(
+            self._hass, state.entity_id, callback(lambda _: changed.set())
+        )
+        try:
+            while (state := self.state) is None or state.state not in OPEN_STATES:
+                if state is not None and state.state == LockState.JAMMED:
+                    raise LockFailedError(Problem.LOCK_JAMMED)
+                changed.clear()
+                await changed.wait()
+        finally:
+            untrack()
 
     async def async_unlock(self, context: Context | None = None, code: str | None = None) -> None:
         """Unlock the target."""
@@ -117,7 +144,7 @@ class TargetLock:
         state = self.state
         # Core skips an unavailable entity silently, which would look like success.
         if state is None or state.state == STATE_UNAVAILABLE:
-            raise LockFailedError("lock_unavailable")
+            raise LockFailedError(Problem.LOCK_UNAVAILABLE)
         data = {ATTR_ENTITY_ID: state.entity_id} | ({"code": code} if code else {})
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
@@ -125,10 +152,10 @@ class TargetLock:
                     LOCK_DOMAIN, service, data, blocking=True, context=context
                 )
         except TimeoutError as error:
-            raise LockFailedError("lock_timeout") from error
+            raise LockFailedError(Problem.LOCK_TIMEOUT) from error
         after = self.state
         if after is not None and after.state == LockState.JAMMED:
-            raise LockFailedError("lock_jammed")
+            raise LockFailedError(Problem.LOCK_JAMMED)
 
 
 class OwnLock:

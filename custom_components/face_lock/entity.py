@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import floor
 from typing import override
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.entity import EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
@@ -44,14 +46,30 @@ class FaceLockEntity(CoordinatorEntity[FaceLockCoordinator]):
         self._attr_device_info = door_device(entry)
 
 
-class WatchingEntity(FaceLockEntity):
-    """An entity whose value comes from the camera's pictures."""
+@dataclass(frozen=True, kw_only=True)
+class DoorEntityDescription(EntityDescription):
+    """Describes an entity of a door; ``watching``: its value comes from the camera's pictures."""
+
+    watching: bool = True
+
+
+class DescribedEntity(FaceLockEntity):
+    """An entity of a door that its description says all of."""
+
+    entity_description: DoorEntityDescription
+
+    def __init__(
+        self, coordinator: FaceLockCoordinator, description: DoorEntityDescription
+    ) -> None:
+        super().__init__(coordinator, description.key)
+        self.entity_description = description
 
     @property
     @override
     def available(self) -> bool:
-        """Whether the door is being watched."""
-        return super().available and self.coordinator.is_watching
+        """Whether the door is being watched, for what depends on it."""
+        watching = self.entity_description.watching
+        return super().available and (not watching or self.coordinator.is_watching)
 
 
 class PersonEntity(CoordinatorEntity[FaceLockCoordinator]):

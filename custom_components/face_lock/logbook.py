@@ -63,21 +63,23 @@ def _sentence(hass: HomeAssistant, data: Mapping[str, Any]) -> str:
     key = _SENTENCES.get(event_type, "logbook_access_denied")
     if key == "logbook_access_denied" and data.get("person") is None:
         key = "logbook_somebody_denied"
-    text = _text(hass, "common", key)
-    for name, value in {
+    told = {
         "person": data.get("person"),
         "confidence": data.get("confidence"),
         "reason": _reason(hass, data.get("reason")),
-    }.items():
-        text = text.replace(f"{{{name}}}", "?" if value is None else str(value))
-    return text
+    }
+    text = _text(hass, "common", key) or ""
+    return text.format(**{name: "?" if value is None else value for name, value in told.items()})
 
 
 def _reason(hass: HomeAssistant, reason: str | None) -> str | None:
-    return reason and _text(hass, "entity", f"event.access.state_attributes.reason.state.{reason}")
+    if reason is None:
+        return None
+    key = f"event.access.state_attributes.reason.state.{reason}"
+    return _text(hass, "entity", key) or reason
 
 
-def _text(hass: HomeAssistant, category: str, key: str) -> str:
-    """Return a text in Home Assistant's language; where there is none, English stands in."""
+def _text(hass: HomeAssistant, category: str, key: str) -> str | None:
+    """Return a text in Home Assistant's language, or in English where it has none."""
     texts = async_get_cached_translations(hass, hass.config.language, category, DOMAIN)
-    return texts.get(f"component.{DOMAIN}.{category}.{key}", key)
+    return texts.get(f"component.{DOMAIN}.{category}.{key}")

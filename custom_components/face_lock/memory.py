@@ -30,7 +30,7 @@ class Visit:
 
 
 class Visits:
-    """The newest visits of a door. Only the last one keeps its picture."""
+    """The newest visits of a door, without their pictures: the last one lies encrypted on disk."""
 
     def __init__(self) -> None:
         self._visits: deque[Visit] = deque(maxlen=MAX_VISITS)
@@ -38,10 +38,7 @@ class Visits:
     @callback
     def add(self, access: Access, when: datetime) -> None:
         """Remember a visit."""
-        if self._visits:
-            last = self._visits[-1]
-            self._visits[-1] = Visit(last.when, replace(last.access, picture=None))
-        self._visits.append(Visit(when, access))
+        self._visits.append(Visit(when, replace(access, picture=None)))
 
     def at(self, when: datetime | None = None) -> Visit | None:
         """Return the visit that ended at ``when``, the last one without a time; None if unknown."""
@@ -59,10 +56,11 @@ class Visits:
 
 @dataclass(slots=True)
 class Memory:
-    """A door's passes and visits."""
+    """A door's passes and visits; ``opened``: whether a face opened it since the start."""
 
     passes: Passes = field(default_factory=Passes)
     visits: Visits = field(default_factory=Visits)
+    opened: bool = False
 
 
 _MEMORIES: HassKey[dict[str, Memory]] = HassKey(f"{DOMAIN}_memories")

@@ -24,7 +24,7 @@ from homeassistant.util import dt as dt_util
 
 from .access import Access
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
-from .entity import FaceLockEntity, PersonEntity, percent
+from .entity import DescribedEntity, DoorEntityDescription, PersonEntity, percent
 
 PARALLEL_UPDATES = 0
 
@@ -32,11 +32,10 @@ Value = float | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoorSensorDescription(SensorEntityDescription):
-    """Describes a sensor of a door; ``watching``: its value comes from the camera's pictures."""
+class DoorSensorDescription(SensorEntityDescription, DoorEntityDescription):
+    """Describes a sensor of a door."""
 
     value: Callable[[FaceLockCoordinator], Value]
-    watching: bool = True
 
 
 def _confidence(door: FaceLockCoordinator) -> Value:
@@ -140,22 +139,10 @@ async def async_setup_entry(
         )
 
 
-class DoorSensor(FaceLockEntity, SensorEntity):
+class DoorSensor(DescribedEntity, SensorEntity):
     """One of `DESCRIPTIONS`."""
 
     entity_description: DoorSensorDescription
-
-    def __init__(
-        self, coordinator: FaceLockCoordinator, description: DoorSensorDescription
-    ) -> None:
-        super().__init__(coordinator, description.key)
-        self.entity_description = description
-
-    @property
-    @override
-    def available(self) -> bool:
-        watching = self.entity_description.watching
-        return super().available and (not watching or self.coordinator.is_watching)
 
     @property
     @override

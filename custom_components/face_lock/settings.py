@@ -90,7 +90,7 @@ class DoorSettings:
     code_hash: str | None = None
     """The second factor: a code, as `codes.hash_code` keeps it."""
     factor_after_restart: bool = False
-    """Whether the first unlock after a start needs a second factor."""
+    """Whether only the first unlock after a start needs the second factor, instead of each."""
     attempts: int = 5
     """Failed visits in a row that lock out."""
     keep_pictures: bool = True

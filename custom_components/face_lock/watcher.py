@@ -25,6 +25,7 @@ from .source import CameraError, Picture, async_take_picture
 from .vision import (
     AccessAttempt,
     Bundle,
+    Circumstances,
     Decider,
     Frame,
     GreyImage,
@@ -67,6 +68,7 @@ class DoorState:
     confidence: float | None = None
     person: str | None = None
     """Id of whom the last visit's attempt named, for a while after it."""
+    locked_out: bool = False
     outage: str | None = None
     """Why nothing is recognised (a translation key), None while all is well."""
     performance: Performance | None = None
@@ -109,11 +111,13 @@ class Watcher:
         gate: MotionGate,
         *,
         keep_picture: bool,
+        circumstances: Callable[[], Circumstances],
         on_state: Callable[[DoorState], None],
         on_attempt: Callable[[AccessAttempt, bytes | None], None],
     ) -> None:
         """Prepare to watch ``camera`` (a registry id or an entity id).
 
+        ``circumstances`` says what holds at the door when a picture was looked at;
         ``on_attempt`` gets the visit's best picture where ``keep_picture`` asks for it.
         """
         self._hass = hass
@@ -122,6 +126,7 @@ class Watcher:
         self._bundle = bundle
         self._matcher = matcher
         self._decider = decider
+        self._circumstances = circumstances
         self._on_state = on_state
         self._on_attempt = on_attempt
         self._gate = gate
@@ -278,7 +283,7 @@ class Watcher:
                 self._gate.keep_open(now)
             self._attempt(self._decider.tick(now))
             self._remember(seen.sighting, picture)
-            self._attempt(self._decider.observe(seen.sighting, now))
+            self._attempt(self._decider.observe(seen.sighting, now, self._circumstances()))
         self._publish(motion=seen.motion.open)
 
     def _see(self, picture: Picture, in_visit: bool) -> _Seen:
@@ -344,6 +349,7 @@ class Watcher:
             face=self._decider.in_visit,
             confidence=confidence,
             person=None if shown is None else shown.person,
+            locked_out=self._decider.lockout.locked(now),
             outage=outage,
             performance=self._performance,
         )

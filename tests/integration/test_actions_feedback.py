@@ -12,7 +12,7 @@ from PIL import Image
 
 from custom_components.face_lock.access import Access
 from custom_components.face_lock.const import DOMAIN
-from custom_components.face_lock.memory import MAX_VISITS, Visits
+from custom_components.face_lock.memory import MAX_VISITS, TOLERANCE, Visits
 from custom_components.face_lock.vision import AccessAttempt, Problem
 
 from .conftest import EVENT, unsealed
@@ -30,6 +30,7 @@ async def visit(door, camera, name: str, number: int = 1):
     access = await door.access(number)
     await door.leave(camera)
     await door.until(lambda: not door.entry.runtime_data.watcher._decider.in_visit)
+    await door.hass.async_block_till_done()
     return access
 
 
@@ -38,9 +39,8 @@ async def test_feedback_on_the_last_visit(set_up, call, camera, hass_storage) ->
     gallery = door.entry.runtime_data.store.gallery()
     await visit(door, camera, "obama3")
     answer = await call("feedback", verdict="that_was_me")
-    assert answer["visit"] == dt_util.as_local(dt_util.parse_datetime(door.state(EVENT))).isoformat(
-        timespec="milliseconds"
-    )
+    told = dt_util.parse_datetime(door.state(EVENT))
+    assert abs(dt_util.parse_datetime(answer["visit"]) - told) < TOLERANCE
     del answer["visit"]
     assert answer == {
         "person": "Barack",
@@ -178,7 +178,7 @@ def test_visits_are_found_by_their_time() -> None:
     assert visits.at(start + timedelta(minutes=7, seconds=1)).access.name == "7"
     assert visits.at(start + timedelta(minutes=7, seconds=30)) is None
     assert visits.at(start) is None
-    assert visits.at().access.picture == b"picture"
+    assert visits.at().access.picture is None
     assert visits.at(start + timedelta(minutes=7)).access.picture is None
 
 

@@ -43,6 +43,7 @@ async def test_devices_and_entities(hass, set_up, target) -> None:
         "sensor.front_door_model_version": f"{entry.entry_id}_model_version",
         "binary_sensor.front_door_motion": f"{entry.entry_id}_motion",
         "binary_sensor.front_door_face": f"{entry.entry_id}_face",
+        "binary_sensor.front_door_locked_out": f"{entry.entry_id}_locked_out",
         "switch.front_door_recognition": f"{entry.entry_id}_recognition",
         "sensor.barack_pictures": "barack_pictures",
         "sensor.barack_last_seen": "barack_last_seen",

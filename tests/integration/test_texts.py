@@ -5,24 +5,30 @@ import json
 import re
 from pathlib import Path
 
+import probatio
 import pytest
 from homeassistant.components.lock.const import LockState
 from homeassistant.const import __version__ as ha_version
 from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util import yaml as yaml_util
 from PIL import Image
 
 from custom_components.face_lock import config_flow, const, runtime, settings, vision
 from custom_components.face_lock.access import EVENT_TYPES
+from custom_components.face_lock.actions import ACTIONS
 from custom_components.face_lock.entity import percent
+from custom_components.face_lock.feedback import Verdict
 from custom_components.face_lock.flows import capture, options, person
 from custom_components.face_lock.flows.guide import POSES
 from custom_components.face_lock.flows.options import LIVENESS_LEVELS
+from custom_components.face_lock.passes import MAX_SECONDS
 
 from .conftest import ROOT
 
 FOLDER = ROOT / "custom_components" / "face_lock"
 TEXTS = json.loads((FOLDER / "translations" / "en.json").read_text())
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
+SERVICES = yaml_util.load_yaml_dict(FOLDER / "services.yaml")
 ICONS = json.loads((FOLDER / "icons.json").read_text())
 PERSON = TEXTS["config_subentries"]["person"]
 
@@ -46,7 +52,8 @@ FACE_PROBLEMS = {
 
 def shell() -> list[Path]:
     """All modules that know Home Assistant."""
-    return [*FOLDER.glob("*.py"), *FOLDER.glob("flows/*.py")]
+    folders = ("*.py", "actions/*.py", "flows/*.py")
+    return [path for folder in folders for path in FOLDER.glob(folder)]
 
 
 def literals(*names: str) -> set[str]:
@@ -212,7 +219,7 @@ def test_no_reference_to_core_texts() -> None:
 
 
 async def test_home_assistant_reads_the_texts(hass) -> None:
-    for category in ("config", "config_subentries", "entity", "exceptions", "issues", "selector"):
+    for category in TEXTS.keys() - {"title"}:
         assert await async_get_translations(hass, "en", category, ["face_lock"])
 
 
@@ -223,6 +230,42 @@ def test_icons_are_of_entities_that_exist() -> None:
         for key in keys:
             assert f'translation_key="{key}"' in source.replace(" = ", "=")
     assert set(ICONS["entity"]["lock"]["door"]["state"]) <= {s.value for s in LockState}
+
+
+def test_actions_agree_everywhere() -> None:
+    """The code, the fields shown, the texts and the icons speak of the same actions and fields."""
+    registered = {action.name: action.schema.schema for action in ACTIONS}
+    assert set(SERVICES) == set(registered) == set(TEXTS["services"]) == set(ICONS["services"])
+    for name, schema in registered.items():
+        fields, texts = SERVICES[name]["fields"], TEXTS["services"][name]
+        assert {str(key) for key in schema} == set(fields) == set(texts["fields"])
+        required = {str(key) for key in schema if isinstance(key, probatio.Required)}
+        assert required == {field for field, shown in fields.items() if shown.get("required")}
+        assert texts["name"]
+        assert texts["description"]
+        for text in texts["fields"].values():
+            assert text["name"]
+            assert text["description"]
+        assert re.fullmatch(r"mdi:[a-z-]+", ICONS["services"][name]["service"])
+
+
+def test_choices_of_actions_are_those_of_the_code() -> None:
+    select = SERVICES["feedback"]["fields"]["verdict"]["selector"]["select"]
+    options = TEXTS["selector"][select["translation_key"]]["options"]
+    assert set(select["options"]) == set(options) == {verdict.value for verdict in Verdict}
+    minutes = SERVICES["unlock_for"]["fields"]["minutes"]["selector"]["number"]
+    assert minutes["max"] * 60 == MAX_SECONDS
+
+
+def test_errors_of_actions_have_a_text() -> None:
+    used = set()
+    for path in FOLDER.glob("actions/*.py"):
+        used |= set(re.findall(r"refusal\(\s*\"(\w+)\"", path.read_text()))
+    assert len(used) > 10
+    assert used | CAMERA_ERRORS | PICTURE_PROBLEMS <= set(TEXTS["exceptions"])
+    for key in used:
+        names = set(re.findall(r"{(\w+)}", TEXTS["exceptions"][key]["message"]))
+        assert names <= {"person", "door", "path", "reasons"}
 
 
 def test_manifest() -> None:

@@ -381,14 +381,28 @@ async def test_a_defect_does_not_end_the_watching(set_up, camera, monkeypatch, c
 # Faults of the lock
 
 
-@pytest.mark.parametrize("fault", ["raises", "hangs", "unavailable", "removed", "jams"])
-async def test_target_that_does_not_open(hass, set_up, camera, target, monkeypatch, fault) -> None:
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("raises", "lock_failed"),
+        ("hangs", "lock_timeout"),
+        ("says nothing", "lock_timeout"),
+        ("unavailable", "lock_unavailable"),
+        ("removed", "lock_unavailable"),
+        ("jams", "lock_jammed"),
+    ],
+)
+async def test_target_that_does_not_open(
+    hass, set_up, camera, target, monkeypatch, fault, reason
+) -> None:
     monkeypatch.setattr(door_lock, "CALL_TIMEOUT", 0.1)
     door = await set_up(BARACK, lock=TARGET)
     if fault == "raises":
         target.error = RuntimeError("no answer")
     elif fault == "hangs":
         target.wait = asyncio.Event()
+    elif fault == "says nothing":
+        monkeypatch.setattr(type(target), "async_unlock", do_nothing)
     elif fault == "unavailable":
         target._attr_available = False
         target.async_write_ha_state()
@@ -402,9 +416,14 @@ async def test_target_that_does_not_open(hass, set_up, camera, target, monkeypat
     camera.show("obama3")
     access = await door.access()
     assert access.event_type == "access_denied"
-    assert access.reason == "lock_failed"
+    assert access.reason == reason
     assert access.person == "Barack"
     assert "changed_by" not in door.hass.states.get(LOCK).attributes
+    assert len(door.accesses) == 1
+
+
+async def do_nothing(_lock) -> None:
+    pass
 
 
 async def jam(lock) -> None:

@@ -123,14 +123,21 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one ta
 
 
 def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    """Yield each node that a test can reach: its parent, the field and index there, and itself."""
-    for parent in ast.walk(tree):
+    """Yield each node that does something: its parent, the field and index there, and itself.
+
+    Types, decorators (`dataclass` has only settings of its own) and `__all__` do nothing.
+    """
+    waiting = [tree]
+    while waiting:
+        parent = waiting.pop()
         for field, value in ast.iter_fields(parent):
             if field in ("annotation", "returns", "type_params", "decorator_list"):
                 continue
             for index, child in enumerate(value) if isinstance(value, list) else ((None, value),):
-                if isinstance(child, ast.AST):
-                    yield parent, field, index, child
+                if not isinstance(child, ast.AST) or ast.unparse(child).startswith("__all__"):
+                    continue
+                waiting.append(child)
+                yield parent, field, index, child
 
 
 def mutants(module: str) -> Iterator[Mutant]:
@@ -147,6 +154,8 @@ def mutants(module: str) -> Iterator[Mutant]:
                 ast.copy_location(changed, node)
             before = ast.unparse(node).splitlines()[0]
             after = ast.unparse(changed).splitlines()[0]
+            if before == after:
+                continue  # half of nothing
             if index is None:
                 setattr(parent, field, changed)
             else:

@@ -224,6 +224,68 @@ def _product(shape):
     return total
 
 
+def under_lamps(at_1e_3, none):
+    def figure(value):
+        return {"value": value, "low": value - 0.05, "high": value + 0.05}
+
+    counts = {"people": 24, "genuine": 500, "impostors": 12000, "pairs of people": 552}
+    bounds = {"threshold": 0.67, "far_high": 3.1e-4, "far_high of pairs": 6.7e-3}
+    return {**counts, "tar": {"1e-03": figure(at_1e_3)}, "none": {**bounds, "tar": figure(none)}}
+
+
+@pytest.mark.parametrize(
+    ("own", "reached"),
+    [((0.80, 0.70), "**no**"), ((0.91, 0.86), "yes"), ((0.91, 0.70), "not measured")],
+)
+def test_a_rate_that_cannot_be_counted_is_judged_from_both_sides(tmp_path, models, own, reached):
+    teacher = under_lamps(0.80, 0.70)
+    assert main(ran(tmp_path, {"lamps-bundle": under_lamps(*own), "lamps-start": teacher})) == 0
+    card = (models / NAME).read_text()
+    (line,) = [one for one in lines(card, "| verifier |") if "lighting:" in one]
+    assert "12000 impostor trials cannot count 1e-4" in line
+    assert f"{100 - 100 * own[0]:.1f} % of 20.0 %" in line
+    assert f"| {reached} |" in line
+    assert "FAR 1e-4 would be 1.2 of these trials" in card
+    assert "3.1e-04, 6.7e-03" in card
+
+
+def test_tar_at_a_rate_that_cannot_be_counted_is_bounded_by_the_next(tmp_path, models):
+    figures = {"evaluate-bundle-validation": evaluated(clean=0.9)}
+    assert main(ran(tmp_path, figures)) == 0
+    card = (models / NAME).read_text()
+    assert "at most 90.0 % (too few trials)" in card
+    # Nothing bounds the larger rate from above.
+    (row,) = lines(card, "| clean | 30 | 90 |")
+    assert row.split("|")[6].strip() == "too few trials"
+
+
+def test_figures_of_the_same_file_stay_and_of_another_go(tmp_path, models):
+    words = ran(tmp_path, {"train": {"x": 1}, "verify": {"x": 2}}, train={"steps": 7})
+    run = tmp_path / "runs" / "one"
+    step = {"step": "train", "revision": "abc", "packages": {"torch": "9"}}
+    (run / "steps.json").write_text(json.dumps([step]))
+    main(words)
+    shutil.rmtree(run)
+    run.mkdir()
+    (run / "verify.json").write_text('{"x": 3}')
+    (run / "config.yaml").write_text("train: {steps: 8}\n")
+    main(words)
+    path = tmp_path / "reports" / "verifier.json"
+    kept = json.loads(path.read_text())
+    assert kept["figures"] == {"verify": {"x": 3}, "train": {"x": 1}}
+    # Not trained here: how it was trained is what was kept.
+    assert kept["settings"]["train"]["steps"] == 7
+    assert (kept["revisions"]["train"], kept["packages"]) == ("abc", {"torch": "9"})
+    kept["bundled"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(kept))
+    main(words)
+    assert json.loads(path.read_text())["figures"] == {"verify": {"x": 3}}
+
+
+def test_weights_stored_as_int8_count_and_their_steps_do_not(models):
+    assert 70_000 < parameters(models / "presence.onnx") < 80_000
+
+
 def test_figures_are_written_with_their_intervals_or_as_missing():
     assert percent({"value": 0.5, "low": 0.25, "high": 0.75}) == "50.0 (25.0 to 75.0) %"
     assert percent({"value": 0.0, "low": 0.0, "high": 0.0}) == "0.0 %"

@@ -18,7 +18,7 @@ from training.detector.data import split_of
 from training.presence import evaluate as measuring
 from training.presence.model import Maps, PresenceNet, grow, load_checkpoint, view_logit
 from training.presence.settings import PresenceConfig
-from training.presence.train import cell_loss, train, view_loss
+from training.presence.train import cell_loss, share_at, train, view_loss
 from training.presence.trials import Trial
 
 
@@ -82,13 +82,34 @@ def test_cell_loss_ignores_bodies_and_falls_as_cells_learn() -> None:
 
 def test_view_loss_counts_certain_views_only() -> None:
     fine = torch.tensor([1, 0, -1], dtype=torch.int8)[:, None, None]
-    maps = Maps(*(torch.tensor([8.0, -8.0, 99.0])[:, None, None, None],) * 2)
+    maps = Maps(*(torch.tensor([8.0, -8.0, 99.0])[:, None, None, None],) * 2, torch.zeros(3, 1))
     coarse = torch.tensor([0, 0, 0], dtype=torch.int8)[:, None, None]
     assert view_loss(maps, fine, coarse) < 0.01
-    swapped = Maps(-maps.fine, -maps.coarse)
+    swapped = Maps(-maps.fine, -maps.coarse, maps.whole)
     assert view_loss(swapped, fine, coarse) > 7
-    uncertain = Maps(maps.fine[2:], maps.coarse[2:])
+    uncertain = Maps(maps.fine[2:], maps.coarse[2:], maps.whole[2:])
     assert view_loss(uncertain, fine[2:], coarse[2:]) == 0
+
+
+def test_the_hardest_alone_teach_only_a_network_that_knows_something() -> None:
+    shares = [share_at(done) for done in (0.0, 0.1, 0.2, 0.35, 0.5, 1.0)]
+    assert shares[:3] == [1.0] * 3
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-2] == shares[-1] < 0.5
+    target = torch.zeros(1, 4, 4, dtype=torch.int8)
+    target[0, 0, 0] = 1
+    logits = torch.full((1, 1, 4, 4), -9.0)
+    logits[0, 0, 0, 0], logits[0, 0, 3, 3] = 9.0, 3.0
+    # One loud cell among the twelve that are looked at.
+    assert cell_loss(logits, target, 1.0) == pytest.approx(3.05 / 12, abs=0.01)
+    assert cell_loss(logits, target, 0.25) == pytest.approx(3.05 / 3, abs=0.01)
+
+
+def test_the_view_says_what_its_highest_cell_and_the_whole_say() -> None:
+    fine, coarse = torch.full((2, 1, 12, 20), -5.0), torch.full((2, 1, 6, 10), -4.0)
+    fine[0, 0, 3, 3] = 2.0
+    logit = view_logit(Maps(fine, coarse, torch.tensor([[0.5], [-1.0]])))
+    assert logit[:, 0].tolist() == [2.5, -5.0]
 
 
 @pytest.fixture(scope="module")

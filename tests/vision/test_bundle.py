@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 
 from vision import BundleFormatError, BundleIntegrityError, RuntimeUnavailableError, load_bundle
@@ -79,6 +78,7 @@ def add(folder, role):
             shutil.copyfile(folder / listed["name"], folder / name)
             listed["name"] = name
         entry["points"] = [{"bpcer": 0.05, "threshold": 0.5}, {"bpcer": 0.01, "threshold": 0.2}]
+        entry["threshold"] = 0.25
         description["models"][role] = entry | {"version": f"1.0-{role}"}
 
     edit(folder, change)
@@ -105,12 +105,17 @@ def test_an_optional_role_is_loaded_by_every_runtime(copy, role, runtime):
     assert getattr(loaded.info, role) == f"1.0-{role}"
 
 
-def test_what_has_no_class_of_its_own_yet_is_a_session_and_its_entry(copy):
+def test_presence_has_its_threshold(copy):
     add(copy, "presence")
-    model = load_bundle(copy).presence
-    found = model.session.run(np.zeros((1, 3, 32, 32), np.float32), ("score_32",))["score_32"]
-    assert found.shape == (1, 1, 1, 1)
-    assert model.entry["score_threshold"] > 0
+    assert load_bundle(copy).presence.threshold == 0.25
+
+
+@pytest.mark.parametrize("threshold", [None, 1.5, "high"])
+def test_presence_without_a_proper_threshold_is_refused(copy, threshold):
+    add(copy, "presence")
+    edit(copy, lambda d: d["models"]["presence"].update(threshold=threshold))
+    with pytest.raises(BundleFormatError):
+        load_bundle(copy)
 
 
 def test_liveness_has_its_points_from_lenient_to_strict(copy):

@@ -251,7 +251,8 @@ def test_the_least_a_policy_may_ask_for_is_accepted():
         cool_down=0.0,
         factor_wait=0.0,
         attempts=1,
-        lockout_max=30.0,
+        lockout_base=0.5,
+        lockout_max=0.5,
     )
     assert policy.lockout_base == policy.lockout_max
 

@@ -347,7 +347,9 @@ def test_half_of_a_faces_usable_frames_must_agree(door):
     assert door.see(evidence(), after=0.25).granted
 
 
-def test_unusable_stale_and_repeated_frames_are_no_tries(door):
+def test_unusable_stale_and_repeated_frames_are_no_tries():
+    # With an absence so long that an old frame does not end a track.
+    door = Door(DecisionPolicy(absence=8.0, max_duration=20.0))
     for _ in range(4):
         door.see(unusable(), after=0.125)
         door.see(evidence(similarity=0.3), after=0.125, age=5.0)
@@ -463,11 +465,10 @@ def test_a_clock_that_steps_back_opens_nothing_twice():
     frames(door)
     stepped_at = door.now - 500.0
     door.wait(-500.0)
-    while len(door.attempts) == 1:
+    while len(door.attempts) == 1 or not door.attempts[-1].granted:
         door.see(evidence(), after=0.5)
-        assert door.now - stepped_at <= 20.0 + 2
-    assert door.attempts[-1].granted or door.attempts[-1].problem is Problem.TOO_FEW_FRAMES
-    assert door.now - stepped_at >= POLICY.max_duration
+        assert door.now - stepped_at <= 22.0
+    assert door.now - stepped_at >= 20.0
 
 
 def test_a_denial_does_not_outlast_a_step_back(door):
@@ -482,3 +483,77 @@ def test_stopping_at_a_time_that_is_no_number_makes_no_nonsense(door):
     door.see(evidence())
     attempt = door.decider.stop(Problem.STOPPED, float("nan"))
     assert attempt.duration == 0.0
+
+
+def test_stopping_says_when(door):
+    door.see(evidence())
+    assert door.decider.stop(Problem.STOPPED, door.now + 1.0).duration == 1.0
+
+
+# The limits themselves; times are sums of powers of two, so that they are exact
+
+
+def test_a_quorum_may_take_just_the_window(door):
+    door.see(evidence(), after=0.5, age=0.0)
+    door.see(evidence(), after=1.5, age=0.0)
+    assert door.see(evidence(), after=1.5, age=0.0).granted
+
+
+def test_the_judge_is_shown_just_the_window():
+    judge = Judge()
+    door = Door(judge=judge)
+    shown = [evidence() for _ in range(4)]
+    door.see(shown[0], after=0.5, age=0.0)
+    door.see(unusable(), after=1.0, age=0.0)
+    door.see(shown[1], after=1.0, age=0.0)
+    door.see(shown[2], after=1.0, age=0.0)
+    assert len(judge.asked[0]) == 4
+
+
+def test_a_visit_without_proof_lasts_just_so_long(door):
+    door.see(stranger(), after=0.5)
+    for _ in range(9):
+        door.see(stranger(), after=1.0)
+    assert door.attempts == []
+    assert door.see(after=1.0).problem is Problem.UNKNOWN_FACE
+
+
+def test_the_cool_down_lasts_just_so_long():
+    door = Door(DecisionPolicy(quorum=1, cool_down=4.0))
+    eve = {"similarity": 0.2, "x": 600.0}
+    assert door.see(evidence(), evidence("eve", **eve), after=0.5).granted
+    for _ in range(5):
+        door.see(evidence("eve", **eve), after=0.5)
+    door.see(evidence("eve", **eve), evidence(), after=0.5)
+    assert door.see(evidence("eve", **eve), evidence(), after=0.5) is None
+    assert door.see(evidence("eve", **eve), evidence(), after=0.5).granted
+
+
+def test_who_moved_within_the_cool_down_is_followed_after_it():
+    door = Door(DecisionPolicy(cool_down=2.0))
+    frames(door)
+    for _ in range(40):
+        door.see(evidence(x=600.0))
+    assert len(door.attempts) == 1
+
+
+def test_votes_of_another_track_are_no_share(door):
+    door.see(evidence(x=0.0), after=0.25)
+    door.see(evidence(x=0.0), after=0.25)
+    for _ in range(4):
+        door.see(evidence(similarity=0.1, x=600.0), after=0.25)
+    for _ in range(3):
+        assert door.see(evidence(x=600.0), after=0.25) is None
+    assert door.see(evidence(x=600.0), after=0.25).granted
+
+
+def test_the_last_4096_frames_are_known_again():
+    from vision.visit import SeenFrames
+
+    frames = SeenFrames()
+    names = [str(number).encode() for number in range(4097)]
+    assert [frames.known(name) for name in names[:4096]] == [False] * 4096
+    assert frames.known(names[0]) is True
+    assert frames.known(names[4096]) is False
+    assert frames.known(names[1]) is True
+    assert frames.known(names[0]) is False

@@ -107,6 +107,13 @@ def test_a_time_that_is_no_number_unlocks_nothing(lockout, now):
     assert not lockout.locked(2060.0)
 
 
+def test_a_short_lockout_is_one():
+    lockout = failed(Lockout(DecisionPolicy(attempts=1, lockout_base=0.5)), 1)
+    assert lockout.locked(NAN)
+    assert lockout.locked(0.25)
+    assert not lockout.locked(0.5)
+
+
 # What counts
 
 
@@ -136,13 +143,14 @@ def test_several_passers_by_are_not_one_who_was_looked_at(door):
     assert failures(door) == 0
 
 
-def test_frames_that_do_not_count_are_no_look(door):
+def test_frames_that_do_not_count_are_no_look():
+    door = Door(DecisionPolicy(absence=8.0))
     for _ in range(2):
         door.see(stranger(), digest=b"same")
         door.see(stranger(), age=5.0)
         door.see(unusable())
     door.see(stranger())
-    assert door.refusal().problem is Problem.UNKNOWN_FACE
+    assert door.wait(8.0).problem is Problem.UNKNOWN_FACE
     assert failures(door) == 0
 
 

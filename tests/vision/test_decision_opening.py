@@ -23,8 +23,10 @@ def refused(problem):
 def test_the_grant_is_final_when_the_lock_says_so(opening):
     assert opening.outcome is None
     assert not opening.opening
+    assert not opening.commanded
     assert opening.command(101.0)
     assert opening.opening
+    assert opening.commanded
     assert opening.outcome is None
     opening.confirmed(103.0)
     assert opening.outcome is GRANT

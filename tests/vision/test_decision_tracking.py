@@ -83,6 +83,22 @@ def test_the_nearest_face_keeps_the_number(tracker):
     assert tracker.assign([face(60.0), face(20.0)], 0.1) == [1, 0]
 
 
+def test_the_nearest_track_gives_the_number(tracker):
+    tracker.assign([face(0.0), face(50.0)], 0.0)
+    assert tracker.assign([face(20.0)], 0.1) == [0]
+
+
+def test_near_is_measured_in_widths(tracker):
+    tracker.assign([face(0.0, 0.0, 80.0)], 0.0)
+    # Middles 30 pixels apart at a width of 80, and 40 at a width of 140.
+    assert tracker.assign([face(30.0), face(10.0, -30.0, 140.0)], 0.1) == [1, 0]
+
+
+def test_a_face_of_one_pixel_is_followed(tracker):
+    assert tracker.assign([face(size=1.0)], 0.0) == [0]
+    assert tracker.assign([face(size=1.0)], 0.1) == [0]
+
+
 def test_two_faces_of_one_frame_are_two(tracker):
     tracker.assign([face(0.0), face(50.0)], 0.0)
     assert tracker.assign([face(50.0), face(0.0)], 0.1) == [1, 0]

@@ -1,23 +1,17 @@
 """Whether anybody is in view: what the network is shown, and how its answer is read."""
 
-import json
-
 import numpy as np
 import pytest
 
 import vision
-from vision.bundle import BUNDLED
 from vision.presence import Presence, view
-
-BUNDLES_PRESENCE = "presence" in json.loads((BUNDLED / "models.json").read_text())["models"]
-bundled = pytest.mark.skipif(not BUNDLES_PRESENCE, reason="the bundle has no presence network")
 
 
 class Answers:
-    """A session that keeps what it was shown and answers with one figure."""
+    """A session that keeps what it was shown and answers with one figure for each picture."""
 
-    def __init__(self, answer):
-        self.answer = np.array(answer, np.float32)
+    def __init__(self, *answers):
+        self.answer = np.array(answers, np.float32)
         self.seen = None
 
     def run(self, image, outputs):
@@ -60,23 +54,31 @@ def test_what_is_no_frame_is_refused(frame):
 
 @pytest.mark.parametrize(("answer", "present"), [(0.29, False), (0.3, True), (1.0, True)])
 def test_present_from_the_threshold_on(answer, present):
-    session = Answers([[answer]])
+    session = Answers([answer], [answer])
     result = Presence(session, threshold=0.3 - 1e-6).look(np.zeros((96, 160, 3), np.uint8))
     assert result.present is present
     assert result.score == pytest.approx(answer)
-    assert session.seen.shape == (1, 1, 96, 160)
+    assert session.seen.shape == (2, 1, 96, 160)
 
 
-@pytest.mark.parametrize("answer", [[[np.nan]], [[1.5]], [[-0.1]], [[0.1, 0.2]]])
-def test_what_is_no_probability_is_an_error(answer):
+def test_the_mirror_image_has_half_a_say():
+    session = Answers([0.9], [0.2])
+    frame = np.random.default_rng(0).integers(0, 256, (96, 160), dtype=np.uint8)
+    assert Presence(session, 0.5).look(frame).score == pytest.approx(0.55)
+    np.testing.assert_array_equal(session.seen[0, 0], frame)
+    np.testing.assert_array_equal(session.seen[1, 0], frame[:, ::-1])
+
+
+@pytest.mark.parametrize("answers", [[0.5, np.nan], [1.5, 0.5], [-0.1, 0.5], [0.1], [0.1] * 3])
+def test_what_is_no_probability_is_an_error(answers):
     with pytest.raises(RuntimeError, match="probability"):
-        Presence(Answers(answer), 0.5).look(np.zeros((96, 160), np.uint8))
+        Presence(Answers(*answers), 0.5).look(np.zeros((96, 160), np.uint8))
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
 def test_a_threshold_is_a_probability(threshold):
     with pytest.raises(ValueError, match="threshold"):
-        Presence(Answers([[0.5]]), threshold)
+        Presence(Answers([0.5], [0.5]), threshold)
 
 
 @pytest.fixture(scope="module")
@@ -85,19 +87,16 @@ def presence(bundle):
     return bundle.presence
 
 
-@bundled
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_nobody_is_in_an_empty_picture(presence, grey):
     assert not presence.look(np.full((480, 640, 3), grey, np.uint8)).present
 
 
-@bundled
 @pytest.mark.parametrize("name", ["obama", "obama2", "obama3", "biden", "collins", "hopper"])
 def test_somebody_is_in_a_portrait(presence, picture, name):
     assert presence.look(picture(name)).present
 
 
-@bundled
 def test_runtimes_agree(picture):
     scores = []
     for runtime in vision.runtime.available():

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,22 @@ def _card(config: RunSettings, options: argparse.Namespace) -> None:
 
 CHECKPOINT = Option("--checkpoint", "instead of the run's own", type=Path)
 LIMIT = Option("--limit", "only so many pictures of each split", type=int)
+
+
+def verify_step(verify: str) -> Step:
+    """Return the step that runs `verify(config, checkpoint, limit)` of the module so named."""
+
+    def run(config: RunSettings, options: argparse.Namespace) -> None:
+        from training.common.verify import checkpoint_of  # noqa: PLC0415 - as above
+
+        module = import_module(verify)
+        module.verify(config, checkpoint_of(config, options.checkpoint), options.limit)
+
+    about = (
+        "compare the bundle's files in both runtimes, and with the checkpoint where there is one"
+    )
+    return Step("verify", run, about, (CHECKPOINT, LIMIT))
+
 
 CARD = Step(
     "card",

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from PIL import Image
 
+from training.common.sessions import OnnxSession
 from training.detector import night
 from training.detector.data import Labels, Scene, read_scenes
 from training.detector.export import to_onnx
@@ -48,30 +48,13 @@ _FALSE_ALLOWED = 0.02
 _TEACHER_SCORE = 0.5
 
 
-class _OnnxSession:
-    """Any detector with the bundle's outputs, for `vision.detector.Detector`."""
-
-    def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-
-    def run(self, image: np.ndarray, outputs: Sequence[str]) -> Mapping[str, np.ndarray]:
-        """Run float32[1,3,H,W]; return the named maps."""
-        values = self._session.run(list(outputs), {"image": np.ascontiguousarray(image)})
-        return dict(zip(outputs, values, strict=True))
-
-
 def open_detector(path: Path | str, score_threshold: float = _LOWEST_SCORE) -> Detector:
     """Open a checkpoint (.pt), an exported detector or YuNet's own file (both .onnx)."""
     path = Path(path)
     if path.suffix == ".onnx":
         inputs = [one.name for one in onnx.load(str(path)).graph.input]
         if inputs == ["image"]:
-            return Detector(_OnnxSession(path), score_threshold=score_threshold)
+            return Detector(OnnxSession(path), score_threshold=score_threshold)
         model = FaceDetector()
         load_yunet(model, path)
     else:
@@ -86,7 +69,7 @@ def detector_of(model: FaceDetector, score_threshold: float = _LOWEST_SCORE) -> 
         was = model.training
         to_onnx(model.eval(), exported)
         model.train(was)
-        return Detector(_OnnxSession(exported), score_threshold=score_threshold)
+        return Detector(OnnxSession(exported), score_threshold=score_threshold)
 
 
 def conditions() -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from training.common.runs import open_run, write_json
-from training.common.steps import CARD, CHECKPOINT, LIMIT, Option, Role, Step
+from training.common.steps import CARD, CHECKPOINT, LIMIT, Option, Role, Step, verify_step
 from training.detector.settings import DetectorConfig
 
 
@@ -113,6 +113,7 @@ ROLE = Role(
             "write ONNX and ncnn files and the entry in models.json",
             (CHECKPOINT,),
         ),
+        verify_step("training.detector.verify"),
         CARD,
     ),
 )

@@ -13,12 +13,16 @@ class LivenessConfig(RunSettings):
     of living people with labelled faces; `detector` an ONNX file of the bundle; `models` the
     bundle's folder, which `export` writes into. `real_attacks` false trains on simulated attacks
     alone. `fold` -1 splits the subjects by the hash of their names, 0 to 2 is a fold of the
-    cross-validation.
+    cross-validation. `mattes` are those of the scenes (see training/presence/mattes.py), for
+    simulated visits only: `visits_living` of living people, `visits_attack` of each attack.
     """
 
     role: str = "liveness"
     spoof: str = under("data")
     scenes: str = under("data")
+    mattes: str = under("runs", "")
+    visits_living: int = 200
+    visits_attack: int = 120
     detector: str = "custom_components/face_lock/models/detector.onnx"
     models: str = "custom_components/face_lock/models"
     version: str = "0.1.0"

@@ -5,7 +5,7 @@ import argparse
 import torch
 
 from training.common.runs import open_run
-from training.common.steps import CARD, Role, Step
+from training.common.steps import CARD, Role, Step, verify_step
 from training.liveness.settings import LivenessConfig
 
 
@@ -66,6 +66,7 @@ ROLE = Role(
         Step("crossvalidate", _crossvalidate, "train and test three folds of the subjects"),
         Step("errors", _errors, "sheets of what the evaluated network got most wrong"),
         Step("export", _export, "put the evaluated network into the bundle"),
+        verify_step("training.liveness.verify"),
         CARD,
     ),
 )

@@ -51,6 +51,10 @@ _MOST_ENLARGED = 1.7
 # Canvases that are kept to be shown again, and how often one of them is taken instead of a new one.
 _KEPT = 6000
 _AGAIN = 0.65
+# Of the canvases, those that are one view; a mosaic shows more for the same work.
+_ALONE = 0.4
+# Heights in pixels of pasted faces, up to a share of the view's shorter side.
+_PASTED = (8.0, 0.5)
 
 
 def targets_of(view: View) -> tuple[np.ndarray, np.ndarray]:
@@ -209,12 +213,13 @@ class CanvasMaker:
             view = self._stage.with_things(view, generator)
         if nobody:
             return view
-        return self._stage.with_people(view, 6.0, 0.5 * min(size), generator)
+        least, share = _PASTED
+        return self._stage.with_people(view, least, share * min(size), generator)
 
 
 def _tiles(generator: np.random.Generator) -> Iterator[tuple[int, int, int, int]]:
     """Yield left, top, width and height of tiles that cover a canvas, in multiples of 16."""
-    if generator.random() < 0.4:
+    if generator.random() < _ALONE:
         yield 0, 0, WIDTH, HEIGHT
         return
     left = 0

@@ -180,7 +180,7 @@ def paste(
     inside = np.clip(moved.boxes, 0, np.array([width, height] * 2, dtype=np.float32))
     sizes = moved.boxes[:, 2:] - moved.boxes[:, :2]
     visible = (inside[:, 2:] - inside[:, :2]).prod(1) / np.maximum(sizes.prod(1), 1e-6)
-    sure = moved.sure & (visible >= _VISIBLE) & (sizes[:, 0] >= SMALLEST * 0.75)
+    sure = moved.sure & (visible >= _VISIBLE) & (sizes[:, 0] >= SMALLEST)
     keep = visible > 0
     added = Labels(moved.boxes[keep], moved.landmarks[keep], sure[keep])
     return View(np.rint(grey).astype(np.uint8), Labels.joined([view.labels, added]), zone)

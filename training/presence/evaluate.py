@@ -7,7 +7,6 @@ is the exported ONNX file, as at the door.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,17 @@ import numpy as np
 import torch
 from PIL import Image
 
+from training.common.sessions import OnnxSession
+from training.common.verify import latency_ms
 from training.detector import night
 from training.presence.canvases import luma
 from training.presence.data import read_empty, read_sources, read_things
-from training.presence.export import open_onnx, run_onnx, to_measure
+from training.presence.export import to_measure
 from training.presence.model import HEIGHT, PresenceNet
 from training.presence.settings import PresenceConfig
 from training.presence.trials import Trial, digest, of_places, of_scenes, pasted, read_webcam
 from training.verifier.metrics import draw_people
+from vision.presence import Presence
 
 Gate = Callable[[np.ndarray], float]
 """From a view uint8[96,W] to `presence`, 0..1."""
@@ -79,10 +81,12 @@ def threshold_for(scores: np.ndarray, recall: float) -> float:
 
 
 def open_gate(checkpoint: Path | str, folder: Path) -> Gate:
-    """Return a function from a view uint8[96,W] to `presence`, through onnxruntime."""
+    """Return a function from a view uint8[96,W] to `presence`, as `vision` gets it of ONNX."""
     path = Path(checkpoint)
-    session = open_onnx(path) if path.suffix == ".onnx" else to_measure(path, folder)
-    return lambda grey: float(run_onnx(session, grey.astype(np.float32)[None, None])[0])
+    presence = Presence(
+        OnnxSession(path if path.suffix == ".onnx" else to_measure(path, folder)), 0.0
+    )
+    return lambda grey: presence.look(grey).score
 
 
 def read_trials(config: PresenceConfig, split: str, limit: int | None) -> list[Trial]:
@@ -185,14 +189,9 @@ def evaluate(
 
 
 def latency(gate: Gate, runs: int = 300) -> float:
-    """Return the median milliseconds of one 96 x 160 view on one thread."""
+    """Return the median milliseconds of processor time of one 96 x 160 view on one thread."""
     view = np.random.default_rng(0).integers(0, 256, (HEIGHT, 160), dtype=np.uint8)
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        gate(view)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times) * 1000)
+    return latency_ms([lambda _row: gate(view)], runs)[0]
 
 
 def _sheet(tests: list[Trial], scores: np.ndarray, threshold: float, path: Path) -> None:

@@ -20,6 +20,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from training.common.formats import INPUT_NAME, Paths, Shape, write_ncnn, write_onnx
 from training.presence.model import HEIGHT, MULTIPLE, ExportedPresence, load_checkpoint
 
+OUTPUT = "presence"
+
 TOLERANCE = 1e-3
 """Largest difference of an export from PyTorch, in an output of 0..1."""
 
@@ -188,32 +190,34 @@ def exportable(checkpoint: Path | str) -> nn.Module:
     return folded(ExportedPresence(load_checkpoint(checkpoint)))
 
 
-def to_measure(checkpoint: Path | str, folder: Path) -> onnxruntime.InferenceSession:
-    """Export a checkpoint to ONNX in `folder` and open it."""
+def to_measure(checkpoint: Path | str, folder: Path) -> Path:
+    """Export a checkpoint to ONNX in `folder`; return the file."""
     path = folder / "measured.onnx"
-    to_onnx(exportable(checkpoint), path, "presence", (1, HEIGHT, 160))
+    to_onnx(exportable(checkpoint), path, OUTPUT, (1, HEIGHT, 160))
     compact(path)
-    return open_onnx(path)
+    return path
 
 
 def export(checkpoint: Path | str, folder: Path | str) -> dict[str, Any]:
     """Write presence.onnx, .param and .bin of a checkpoint; return the entry for models.json.
 
     Raises:
-        ValueError: a runtime disagrees with PyTorch.
+        ValueError: the checkpoint was not evaluated, or a runtime disagrees with PyTorch.
 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     module = exportable(checkpoint)
     card = torch.load(str(checkpoint), map_location="cpu", weights_only=True)["card"]
+    if card.get("threshold") is None:
+        raise ValueError(f"{checkpoint} has no threshold: evaluate it first")
     paths = Paths.inside(folder, "presence")
     shapes = [(1, HEIGHT, 160), (1, HEIGHT, 96)]
-    to_onnx(module, paths.onnx, "presence", shapes[0])
+    to_onnx(module, paths.onnx, OUTPUT, shapes[0])
     compact(paths.onnx)
-    write_ncnn(module, paths, shapes, ["presence"], half=True)
+    write_ncnn(module, paths, shapes, [OUTPUT], half=True)
     images = [smooth_noise((4, 1, HEIGHT, width), width) for width in (64, 96, 160, 176)]
-    worst = check_parity(module, paths, "presence", images)
+    worst = check_parity(module, paths, OUTPUT, images)
     return {
         "version": card["version"],
         "files": paths.entry(),
@@ -225,7 +229,7 @@ def export(checkpoint: Path | str, folder: Path | str) -> dict[str, Any]:
             "height": HEIGHT,
             "multiple_of": MULTIPLE,
         },
-        "threshold": card.get("threshold"),
+        "threshold": card["threshold"],
         "licence": card["licence"],
         "origin": card["origin"],
         "parity": worst,

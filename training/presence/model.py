@@ -5,7 +5,8 @@ cell of two grids: 8 px cells look for heads that are small in the view, 16 px c
 The fine grid sees the coarse one's features too (Lin et al. 2017, arXiv:1612.03144), because the
 body under it gives a small head away. The view's logit is the highest of them all, so that its
 width is free and so that training can say where the head is, which a label for the whole view
-could not.
+could not. To it is added what the mean of all features says: among leaves or letters, where every
+cell is a little doubtful, a head has to be surer than before a bare wall.
 """
 
 from __future__ import annotations
@@ -23,15 +24,19 @@ HEIGHT = 96
 MULTIPLE = 16
 STRIDES = (8, 16)
 
-# Contrast below 6 grey levels is noise: it is not stretched to full contrast.
-_FLOOR = 36.0
+# Contrast below 8 grey levels is hardly stretched: stains on a bare wall would become shapes.
+_FLOOR = 64.0
 
 
 class Maps(NamedTuple):
-    """Logits of somebody's head: `fine` [N,1,12,W/8] and `coarse` [N,1,6,W/16]."""
+    """Logits of somebody's head: `fine` [N,1,12,W/8] and `coarse` [N,1,6,W/16].
+
+    `whole` [N,1] is what the view as a whole adds to the highest of them.
+    """
 
     fine: Tensor
     coarse: Tensor
+    whole: Tensor
 
 
 class Unit(nn.Module):
@@ -73,6 +78,8 @@ class PresenceNet(nn.Module):
         self.joined = Unit(56, 56)
         self.fine = nn.Conv2d(56, 1, 1)
         self.coarse = nn.Conv2d(88, 1, 1)
+        self.whole = nn.Linear(88, 1, bias=False)
+        nn.init.zeros_(self.whole.weight)
         for head in (self.fine, self.coarse):
             # Heads are rare: starting from "nobody" spares the first steps a huge loss.
             nn.init.constant_(head.bias, -3.0)
@@ -82,13 +89,15 @@ class PresenceNet(nn.Module):
         features = self.trunk(self.stem(self.normalise(image)))
         deep = self.deep(features)
         wide = functional.interpolate(self.lateral(deep), scale_factor=2.0, mode="nearest")
-        return Maps(self.fine(self.joined(functional.relu(features + wide))), self.coarse(deep))
+        fine = self.fine(self.joined(functional.relu(features + wide)))
+        mean = functional.adaptive_avg_pool2d(deep, 1).flatten(1)
+        return Maps(fine, self.coarse(deep), self.whole(mean))
 
 
 def view_logit(maps: Maps) -> Tensor:
-    """Return the highest logit of each view, [N,1]."""
-    fine, coarse = (functional.adaptive_max_pool2d(one, 1).flatten(1) for one in maps)
-    return torch.maximum(fine, coarse)
+    """Return each view's logit, [N,1]: the highest, and what the whole view adds."""
+    fine, coarse = (functional.adaptive_max_pool2d(one, 1).flatten(1) for one in maps[:2])
+    return torch.maximum(fine, coarse) + maps.whole
 
 
 class ExportedPresence(nn.Module):

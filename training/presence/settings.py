@@ -13,7 +13,8 @@ class PresenceConfig(RunSettings):
     (their side follows from the name of the place, see `data.read_empty`), which the step `places`
     leaves under `runs`, as it does `things`, cut-outs that are nobody; `mattes` are those of the
     scenes, see `mattes`; `webcam` is a pack of frames (`image`, `label`, `subject`), never trained
-    on, whose live ones measure recall; `start` is a checkpoint to go on from; `night_share` of the
+    on, whose live ones measure recall; `start` is a checkpoint to go on from; `models` is
+    the bundle's folder, which `export` writes into; `night_share` of the
     canvases are darkened; rates are for AdamW; `seed` fixes everything random.
     """
 
@@ -24,6 +25,7 @@ class PresenceConfig(RunSettings):
     things: str = under("runs", "")
     webcam: str = under("data", "")
     start: str = under("runs", "")
+    models: str = "custom_components/face_lock/models"
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/presence/README.md"
     batch: int = 32

@@ -1,13 +1,12 @@
 """The gate's steps."""
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
 
 from training.common.runs import open_run
-from training.common.steps import CARD, CHECKPOINT, LIMIT, Option, Role, Step
+from training.common.steps import CARD, CHECKPOINT, LIMIT, Option, Role, Step, verify_step
 from training.presence.settings import PresenceConfig
 
 
@@ -41,12 +40,13 @@ def _evaluate(config: PresenceConfig, options: argparse.Namespace) -> None:
 
 
 def _export(config: PresenceConfig, options: argparse.Namespace) -> None:
+    from training.common.bundle import write_entry  # noqa: PLC0415
     from training.presence.export import export  # noqa: PLC0415
 
-    folder = open_run(config, "export") / "export"
-    entry = export(_checkpoint(config, options), folder)
-    (folder / "entry.json").write_text(json.dumps(entry, indent=1) + "\n")
-    print(f"{folder}: largest difference from PyTorch {entry['parity']}")
+    open_run(config, "export")
+    entry = export(_checkpoint(config, options), config.models)
+    write_entry(Path(config.models), "presence", entry)
+    print(f"{config.models}: largest difference from PyTorch {entry['parity']}")
 
 
 def _checkpoint(config: PresenceConfig, options: argparse.Namespace) -> Path:
@@ -74,7 +74,8 @@ ROLE = Role(
             "choose the threshold on validation, report on test",
             (CHECKPOINT, LIMIT),
         ),
-        Step("export", _export, "write ONNX and ncnn files into the run's folder", (CHECKPOINT,)),
+        Step("export", _export, "put the evaluated network into the bundle", (CHECKPOINT,)),
+        verify_step("training.presence.verify"),
         CARD,
     ),
 )

@@ -25,37 +25,45 @@ CHECKPOINT = "last.pt"
 
 # Of the silent cells of a view only the loudest teach (Shrivastava et al. 2016, arXiv:1604.03540).
 _LOUDEST = 12
-# Of the cells and views of a batch, the shares furthest from the truth: what the gate still gets
-# wrong at the door's threshold is a per cent or two, and most is no question after some hundred
-# steps.
-_HARDEST_SILENT = 0.35
-_HARDEST_HEADS = 0.5
+# Of a batch's silent cells and views, the loudest share: what the gate still gets wrong at the
+# door's threshold is a per cent or two, and most is no question after some hundred steps. Until
+# then all of them teach: a network that knows nothing yet does best against the hardest alone by
+# answering 1/2 to everything, and stays there. Heads all count: the hardest are few and strange,
+# and a network that leans on them hears heads everywhere.
+_HARDEST = 0.35
+_ALL_UNTIL, _HARDEST_FROM = 0.2, 0.5
 
 # The weights that are kept are an average over some hundred steps.
 _DECAY = 0.998
 
 
-def cell_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of a batch's hardest heads and loudest silent cells; -1 counts nowhere.
+def share_at(done: float) -> float:
+    """Return the share of silent cells and views that teach when 0..1 of the steps are done."""
+    ramp = (done - _ALL_UNTIL) / (_HARDEST_FROM - _ALL_UNTIL)
+    return 1.0 + (_HARDEST - 1.0) * min(max(ramp, 0.0), 1.0)
 
-    `logits` float[N,1,h,w], `target` int8[N,h,w].
+
+def cell_loss(logits: Tensor, target: Tensor, share: float = _HARDEST) -> Tensor:
+    """Cross-entropy of a batch's heads and of its loudest silent cells; -1 counts nowhere.
+
+    `logits` float[N,1,h,w], `target` int8[N,h,w]; `share` of the silent ones counts.
     """
     logits = logits[:, 0]
     silent = logits.masked_fill(target != 0, -torch.inf).flatten(1)
     loudest = silent.topk(min(_LOUDEST, silent.shape[1])).values
-    return _both(logits[target == 1], loudest[loudest > -torch.inf])
+    return _both(logits[target == 1], loudest[loudest > -torch.inf], share)
 
 
-def view_loss(maps: Maps, fine: Tensor, coarse: Tensor) -> Tensor:
+def view_loss(maps: Maps, fine: Tensor, coarse: Tensor, share: float = _HARDEST) -> Tensor:
     """Cross-entropy of the view's own logit, where it is certain: a head, or nobody's body."""
     somebody = (fine == 1).flatten(1).any(1) | (coarse == 1).flatten(1).any(1)
     nobody = (fine == 0).flatten(1).all(1) & (coarse == 0).flatten(1).all(1)
     logit = view_logit(maps)[:, 0]
-    return _both(logit[somebody], logit[nobody])
+    return _both(logit[somebody], logit[nobody], share)
 
 
-def _both(heads: Tensor, silent: Tensor) -> Tensor:
-    return _hardest(-heads, _HARDEST_HEADS) + _hardest(silent, _HARDEST_SILENT)
+def _both(heads: Tensor, silent: Tensor, share: float) -> Tensor:
+    return _hardest(-heads, 1.0) + _hardest(silent, share)
 
 
 def _hardest(wrong: Tensor, share: float) -> Tensor:
@@ -65,11 +73,13 @@ def _hardest(wrong: Tensor, share: float) -> Tensor:
     return functional.softplus(wrong.topk(max(1, round(share * wrong.numel()))).values).mean()
 
 
-def batch_loss(net: PresenceNet, batch: Batch, view_weight: float) -> Tensor:
-    """Return the whole loss of `net` on a batch."""
+def batch_loss(
+    net: PresenceNet, batch: Batch, view_weight: float, share: float = _HARDEST
+) -> Tensor:
+    """Return the whole loss of `net` on a batch; `share` as `cell_loss` has it."""
     maps = net(batch.image)
-    cells = cell_loss(maps.fine, batch.fine) + cell_loss(maps.coarse, batch.coarse)
-    return cells + view_weight * view_loss(maps, batch.fine, batch.coarse)
+    cells = cell_loss(maps.fine, batch.fine, share) + cell_loss(maps.coarse, batch.coarse, share)
+    return cells + view_weight * view_loss(maps, batch.fine, batch.coarse, share)
 
 
 def train(config: PresenceConfig) -> Path:
@@ -106,7 +116,7 @@ def train(config: PresenceConfig) -> Path:
         stream = batches(makers["train"], config.batch, config.seed, config.night_share)
         for step, batch in enumerate(islice(stream, config.steps), start=1):
             net.train()
-            loss = batch_loss(net, batch, config.view_weight)
+            loss = batch_loss(net, batch, config.view_weight, share_at(step / config.steps))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)

@@ -74,6 +74,12 @@ def _verify(config: Config, _options: argparse.Namespace) -> None:
     verify(config)
 
 
+def _lamps(config: Config, options: argparse.Namespace) -> None:
+    from training.verifier.lamps import lamps  # noqa: PLC0415
+
+    lamps(config, options.what)
+
+
 def _overfit(config: Config, options: argparse.Namespace) -> None:
     from training.verifier.overfit import overfit  # noqa: PLC0415
 
@@ -134,6 +140,7 @@ ROLE = Role(
             "TAR at fixed FAR on people never trained on, by condition",
             (_MEASURED,),
         ),
+        Step("lamps", _lamps, "TAR under real lamps; needs no prepared pictures", (_WHAT,)),
         Step(
             "errors",
             _errors,

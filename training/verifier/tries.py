@@ -12,11 +12,11 @@ age, glasses and make-up would change from frame to frame, and three good ones a
 hide what a whole bad evening costs. Why not single frames: the door never decides on one (they are
 given beside it, and come out nearly the same, since the frames of a visit fail together).
 
-What it leaves out makes it too high: a real visit lasts up to ten seconds, in which people move,
-blink and turn, and some three frames of up to fifty are all it takes; and an owner is enrolled at
-the same door and in the same year, a celebrity is not. What makes it too low: detection, liveness
-and the camera's own faults are not in it, and night is simulated. `anybody` is the bound without
-the conditions above: whoever is enrolled, with a single picture too, in any pose.
+What it leaves out makes it too high: a real visit lasts up to ten seconds, in which people move and
+turn to the camera until half of their frames agree; and an owner is enrolled at the same door and
+in the same year, a celebrity is not. What makes it too low: detection, liveness and the camera's
+own faults are not in it, and night is simulated. `anybody` is the bound without the conditions
+above: whoever is enrolled, with a single picture too, in any pose.
 
 By night is the worse of the simulations in `calibrate.night`; people are enrolled by day.
 """

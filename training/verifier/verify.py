@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ import torch
 from training.common import bundle
 from training.common.formats import INPUT_NAME, multiply_adds
 from training.common.runs import begin, write_json
+from training.common.verify import FIGURES, latency_ms
 from training.verifier import gallery, int8, metrics, model
 from training.verifier.config import Config
 from training.verifier.export import OUTPUT_NAME, SHAPE
 from training.verifier.prepare import TABLE
 from training.verifier.train import BEST, WANTED_FAR
 
-FIGURES = "verify.json"
 # Pictures of a person that are compared.
 PICTURES = 8
 PARITY = 0.999
@@ -81,21 +80,11 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return (one * other).sum(axis=1) / norms
 
 
-def latency_ms(embeds: Sequence[Embed], crops: np.ndarray, repeats: int = 40) -> list[float]:
-    """Median milliseconds of processor time for one crop, after one call to warm up.
-
-    Taken in turns, and without the time that others had the processor: networks can be compared
-    even on a busy machine. One thread each, or its helpers' time would be missed.
-    """
-    times = np.zeros((repeats, len(embeds)))
-    for row in range(-1, repeats):
-        crop = crops[row % len(crops)][None]
-        for column, embed in enumerate(embeds):
-            start = time.thread_time()
-            embed(crop)
-            if row >= 0:
-                times[row, column] = time.thread_time() - start
-    return [float(value) for value in 1e3 * np.median(times, axis=0)]
+def crop_ms(embeds: Sequence[Embed], crops: np.ndarray) -> list[float]:
+    """Median milliseconds of processor time for one crop, as `common.verify.latency_ms` has it."""
+    return latency_ms(
+        [lambda row, embed=embed: embed(crops[row % len(crops)][None]) for embed in embeds]
+    )
 
 
 def tar_of(side: gallery.Protocol, embeddings: np.ndarray) -> float:
@@ -143,7 +132,7 @@ def verify(config: Config) -> dict[str, Any] | None:
     source = max(to_torch, key=to_torch.__getitem__)
     tars = {"torch": tar_of(side, by_torch[source])}
     tars |= {"onnx": tar_of(side, by_onnx), "ncnn": tar_of(side, by_ncnn)}
-    onnx_ms, ncnn_ms = latency_ms(embeds, side.crops)
+    onnx_ms, ncnn_ms = crop_ms(embeds, side.crops)
     figures = {
         "crops": len(side.crops),
         "people": len(side.names),
@@ -180,6 +169,6 @@ def try_int8(
         int8.quantise(path, copy, int8.calibration_crops(config))
         embed = onnx_embedder(copy)
         tar = tar_of(side, embed(side.crops))
-        ms = latency_ms([embed, onnx_embedder(path)], side.crops)
+        ms = crop_ms([embed, onnx_embedder(path)], side.crops)
         found = int8.verdict((tar, float_tar), (ms[0], ms[1]))
         return {**found, "bytes": copy.stat().st_size}

@@ -1,7 +1,8 @@
 """The integration's actions, registered once for all doors.
 
-All but ``feedback`` are for administrators: they change who may come in, hand out pictures, or
-would let somebody try pictures until one passes. Automations, which no user runs, may call all.
+All but ``feedback`` and ``present_code`` are for administrators: they change who may come in, hand
+out pictures, or would let somebody try pictures until one passes. Automations, which no user runs,
+may call all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from homeassistant.core import (
 from homeassistant.helpers.service import async_register_admin_service
 
 from ..const import DOMAIN
-from . import enroll, feedback, people, verify
+from . import code, enroll, feedback, people, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ ACTIONS: Final = (
     Action("enroll", enroll.async_enroll, enroll.SCHEMA),
     Action("forget", people.async_forget, people.FORGET_SCHEMA),
     Action("unlock_for", people.async_unlock_for, people.UNLOCK_FOR_SCHEMA),
+    Action("present_code", code.async_present_code, code.PRESENT_SCHEMA, admin=False),
+    Action("clear_lockout", code.async_clear_lockout, code.CLEAR_SCHEMA),
     Action("feedback", feedback.async_feedback, feedback.SCHEMA, admin=False),
     Action("export_feedback", feedback.async_export_feedback, feedback.EXPORT_SCHEMA),
 )

@@ -11,8 +11,9 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
-from ..coordinator import people_of
+from ..coordinator import FaceLockCoordinator, people_of
 from ..feedback import Feedback, Verdict
+from ..memory import TOLERANCE, Visit
 from ..vision import (
     Bundle,
     PictureError,
@@ -58,10 +59,10 @@ async def async_feedback(call: ServiceCall) -> ServiceResponse:
     if person is None and verdict is Verdict.THAT_WAS_ME:
         raise refusal("visit_of_nobody", door=entry.title)
     crop, similarity = None, None
-    if visit.access.picture is not None:
+    if (picture := await _async_picture(door, visit)) is not None:
         album = () if person is None else door.store.album(person)
         crop, similarity = await door.worker.async_run(
-            _look, door.bundle, visit.access.picture, tuple(p.template for p in album)
+            _look, door.bundle, picture, tuple(p.template for p in album)
         )
     await door.records.feedback.async_add(
         Feedback(
@@ -81,6 +82,15 @@ async def async_feedback(call: ServiceCall) -> ServiceResponse:
         "verdict": verdict.value,
         "picture": crop is not None and door.settings.keep_pictures,
     }
+
+
+async def _async_picture(door: FaceLockCoordinator, visit: Visit) -> bytes | None:
+    """Return the picture of a visit, if it is the one that the door keeps."""
+    kept = door.records.visit
+    taken_at = None if kept is None else await kept.async_taken_at()
+    if kept is None or taken_at is None or abs(taken_at - visit.when) > TOLERANCE:
+        return None
+    return await kept.async_load()
 
 
 def _look(

@@ -11,6 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 
 from ..const import CONF_CAMERA, DOMAIN
+from ..coordinator import POLICY
 from ..entity import percent
 from ..permits import objection
 from ..source import CameraError, async_take_picture
@@ -25,6 +26,7 @@ from ..vision import (
     gallery_matcher,
     recognise,
 )
+from ..vision.voting import Voting
 from .common import DOOR_FIELD, async_door, async_read_picture, refusal
 
 ATTR_CAMERA: Final = "camera"
@@ -88,20 +90,16 @@ def _identify(
     if not sighting.evidence:
         return None, 0.0, Problem.NO_FACE, 0
     largest = max(sighting.evidence, key=lambda evidence: evidence.face.width)
-    threshold = bundle.thresholds.operating_point(rate, len(matcher)).threshold
-    return *_judge(bundle, largest, threshold), len(sighting.evidence)
+    voting = Voting(POLICY, bundle.thresholds.operating_point(rate, len(matcher)).threshold)
+    return *_judge(bundle, largest, voting), len(sighting.evidence)
 
 
 def _judge(
-    bundle: Bundle, evidence: Evidence, threshold: float
+    bundle: Bundle, evidence: Evidence, voting: Voting
 ) -> tuple[str | None, float, Problem | None]:
     match = evidence.match
     if evidence.problem is not None or match is None:
         return None, 0.0, evidence.problem or Problem.UNKNOWN_FACE
     confidence = bundle.thresholds.confidence(match.similarity)
-    # Written so that a similarity that is not a number is nobody's.
-    if not match.similarity >= threshold:
-        return None, confidence, Problem.UNKNOWN_FACE
-    if match.runner_up >= threshold:
-        return None, confidence, Problem.AMBIGUOUS
-    return match.person, confidence, None
+    problem = voting.objection(match)
+    return (match.person if problem is None else None), confidence, problem

@@ -25,7 +25,7 @@ from .gallery import Matcher
 from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
 from .lockout import Lockout, LockoutState
-from .opening import Opening
+from .opening import RETRIED, Opening
 from .policy import CLEAR, Circumstances, Judge
 from .pose import HeadPose, Pose, head_pose, is_in_pose
 from .presence import Presence, PresenceScore
@@ -51,6 +51,7 @@ from .types import (
 
 __all__ = [
     "CLEAR",
+    "RETRIED",
     "AccessAttempt",
     "Bundle",
     "BundleError",

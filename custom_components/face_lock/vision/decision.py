@@ -150,7 +150,6 @@ class Decider:
 
     def _start_anew(self, now: float) -> AccessAttempt | None:
         visit, self._visit = self._visit, None
-        self._tracker = Tracker(max_gap=self._policy.absence)
         self._denied = {}
         self._now = self._last_face_at = now
         if self._let_in is not None:
@@ -247,7 +246,7 @@ class Decider:
         """Refuse a visit whose time is up."""
         problem = Problem.LOCKED_OUT if self.lockout.locked(now) else visit.reason()
         looked = max(visit.looks.values(), default=0) >= self._policy.quorum
-        if problem is not Problem.LOCKED_OUT and (problem in FAILED_AT_ONCE or looked):
+        if looked and problem is not Problem.LOCKED_OUT:
             self.lockout.fail(now)
         return self._attempt(visit, now, problem)
 

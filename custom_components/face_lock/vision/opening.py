@@ -55,6 +55,11 @@ class Opening:
         """Whether the lock was commanded and has not answered."""
         return self._commanded_at is not None
 
+    @property
+    def commanded(self) -> bool:
+        """Whether the lock was ever commanded: whatever it says, it may have moved."""
+        return self._commands > 0
+
     def command(self, now: float) -> bool:
         """Ask to command the lock; on True the lock must be commanded, and an answer be given.
 

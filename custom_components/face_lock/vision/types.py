@@ -134,6 +134,42 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A face and its surroundings in small, so that two frames can be compared later.
+
+    ``grey`` uint8[S, S] is a square of the picture around the face. Its upper left corner lies at
+    ``origin`` (x, y) in the picture, one of its pixels is ``scale`` pixels wide there, and only
+    what is in ``seen`` (left, top, right, bottom, in its own pixels) lies in the picture.
+    """
+
+    grey: GreyImage = field(repr=False)
+    origin: tuple[float, float]
+    scale: float
+    seen: tuple[int, int, int, int]
+
+    @property
+    def clipped(self) -> float:
+        """Share 0..1 of the view that lies outside the picture."""
+        left, top, right, bottom = self.seen
+        return 1.0 - max(right - left, 0) * max(bottom - top, 0) / self.grey.size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cues:
+    """What one frame says of whether a face is alive; all of it can only deny.
+
+    ``live`` 0..1 is the liveness network's answer (see ``LivenessScore``) and ``moire`` how far the
+    strongest wave of the face's texture stands out, in powers of ten of the median power; either
+    is ``None`` where it could not be measured. ``infrared``: the picture has no colours.
+    """
+
+    view: View
+    live: float | None = None
+    moire: float | None = None
+    infrared: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """What one face in one frame says.
 
@@ -146,6 +182,8 @@ class Evidence:
     problem: Problem | None = None
     embedding: FloatArray | None = None
     match: Match | None = None
+    cues: Cues | None = None
+    """Measured where asked for, and only for a face that resembles somebody enrolled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

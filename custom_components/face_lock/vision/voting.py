@@ -41,6 +41,12 @@ class Voting:
         """Whether a face is similar enough to the person whom it resembles most."""
         return match is not None and self._threshold <= match.similarity <= MAX_COSINE
 
+    def objection(self, match: Match | None) -> Problem | None:
+        """Say why a face is nobody's, from what it resembles alone."""
+        if match is None or not self.accepts(match):
+            return Problem.UNKNOWN_FACE
+        return None if self._clear(match) else Problem.AMBIGUOUS
+
     def note(self, visit: Visit, shot: Shot, evidence: Evidence) -> Problem | None:
         """Note what a face looks like, or return why it cannot be compared with anybody."""
         if evidence.problem is not None:
@@ -65,10 +71,8 @@ class Voting:
         if accepted and (shot.repeated or self._seen_before(visit, embedding)):
             return Problem.STATIC_PICTURE
         visit.tries[track] += shot.distinct
-        if not accepted:
-            return Problem.UNKNOWN_FACE
-        if not self._clear(match):
-            return Problem.AMBIGUOUS
+        if (problem := self.objection(match)) is not None:
+            return problem
         visit.votes.append(Vote(track, match.person, match.similarity, embedding, shot.taken_at))
         return None
 

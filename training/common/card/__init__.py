@@ -8,7 +8,7 @@ A model card (Mitchell et al. 2019, arXiv:1810.03993) here is made of `training/
 from pathlib import Path
 
 from training.common.card.render import render
-from training.common.card.report import collect, read_reports, write_report
+from training.common.card.report import collect, joined, read_reports, write_report
 from training.common.paths import ROOT
 from training.common.settings import RunSettings
 
@@ -22,10 +22,12 @@ def write_card(
     """Keep the figures of the run in `reports`; write the card into the bundle's folder `models`.
 
     `path` is the config's file; `checkpoint` says whose figures, where a run has several. Without
-    the run's folder, as in a fresh clone, the card is written of the kept figures alone.
+    the run's folder, as in a fresh clone, the card is written of the kept figures alone; figures
+    kept of the same bundled file stay where the folder has none of that name.
     """
     if config.run_dir.is_dir():
-        report = collect(config, path, models, checkpoint)
+        kept = read_reports(reports).get(config.role)
+        report = joined(kept, collect(config, path, models, checkpoint))
         write_report(reports, report)
         print(f"{reports / config.role}.json: {', '.join(report['figures']) or 'no figures'}")
     else:

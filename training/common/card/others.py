@@ -29,6 +29,25 @@ def detector(report: Report | None) -> Iterator[str]:
         for azimuth, one in (dig(report, "figures", "lamps") or {}).items()
     ]
     yield table(["real lamps, degrees to a side", "faces found"], rows)
+    yield from _verified(report)
+
+
+def _verified(report: Report | None) -> Iterator[str]:
+    """Yield the table of what `verify` found; nothing where it was not run."""
+    found = dig(report, "figures", "verify")
+    if found is None:
+        return
+    titles = {"score_difference": "of a score, 0..1", "pixel_difference": "in pixels"}
+    names = {"ncnn": "ncnn", "torch": "the checkpoint"}
+    rows = [
+        [f"ONNX against {names[name]}, largest difference {title}", f"{value:.1e}"]
+        for key, title in titles.items()
+        for name, value in (found.get(key) or {}).items()
+    ]
+    rows += [[f"one call, {name}", f"{value:.2f} ms"] for name, value in found["ms"].items()]
+    rows += [[f"bytes, {suffix}", f"{value:,}"] for suffix, value in found["bytes"].items()]
+    yield f"Files and runtimes, on one busy core. Reproduce: {command(report, 'verify')}."
+    yield table(["what", "figure"], rows)
 
 
 def _detector_table(found: Any) -> Iterator[str]:
@@ -66,7 +85,14 @@ def presence(report: Report | None) -> Iterator[str]:
         f" threshold {shown(threshold)} chosen on the validation side."
     )
     yield table(["condition", *names], rows)
+    rows = [
+        [f"{100 * one['recall']:g} %", f"{one['threshold']:.3f}", percent(one["false_alarms"])]
+        for one in dig(report, "figures", "evaluation", "trade_off") or []
+    ]
+    yield "What another threshold would do by day, on views of scenes and of empty places together:"
+    yield table(["recall", "threshold", "false alarms"], rows)
     yield f"Reproduce: {command(report, 'evaluate')}."
+    yield from _verified(report)
 
 
 def liveness(report: Report | None) -> Iterator[str]:
@@ -85,6 +111,7 @@ def liveness(report: Report | None) -> Iterator[str]:
             ]
             targets = [f"at BPCER {point['bpcer_target']:g}" for point in points]
             yield table([of, *targets], rows)
+    yield from _verified(report)
 
 
 _DENIED = "living faces denied (BPCER)"

@@ -21,13 +21,19 @@ _FILES = {
         "errors-bundle/errors.json",
         "calibrate.json",
         "calibrate-check-*.json",
+        "lamps-*.json",
         "verify.json",
         "overfit.json",
         "train.json",
     ),
-    "detector": ("evaluation-{checkpoint}.json", "evaluation-yunet_n_dynamic.json", "lamps.json"),
-    "presence": ("evaluation.json",),
-    "liveness": ("evaluation.json", "crossvalidation.json"),
+    "detector": (
+        "evaluation-{checkpoint}.json",
+        "evaluation-yunet_n_dynamic.json",
+        "lamps.json",
+        "verify.json",
+    ),
+    "presence": ("evaluation.json", "verify.json"),
+    "liveness": ("evaluation.json", "crossvalidation.json", "verify.json"),
 }
 
 Report = dict[str, Any]
@@ -59,6 +65,21 @@ def collect(config: RunSettings, path: Path, models: Path, checkpoint: str) -> R
             str(file.relative_to(folder).with_suffix("")): _plain(_read(file)) for file in files
         },
     }
+
+
+def joined(kept: Report | None, found: Report) -> Report:
+    """Return what a run's folder holds, and what was kept of the same bundled file before.
+
+    So a step can be measured later, or elsewhere, without all the others. How the network was
+    trained is told by the folder in which it was.
+    """
+    if kept is None or not found["bundled"] or kept["bundled"] != found["bundled"]:
+        return found
+    # What was found stands first: of several evaluations the card takes the first.
+    both = {key: {**found[key], **kept[key], **found[key]} for key in ("figures", "revisions")}
+    if "train" in found["revisions"]:
+        return {**found, **both}
+    return {**found, **both, "settings": kept["settings"], "packages": kept["packages"]}
 
 
 def write_report(folder: Path, report: Report) -> None:

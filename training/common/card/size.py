@@ -19,10 +19,13 @@ def file_sizes(models: Path, entry: dict[str, Any]) -> dict[str, int]:
 
 
 def parameters(path: Path) -> int:
-    """Return how many numbers the ONNX file's weights are."""
+    """Return how many numbers the ONNX file's weights are, stored as floats or as int8."""
     graph = onnx.load(str(path)).graph
-    weights = [numpy_helper.to_array(one) for one in graph.initializer]
-    return sum(one.size for one in weights if np.issubdtype(one.dtype, np.floating))
+    steps = {node.input[1] for node in graph.node if node.op_type == "DequantizeLinear"}
+    weights = [numpy_helper.to_array(one) for one in graph.initializer if one.name not in steps]
+    return sum(
+        one.size for one in weights if np.issubdtype(one.dtype, np.floating) or one.dtype == np.int8
+    )
 
 
 def multiply_adds(path: Path, height: int, width: int) -> int:

@@ -106,15 +106,41 @@ def _verifier(report: Report | None) -> Iterator[Target]:
     else:
         text = f"{100 * own:.1f} %, the teacher {100 * teacher:.1f} %"
         yield Target("verifier", wanted, text, of, own - teacher >= -0.005)
-    for condition in ("dim", "dark", "infrared", "dark/dark", "lighting"):
+    for condition in ("dim", "dark", "infrared", "dark/dark"):
         wanted = f"{condition}: at most half of the teacher's misses at FAR 1e-4"
         own, teacher = tar(bundled, condition), tar(start, condition)
         if own is None or teacher is None:
             yield Target("verifier", wanted, MISSING, of, None)
             continue
-        ratio = (1 - own) / max(1 - teacher, 1e-9)
-        text = f"{100 - 100 * own:.1f} % of {100 - 100 * teacher:.1f} %: {ratio:.2f} of them"
+        text, ratio = _of_misses(own, teacher)
         yield Target("verifier", wanted, text, of, ratio <= 0.5)
+    yield _lamps(report)
+
+
+def _of_misses(own: float, teacher: float) -> tuple[str, float]:
+    ratio = (1 - own) / max(1 - teacher, 1e-9)
+    return f"{100 - 100 * own:.1f} % of {100 - 100 * teacher:.1f} %: {ratio:.2f} of them", ratio
+
+
+def _lamps(report: Report | None) -> Target:
+    """Judge the real lamps by the figures on either side of a rate that they cannot count."""
+    wanted = "lighting: at most half of the teacher's misses at FAR 1e-4"
+    of = command(report, "lamps", *BUNDLE) + ", `--what start`"
+    both = [dig(report, "figures", f"lamps-{what}") for what in ("bundle", "start")]
+    sides = [(dig(one, "tar", "1e-03"), dig(one, "none", "tar")) for one in both]
+    (own, own_none), (teacher, teacher_none) = (tuple(map(value_of, side)) for side in sides)
+    if own is None or own_none is None or teacher is None or teacher_none is None:
+        return Target("verifier", wanted, MISSING, of, None)
+    impostors = dig(both[0], "impostors")
+    looser, loose_ratio = _of_misses(own, teacher)
+    stricter, strict_ratio = _of_misses(own_none, teacher_none)
+    text = (
+        f"{impostors} impostor trials cannot count 1e-4. At FAR 1e-3 {looser}; where none of"
+        f" the {impostors} passes {stricter}"
+    )
+    # What holds on both sides of the rate holds at it, as far as these trials show it.
+    halved = {ratio <= 0.5 for ratio in (loose_ratio, strict_ratio)}
+    return Target("verifier", wanted, text, of, halved.pop() if len(halved) == 1 else None)
 
 
 def _detector(report: Report | None) -> Iterator[Target]:

@@ -30,6 +30,7 @@ def measured(report: Report | None, entry: dict[str, Any], texts: dict[str, Any]
         options = () if side == "validation" else ("--set", f"evaluate.side={side}")
         yield f"TAR at a FAR, with 95 % intervals over people. {_by(report, *BUNDLE, *options)}"
         yield _conditions(dig(found, "conditions"), start if side == "validation" else None)
+    yield from _lamps(report, figures)
     found = dig(figures, "evaluate-bundle-validation")
     yield from _operation(report, found)
     yield from _fairness(report, found, texts)
@@ -56,8 +57,45 @@ def _conditions(conditions: Any, start: Any) -> str:
 
 def _tar(condition: Any, rate: str = WORKING_RATE) -> str:
     if condition is not None and rate not in condition["tar"]:
-        return "too few trials"
+        # The higher the threshold, the lower TAR: it cannot be above that at a rate that counts.
+        counted = [
+            value_of(one) for name, one in condition["tar"].items() if float(name) > float(rate)
+        ]
+        few = "too few trials"
+        return f"at most {percent(min(counted))} ({few})" if counted else few
     return percent(dig(condition, "tar", rate))
+
+
+def _lamps(report: Report | None, figures: Any) -> Iterator[str]:
+    rows = []
+    for what in ("bundle", "start"):
+        found = dig(figures, f"lamps-{what}")
+        if found is None:
+            continue
+        none = found["none"]
+        rows.append(
+            [
+                {"start": "the teacher", "bundle": "this verifier"}[what],
+                percent(dig(found, "tar", "1e-03")),
+                percent(none["tar"]),
+                f"{none['threshold']:.3f}",
+                f"{none['far_high']:.1e}, {none['far_high of pairs']:.1e}",
+            ]
+        )
+    if not rows:
+        return
+    one = dig(figures, "lamps-bundle") or dig(figures, "lamps-start")
+    yield "### Real lamps"
+    yield (
+        f"{one['people']} people, frontal light enrolled: {one['genuine']} genuine and"
+        f" {one['impostors']} impostor trials of {one['pairs of people']} pairs of people. FAR 1e-4"
+        f" would be {1e-4 * one['impostors']:.1f} of these trials: it cannot be counted. As far as"
+        " they show it, TAR there lies between the two figures of a row. The FAR where no impostor"
+        " passed is bounded by the upper end of a 95 % interval: by trials, as if they were"
+        f" independent, and by pairs of people. {_by(report, *BUNDLE, step='lamps')}"
+    )
+    head = ["network", "TAR at FAR 1e-3", "TAR where no impostor passed", "its threshold"]
+    yield table([*head, "bound of the FAR there"], rows)
 
 
 def _operation(report: Report | None, found: Any) -> Iterator[str]:

@@ -1,0 +1,226 @@
+"""Two questions that a picture does not answer: turn your head, and a light that flashes.
+
+Both are small state machines. Time comes in as an argument, in seconds on one monotonic clock;
+evidence is that of the one face whose quorum is complete. They end once: ``PASSED`` and ``FAILED``
+stay. Nothing but an answer within the time passes, so a lost camera fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite, sqrt
+from statistics import fmean, median
+from typing import Final, Protocol
+
+from ..types import Evidence, FloatArray
+from .light import contrast
+from .shape import pose
+
+
+class ChallengeState(StrEnum):
+    """How far a challenge has come."""
+
+    WAITING = "waiting"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+class Turn(StrEnum):
+    """Where to the visitor is asked to turn, as they see it. To be drawn by chance each time."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+class Challenge(Protocol):
+    """What a shell drives: frames in, a verdict out."""
+
+    def observe(self, evidence: Evidence, taken_at: float) -> ChallengeState:
+        """Take the face of the frame asked for at ``taken_at``."""
+
+    def tick(self, now: float) -> ChallengeState:
+        """Let time pass."""
+
+
+SAME_FACE: Final = 0.3
+"""Cosine to the face asked: strangers' are about 0 and rarely 0.3; the face's own, turned by 30
+degrees, is well above. Keeps a helper from answering for a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadTurnRules:
+    """What counts as a turn there and back. Yaw in distances from eyes to mouth (``shape.pose``),
+    times in seconds.
+    """  # noqa: D205 - one sentence
+
+    timeout: float = 6.0
+    frontal: float = 0.18
+    """Yaw within which a face looks at the door before it is asked to turn."""
+    turned: float = 0.2
+    """Change of yaw that is a turn: about 20 degrees."""
+    returned: float = 0.1
+    """Change of yaw at which it is back."""
+    reaction: float = 0.2
+    """Time before which nobody can have heard the question: who turns earlier knew it, or chanced
+    upon it."""
+    baseline: int = 2
+    """Frames, before any turn, that say where the face looks by itself."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.returned < self.turned and 0 <= self.reaction < self.timeout):
+            raise ValueError("a turn must be larger than a return, and fit into the time")
+
+
+class HeadTurn:
+    """Asks to turn the head to one side and back.
+
+    A video of somebody looking about passes if it turns to the right side at the right moment; a
+    flat picture, slanted, does not move its nose across the face.
+    """
+
+    def __init__(
+        self,
+        asked: Turn,
+        asked_at: float,
+        face: FloatArray,
+        rules: HeadTurnRules | None = None,
+    ) -> None:
+        """``face`` is the unit embedding float32[D] of who is asked, from their quorum."""
+        self._rules = rules or HeadTurnRules()
+        # The visitor's left is the viewer's right.
+        self._sign = 1.0 if asked is Turn.LEFT else -1.0
+        self._asked_at = asked_at
+        self._face = face
+        self._last = asked_at
+        self._before: list[float] = []
+        self._was_turned = False
+        self._state = ChallengeState.WAITING
+
+    def tick(self, now: float) -> ChallengeState:
+        """Let time pass; fails once it is over."""
+        if self._state is ChallengeState.WAITING and not (
+            now - self._asked_at <= self._rules.timeout
+        ):
+            self._state = ChallengeState.FAILED
+        return self._state
+
+    def observe(self, evidence: Evidence, taken_at: float) -> ChallengeState:
+        """Take one frame's face. Frames from before the question, or out of order, say nothing."""
+        if self.tick(taken_at) is not ChallengeState.WAITING or taken_at <= self._last:
+            return self._state
+        self._last = taken_at
+        looks = pose(evidence.face.landmarks)
+        if looks is None or not self._same(evidence):
+            return self._state
+        rules = self._rules
+        if len(self._before) < rules.baseline:
+            if abs(looks.yaw) <= rules.frontal:
+                self._before.append(looks.yaw)
+            return self._state
+        moved = self._sign * (looks.yaw - fmean(self._before))
+        if moved <= -rules.turned:
+            # The other way: nobody who understood the question does that.
+            self._state = ChallengeState.FAILED
+        elif moved >= rules.turned:
+            early = taken_at - self._asked_at < rules.reaction
+            self._was_turned = True
+            self._state = ChallengeState.FAILED if early else self._state
+        elif self._was_turned and abs(moved) <= rules.returned:
+            self._state = ChallengeState.PASSED
+        return self._state
+
+    def _same(self, evidence: Evidence) -> bool:
+        """Whether it is the face that was asked; one that could not be embedded is not."""
+        seen = evidence.embedding
+        return seen is not None and float(seen @ self._face) >= SAME_FACE
+
+
+@dataclass(frozen=True, slots=True)
+class LightFlashRules:
+    """What counts as an answer to the light. Stops are powers of two, times seconds."""
+
+    timeout: float = 8.0
+    settling: float = 0.35
+    """Time after a switch that says nothing: the lamp, the camera and the network take it."""
+    rise: float = 0.15
+    """Stops by which the face must get brighter against its background."""
+    certainty: float = 3.0
+    """The rise over its standard error."""
+    flashes: int = 2
+    """Times that the light must have been seen both off and on."""
+
+    def __post_init__(self) -> None:
+        if not (self.rise > 0 and self.flashes >= 1 and 0 <= self.settling < self.timeout):
+            raise ValueError("a flash needs a rise, and must fit into the time")
+
+
+class LightFlash:
+    """Flashes a light at the door; the face must get brighter with it, more than the background.
+
+    A screen gives back a few per cent of a lamp's light, and shines by itself. *Paper answers as a
+    face does*: this is no test of prints. By bright day, or with a wall close behind the visitor,
+    nobody passes.
+    """
+
+    def __init__(self, started_at: float, rules: LightFlashRules | None = None) -> None:
+        """Begin with the light off; :meth:`switched` says when that changes."""
+        self._rules = rules or LightFlashRules()
+        self._started_at = started_at
+        self._switches: list[tuple[float, bool]] = [(started_at, False)]
+        self._phases: list[tuple[bool, list[float]]] = [(False, [])]
+        self._last = started_at
+        self._state = ChallengeState.WAITING
+
+    def switched(self, at: float, *, on: bool) -> None:
+        """Note that the light's entity changed at ``at``: what it did, not what it was told."""
+        if at >= self._switches[-1][0] and on != self._switches[-1][1]:
+            self._switches.append((at, on))
+            self._phases.append((on, []))
+
+    def tick(self, now: float) -> ChallengeState:
+        """Let time pass; fails once it is over."""
+        if self._state is ChallengeState.WAITING and not (
+            now - self._started_at <= self._rules.timeout
+        ):
+            self._state = ChallengeState.FAILED
+        return self._state
+
+    def observe(self, evidence: Evidence, taken_at: float) -> ChallengeState:
+        """Take one frame's face, with its cues; ``taken_at`` must be close to the exposure."""
+        if self.tick(taken_at) is not ChallengeState.WAITING or taken_at <= self._last:
+            return self._state
+        self._last = taken_at
+        bright = contrast(evidence)
+        number = max(i for i, (at, _) in enumerate(self._switches) if at <= taken_at)
+        settled = taken_at - self._switches[number][0] >= self._rules.settling
+        if bright is not None and isfinite(bright) and settled:
+            self._phases[number][1].append(bright)
+            if self._answered():
+                self._state = ChallengeState.PASSED
+        return self._state
+
+    def _answered(self) -> bool:
+        rules = self._rules
+        seen = [(on, values) for on, values in self._phases if len(values) >= 2]
+        on = [values for lit, values in seen if lit]
+        off = [values for lit, values in seen if not lit]
+        if min(len(on), len(off)) < rules.flashes:
+            return False
+        # Each time it was on must be brighter than each time it was off: a face that merely comes
+        # nearer, or a cloud that passes, is brighter once.
+        if min(map(median, on)) <= max(map(median, off)):
+            return False
+        rise = fmean(map(fmean, on)) - fmean(map(fmean, off))
+        return rise >= rules.rise and rise >= rules.certainty * _error(on, off)
+
+
+def _error(on: Sequence[Sequence[float]], off: Sequence[Sequence[float]]) -> float:
+    """Return the standard error of the difference of the means, from within the phases."""
+    total = 0.0
+    for phases in (on, off):
+        count = sum(map(len, phases))
+        spread = sum((value - fmean(phase)) ** 2 for phase in phases for value in phase)
+        total += spread / max(count - len(phases), 1) / count
+    return sqrt(total)

@@ -1,0 +1,64 @@
+"""Where a head looks, and whether what turns is a head or a flat picture of one, by landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ..types import FloatArray
+
+_TURNED: Final = 0.82
+"""How much narrower a face must have become: 35 degrees, beyond what talking and errors do."""
+_FRAMES: Final = 2
+"""Frames at either end of the change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where the nose lies in a frame, in distances from the eyes' middle to the mouth's.
+
+    ``yaw``: across the line from eyes to mouth, positive where the nose points to the viewer's
+    right; ``pitch``: along it, 0 at the eyes and 1 at the mouth. ``aspect``: the eyes' distance
+    from one another in the same unit.
+    """
+
+    yaw: float
+    pitch: float
+    aspect: float
+
+
+def pose(landmarks: FloatArray) -> Pose | None:
+    """Return the pose of float32[5, 2]; ``None`` where points coincide or are not finite."""
+    points = landmarks.astype(np.float64)
+    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
+    down = mouth - eyes
+    length = float(np.hypot(*down))
+    apart = float(np.hypot(*(points[1] - points[0])))
+    if not (np.isfinite(points).all() and length > 1e-3 and apart > 1e-3):
+        return None
+    nose = (points[2] - eyes) / length
+    along = down / length
+    across = np.array([along[1], -along[0]])
+    return Pose(yaw=float(nose @ across), pitch=float(nose @ along), aspect=apart / length)
+
+
+def flatness(track: Sequence[FloatArray]) -> float | None:
+    """Return how far the nose moved within a face whose proportions changed as if it turned.
+
+    A face gets narrower when it turns aside, and shorter when it nods; a nose that sticks out
+    moves across it then. On paper it stays in its place. ``track`` holds landmarks float32[5, 2];
+    the result is in distances from eyes to mouth, and small means flat. ``None`` where the face
+    never turned far enough to tell.
+    """
+    poses = [one for one in map(pose, track) if one is not None]
+    if len(poses) < 2 * _FRAMES:
+        return None
+    poses.sort(key=lambda one: one.aspect)
+    narrow, wide = poses[:_FRAMES], poses[-_FRAMES:]
+    if narrow[-1].aspect > _TURNED * wide[0].aspect:
+        return None
+    moved = [np.hypot(a.yaw - b.yaw, a.pitch - b.pitch) for a in narrow for b in wide]
+    return float(np.median(moved))

@@ -1,0 +1,115 @@
+"""The second factor's code, and the end of a lockout, by action."""
+
+import pytest
+from homeassistant.core import Context
+from homeassistant.exceptions import ServiceValidationError
+
+from custom_components.face_lock.codes import hash_code, is_code
+from custom_components.face_lock.const import DOMAIN
+
+from .conftest import TARGET
+
+BARACK = {"Barack": ("obama", "obama2")}
+LOCKED_OUT = "binary_sensor.front_door_locked_out"
+
+
+@pytest.fixture
+def call(hass):
+    async def call(action: str, context: Context | None = None, **data: object) -> dict:
+        return await hass.services.async_call(
+            DOMAIN, action, data, blocking=True, return_response=True, context=context
+        )
+
+    return call
+
+
+def security(**options: object) -> dict:
+    return {"security": {"code": hash_code("2468"), **options}}
+
+
+def test_hash() -> None:
+    assert is_code("2468", hash_code("2468"))
+    assert not is_code("2469", hash_code("2468"))
+    assert hash_code("2468") != hash_code("2468")
+    for damaged in ("", "$", "a$b$c", "2468", "####$####"):
+        assert not is_code("2468", damaged)
+
+
+async def test_a_face_waits_for_its_code(set_up, camera, target, call) -> None:
+    door = await set_up(BARACK, lock=TARGET, settings=security())
+    camera.show("obama3")
+    await door.recognised(6)
+    assert target.calls == []
+    assert await call("present_code", code="2468") == {"accepted": True, "locked_out": False}
+    assert (await door.access()).event_type == "access_granted"
+    assert target.calls == [("unlock", None)]
+
+
+async def test_a_code_is_good_for_one_visit(set_up, camera, target, call) -> None:
+    door = await set_up(BARACK, lock=TARGET, settings=security())
+    await call("present_code", code="2468")
+    camera.show("obama3")
+    assert (await door.access()).event_type == "access_granted"
+    await door.leave(camera)
+    door.clock.jump(15)
+    camera.show("obama3")
+    await door.recognised(6)
+    await door.leave(camera)
+    assert (await door.access(2)).reason == "second_factor_missing"
+    assert len(target.calls) == 1
+
+
+async def test_only_after_a_restart(set_up, camera, target, call) -> None:
+    door = await set_up(BARACK, lock=TARGET, settings=security(factor_after_restart=True))
+    await call("present_code", code="2468")
+    camera.show("obama3")
+    await door.access()
+    await door.leave(camera)
+    door.clock.jump(15)
+    camera.show("obama3")
+    assert (await door.access(2)).event_type == "access_granted"
+
+
+async def test_wrong_codes_lock_out_and_a_keypad_is_not_listened_to_then(
+    set_up, camera, target, call, hass_admin_user
+) -> None:
+    door = await set_up(BARACK, lock=TARGET, settings=security(attempts=3))
+    for _ in range(2):
+        assert not (await call("present_code", code="1111"))["locked_out"]
+    assert (await call("present_code", code="1111"))["locked_out"]
+    await door.until(lambda: door.state(LOCKED_OUT) == "on")
+    # The right code from a keypad changes nothing now, and cannot be told from a wrong one.
+    assert not (await call("present_code", code="2468"))["accepted"]
+    assert not (await call("present_code", code="1111"))["accepted"]
+    camera.show("obama3")
+    assert (await door.access()).event_type == "locked_out"
+    assert target.calls == []
+
+    owner = Context(user_id=hass_admin_user.id)
+    assert (await call("present_code", context=owner, code="2468"))["accepted"]
+    await door.until(lambda: door.state(LOCKED_OUT) == "off")
+
+
+async def test_the_owner_ends_a_lockout(set_up, call) -> None:
+    door = await set_up(BARACK, settings=security(attempts=3))
+    for _ in range(4):
+        door.entry.runtime_data._lockout.fail(door.clock())
+    await door.until(lambda: door.state(LOCKED_OUT) == "on")
+    assert await call("clear_lockout") == {"failures": 4}
+    await door.until(lambda: door.state(LOCKED_OUT) == "off")
+
+
+async def test_a_lockout_ends_by_itself(set_up, call) -> None:
+    door = await set_up(BARACK, settings=security(attempts=3))
+    for _ in range(3):
+        await call("present_code", code="1111")
+    await door.until(lambda: door.state(LOCKED_OUT) == "on")
+    door.clock.jump(31)
+    await door.until(lambda: door.state(LOCKED_OUT) == "off")
+
+
+async def test_a_door_without_a_code(set_up, call) -> None:
+    await set_up(BARACK)
+    with pytest.raises(ServiceValidationError) as refused:
+        await call("present_code", code="1")
+    assert refused.value.translation_key == "no_code"

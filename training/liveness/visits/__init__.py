@@ -1,0 +1,1 @@
+"""Visits, real and simulated, of living people and of pictures of them, as the door sees them."""

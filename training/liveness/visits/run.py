@@ -1,0 +1,194 @@
+"""Render all visits, let the door see them, and keep what it saw."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from training.common.split import TRAIN
+from training.liveness.data import sides, visitor
+from training.liveness.settings import LivenessConfig
+from training.liveness.visits.camera import LIGHTS, PERIOD
+from training.liveness.visits.kinds import FRAMES, Visit, render
+from training.liveness.visits.observe import Observed, enrolled, observe
+from training.liveness.visits.people import Person, read_people
+from vision import load_bundle
+from vision.bundle import Bundle
+
+ATTACKS = ("print", "still", "video", "cutout")
+OBSERVED = "visits.pkl"
+
+# Real frames of one person in one session, in the order in which they were taken.
+Session = list[np.ndarray]
+
+_REAL_FRAMES = 8
+_REAL_STEP = 4
+_TAKEN_FROM_SESSION = 10
+"""Frames of a session that one replayed video shows."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One visit to be seen. `session` and `start` say which real frames, empty for rendered ones
+    except a replay of real ones.
+    """  # noqa: D205 - one sentence
+
+    kind: str
+    light: str
+    side: str
+    who: str
+    seed: int
+    session: str = ""
+    start: int = 0
+
+
+def observe_visits(config: LivenessConfig) -> list[Observed]:
+    """See every visit; a file in the run's folder keeps them. Takes all processes that it may."""
+    jobs = [*_real(config), *_rendered(config)]
+    context = get_context("fork")
+    with context.Pool(max(1, config.threads), _begin, (config,)) as pool:
+        seen = []
+        for number, one in enumerate(pool.imap_unordered(_see, jobs, chunksize=4)):
+            seen.append(one)
+            if number % 50 == 49:
+                print(f"{number + 1} of {len(jobs)} visits", flush=True)
+    found = sorted((one for one in seen if one is not None), key=lambda one: (one.kind, one.who))
+    (config.run_dir / OBSERVED).write_bytes(pickle.dumps(found))
+    return found
+
+
+def _rendered(config: LivenessConfig) -> Iterator[Job]:
+    """Living people of both sides that no network was trained on; attacks with the test side's."""
+    validation, test = (
+        [(one.who, side) for one in _people(config, side)] for side in ("validation", "test")
+    )
+    mixed = [one for pair in zip(validation, test, strict=False) for one in pair]
+    # As many by each light as LIGHTS says, whatever the number.
+    lights = np.random.default_rng(config.seed).permutation(
+        np.repeat(list(LIGHTS), [round(20 * share) for share in LIGHTS.values()])
+    )
+    for number, (who, side) in enumerate(mixed[: config.visits_living]):
+        yield Job("living", str(lights[number % len(lights)]), side, who, number)
+    held_out = sorted(name for name in _sessions(config, live=True) if _side(config, name) != TRAIN)
+    for kind_number, kind in enumerate(ATTACKS):
+        for number, (who, side) in enumerate(test[: config.visits_attack]):
+            # Paper and glass do not look in infrared as they do by day: that is not simulated.
+            light = "dim" if number % 4 == 3 else "day"
+            seed = 100_000 * (kind_number + 1) + number
+            if kind == "video" and number % 2:
+                # Real frames of somebody alive, on a screen: the movement is no simulation then.
+                name = held_out[(number // 2) % len(held_out)]
+                start = (number // 2 // len(held_out)) * _TAKEN_FROM_SESSION
+                yield Job(kind, light, "real frames", name[:4], seed, name, start)
+            else:
+                yield Job(kind, light, side, who, seed)
+
+
+def _real(config: LivenessConfig) -> Iterator[Job]:
+    """Webcam frames of living people and of printed photographs, as they are."""
+    for live in (True, False):
+        for name, session in _sessions(config, live=live).items():
+            for start in range(0, len(session) - _REAL_FRAMES + 1, _REAL_STEP):
+                kind = "real living" if live else "real print"
+                yield Job(kind, "day", _side(config, name), name[:4], 0, name, start)
+
+
+def _side(config: LivenessConfig, name: str) -> str:
+    subjects = sorted({one[:4] for one in _sessions(config, live=True)})
+    return sides(subjects)[name[:4]]
+
+
+_CONFIG: list[LivenessConfig] = []
+_BUNDLE: list[Bundle] = []
+
+
+def _begin(config: LivenessConfig) -> None:
+    _CONFIG[:] = [config]
+    _BUNDLE[:] = [load_bundle(config.models)]
+
+
+def _see(job: Job) -> Observed | None:
+    """See one visit; `None` where the person who is to be enrolled has no face to find."""
+    config, bundle = _CONFIG[0], _BUNDLE[0]
+    if job.session:
+        live = job.kind != "real print"
+        session = _sessions(config, live=live)[job.session]
+        frames = session[job.start : job.start + _TAKEN_FROM_SESSION]
+        template_of = next(
+            (one for one in reversed(_faces(config, job.who)) if bundle.detector.detect(one)), None
+        )
+        if template_of is None or len(frames) < _REAL_FRAMES:
+            return None
+        face = visitor(bundle.detector.detect(template_of))
+        template = enrolled(bundle, template_of, face.landmarks)
+        if job.kind != "video":
+            track, decided = observe(bundle, template, frames[:_REAL_FRAMES], PERIOD)
+            return Observed(job.kind, job.light, job.side, job.who, track, decided)
+        video = [(rgb, bundle.detector.detect(rgb)) for rgb in frames]
+        shown = tuple((rgb, np.array(visitor(faces).box)) for rgb, faces in video if faces)
+        box = shown[0][1]
+        person = Person(shown[0][0], np.ones(shown[0][0].shape[:2]), box, np.zeros((5, 2)), job.who)
+        visit = Visit(job.kind, person, job.light, np.random.default_rng(job.seed), video=shown)
+    else:
+        person = _person(config, job.who)
+        template = enrolled(bundle, person.rgb, person.landmarks)
+        visit = Visit(job.kind, person, job.light, np.random.default_rng(job.seed), FRAMES)
+    track, decided = observe(bundle, template, render(visit))
+    return Observed(job.kind, job.light, job.side, job.who, track, decided)
+
+
+@cache
+def _read_people(scenes: str, mattes: str, side: str) -> tuple[Person, ...]:
+    return tuple(read_people(scenes, mattes, side))
+
+
+def _people(config: LivenessConfig, side: str) -> tuple[Person, ...]:
+    return _read_people(config.scenes, config.mattes, side)
+
+
+def _person(config: LivenessConfig, who: str) -> Person:
+    both = (*_people(config, "validation"), *_people(config, "test"))
+    return next(one for one in both if one.who == who)
+
+
+@cache
+def _read_sessions(spoof: str, live: bool) -> dict[str, list[bytes]]:
+    rows = pq.read_table(spoof, columns=["image", "label", "file"]).to_pylist()
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    for row in rows:
+        if (row["label"] == "live") == live:
+            session, _, number = Path(row["file"]).stem.rpartition("_")
+            found.setdefault(session, []).append((int(number), row["image"]))
+    return {name: [image for _, image in sorted(found[name])] for name in sorted(found)}
+
+
+@cache
+def _decoded(spoof: str, live: bool, name: str) -> list[np.ndarray]:
+    return [
+        np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))
+        for image in _read_sessions(spoof, live)[name]
+    ]
+
+
+def _sessions(config: LivenessConfig, *, live: bool) -> dict[str, Session]:
+    names = _read_sessions(config.spoof, live)
+    return {name: _decoded(config.spoof, live, name) for name in names}
+
+
+def _faces(config: LivenessConfig, subject: str) -> Session:
+    """Return a living subject's frames, the last session's last."""
+    return [
+        rgb
+        for name, frames in _sessions(config, live=True).items()
+        if name.startswith(subject)
+        for rgb in frames
+    ]
