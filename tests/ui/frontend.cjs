@@ -66,6 +66,13 @@ class Frontend {
     await where.getByRole("button", { name, exact: true }).filter({ visible: true }).first().click();
   }
 
+  /** Close a dialogue that has come to its end. */
+  async finish() {
+    await this.press("Finish", this.dialog);
+    await this.dialog.locator("ha-dialog, ha-adaptive-dialog").first().waitFor({ state: "detached" });
+    await this.page.waitForTimeout(1_000); // it goes back in the browser's history, late
+  }
+
   /** The dialogue's field for a number with this label. */
   field(label) {
     return this.dialog.locator("ha-selector-number", { hasText: label }).locator("input");

@@ -70,7 +70,7 @@ const STORY = {
     await picture("enrolment");
     await ha.choose("Finish");
     await ha.see("Created configuration for Barack Obama", ha.dialog);
-    await ha.press("Finish", ha.dialog);
+    await ha.finish();
   },
 
   async "sees the lock open"({ ha, demo, picture }) {
@@ -115,7 +115,7 @@ const STORY = {
     await demo.tell("empty");
     await ha.choose("Finish");
     await ha.see("Created configuration for Grace Hopper", ha.dialog);
-    await ha.press("Finish", ha.dialog);
+    await ha.finish();
   },
 
   async "changes an option"({ ha, picture }) {
@@ -126,7 +126,7 @@ const STORY = {
     await ha.dialog.getByText("Door", { exact: true }).click();
     await ha.field("Lock again after").fill(String(RELOCK));
     await ha.press("Submit");
-    await ha.press("Finish", ha.dialog);
+    await ha.finish();
     await ha.page.reload();
     await ha.press("Configure", ha.page.locator("ha-config-entry-row"));
     await ha.dialog.getByText("Door", { exact: true }).click();
