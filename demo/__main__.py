@@ -11,7 +11,7 @@ import time
 
 import aiohttp
 
-from . import door, story
+from . import control, door, story
 from .camera import PictureServer
 from .client import ApiError, Client
 from .process import HomeAssistantProcess, ProcessError
@@ -26,12 +26,17 @@ def say(text: str) -> None:
     print(f"[{time.monotonic() - _START:5.1f} s] {text}", file=sys.stderr, flush=True)
 
 
-async def set_up(client: Client, still_url: str) -> str:
-    """Onboard, then add camera, door and person; returns the door's config entry."""
+async def add_camera(client: Client, still_url: str) -> None:
+    """Add the camera that a door can watch with."""
     async with client.websocket():
         await door.confirm_address(client)
         say("adding the camera")
         await door.add_camera(client, still_url)
+
+
+async def add_door(client: Client) -> str:
+    """Add door and person; returns the door's config entry."""
+    async with client.websocket():
         say("adding the door")
         entry_id, person_flow = await door.add_door(client)
         say(f"enrolling {story.ENROLLED.name} with {len(story.ENROLMENT_PICTURES)} pictures")
@@ -49,9 +54,17 @@ async def play_story(player: Player) -> list[Outcome]:
     return outcomes
 
 
+def print_address(url: str, password: str) -> None:
+    """Say where Home Assistant is and how to log in."""
+    print(
+        f"\nHome Assistant: {url}\nuser name:      {USERNAME}\npassword:       {password}",
+        flush=True,
+    )
+
+
 async def serve(player: Player, url: str, password: str, device_id: str) -> None:
     """Say where Home Assistant is and let visitors come and go until interrupted."""
-    print(f"\nHome Assistant: {url}\nuser name:      {USERNAME}\npassword:       {password}")
+    print_address(url, password)
     print(f"the door:       {url}/config/devices/device/{device_id}")
     print("Visitors come and go. Ctrl-C ends it.", flush=True)
     visits = [visit for visit in story.STORY if visit.visitor]
@@ -90,7 +103,15 @@ async def _demo(
     say("onboarding")
     password = secrets.token_urlsafe(9)
     await client.onboard("Demo", USERNAME, password)
-    entry_id = await set_up(client, server.url)
+    await add_camera(client, server.url)
+    if arguments.no_door:
+        print_address(process.url, password)
+        print(f"No door is set up. Say who comes, line by line:\n{control.HELP}", flush=True)
+        await control.obey(server)
+        for line in control.complaints(process.log()):
+            print(f"log: {line}", flush=True)
+        return 0
+    entry_id = await add_door(client)
     async with client.websocket():
         found = await door.find_door(client, entry_id)
         player = Player(client, server, found)
@@ -110,7 +131,14 @@ def main() -> int:
     parser.add_argument(
         "--no-story", action="store_true", help="with --serve: do not play the visits first"
     )
+    parser.add_argument(
+        "--no-door",
+        action="store_true",
+        help="with --serve: leave setting the door up to you, and let stdin say who comes",
+    )
     arguments = parser.parse_args()
+    if arguments.no_door and not arguments.serve:
+        parser.error("--no-door needs --serve")
     if arguments.no_story and not arguments.serve:
         parser.error("--no-story needs --serve")
 

@@ -10,11 +10,13 @@ from .visit import Frame
 
 
 class PictureServer:
-    """Serves `/still.jpg`: the frame whose time it is, the empty door when nothing plays."""
+    """Serves `/still.jpg`: the frame whose time it is, and when nothing plays the empty door."""
 
     def __init__(self) -> None:
         """Render the empty door; start() opens the port."""
-        self._idle = visit.render(None, seed=0, timeline=visit.Timeline(2, 0, 0, 0, 0))
+        self._idle: Sequence[Frame] = visit.render(
+            None, seed=0, timeline=visit.Timeline(2, 0, 0, 0, 0)
+        )
         self._frames: Sequence[Frame] = ()
         self._start = 0.0
         self._runner: web.AppRunner | None = None
@@ -39,6 +41,10 @@ class PictureServer:
         """Show `frames` from now on, FRAME_PERIOD apart; returns how many seconds that takes."""
         self._frames, self._start = frames, time.monotonic()
         return len(frames) * visit.FRAME_PERIOD
+
+    def rest(self, frames: Sequence[Frame]) -> None:
+        """End what plays, and show `frames` over and over whenever nothing does."""
+        self._frames, self._idle = (), frames
 
     def first_shown(self, min_face_px: float) -> float | None:
         """When (monotonic seconds) this play first shows so wide a face, fetched or not."""

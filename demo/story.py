@@ -14,11 +14,11 @@ from .door import TARGET_LOCK, Door
 from .process import ROOT
 from .visit import Frame, Visitor
 
-ENROLLED = Visitor("obama2.webp", "Barack Obama", face_px=182)
+ENROLLED = Visitor("obama2.webp", "Barack Obama", face_px=182, nose_x=186)
 STRANGERS = (
-    Visitor("biden.webp", "Joe Biden", face_px=201),
-    Visitor("collins.webp", "Eileen Collins", face_px=92),
-    Visitor("hopper.webp", "Grace Hopper", face_px=173),
+    Visitor("biden.webp", "Joe Biden", face_px=201, nose_x=400),
+    Visitor("collins.webp", "Eileen Collins", face_px=92, nose_x=210),
+    Visitor("hopper.webp", "Grace Hopper", face_px=173, nose_x=260),
 )
 ENROLMENT_PICTURES = [ROOT / "tests" / "pictures" / name for name in ("obama.jpg", "obama3.jpg")]
 

@@ -1,8 +1,8 @@
 """A visit, simulated: a person's cut-out comes nearer to the gate, stays and leaves.
 
-What is simulated: approach and sway as scale and shift of one photograph, sensor noise, JPEG. What
-is not: turning, blinking, changing light. It exercises the whole way from camera to lock with real
-faces; it measures no error rates.
+What is simulated: approach and sway as scale and shift of one photograph, sensor noise, JPEG; of a
+turned head only what perspective does to the two halves of a face. What is not: blinking, changing
+light. It exercises the whole way from camera to lock with real faces; it measures no error rates.
 """
 
 import io
@@ -27,16 +27,22 @@ _VISITORS = Path(__file__).parent / "visitors"
 
 @dataclass(frozen=True)
 class Visitor:
-    """A cut-out of `visitors/`; `face_px` is the width of its face in the cut-out's pixels."""
+    """A cut-out of `visitors/`: the width of its face and the column of its nose, in its pixels.
+
+    `turn` from -1 (to the person's own left) to 1 simulates a turned head.
+    """
 
     file: str
     name: str
     face_px: float
+    nose_x: int
+    turn: float = 0.0
 
     @cached_property
     def picture(self) -> Image.Image:
         """RGBA, transparent around the person."""
-        return Image.open(_VISITORS / self.file).convert("RGBA")
+        cutout = Image.open(_VISITORS / self.file).convert("RGBA")
+        return turned(cutout, self.nose_x, self.turn) if self.turn else cutout
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,21 @@ class Timeline:
 
 def _smooth(x: float) -> float:
     return x * x * (3 - 2 * x)
+
+
+def turned(cutout: Image.Image, nose_x: int, turn: float) -> Image.Image:
+    """Narrow one side of a face and widen the other, as perspective does when a head turns."""
+    width, height = cutout.size
+    seam = round(nose_x * (1 - turn))
+    right = round((width - nose_x) * (1 + turn))
+    result = Image.new(cutout.mode, (seam + right, height))
+    for box, x, size in (
+        ((0, 0, nose_x, height), 0, seam),
+        ((nose_x, 0, width, height), seam, right),
+    ):
+        part = cutout.crop(box).resize((size, height), Image.Resampling.LANCZOS)
+        result.paste(part, (x, 0))
+    return result
 
 
 @cache

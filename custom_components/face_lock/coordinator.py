@@ -57,7 +57,6 @@ from .vision import (
     Problem,
     gallery_matcher,
 )
-from .vision.opening import RETRIED
 from .watcher import DoorState, Watcher
 from .worker import Worker
 

@@ -116,6 +116,24 @@ async def test_each_pose_is_asked_for_and_kept(hass, set_up, camera, clock) -> N
     assert max(pairs) < 0.95
 
 
+async def test_standing_there_for_pictures_locks_nobody_out(hass, set_up, camera, clock) -> None:
+    door = await set_up({})
+    steps = await begin(hass, door)
+    scene(camera, "obama")
+
+    async def fail() -> None:
+        for _ in range(door.entry.runtime_data.settings.attempts):
+            await door.entry.runtime_data.async_offer_code("wrong")
+
+    await fail()
+    assert door.entry.runtime_data.is_locked_out
+    count, _ = shown(await steps.run(lambda said: said != "straight" and clock.jump(12)))
+    assert count == 1
+    await fail()
+    assert (await steps._flow.finish())["type"] is FlowResultType.CREATE_ENTRY
+    assert not door.entry.runtime_data.is_locked_out
+
+
 async def test_the_wrong_side_is_not_kept(hass, set_up, camera, clock) -> None:
     door = await set_up({})
     steps = await begin(hass, door)

@@ -41,6 +41,7 @@ class CaptureFlow(ConfigSubentryFlow):
         self._guide: Guide | None = None
         self._looking: asyncio.Task[None] | None = None
         self._seen = ""
+        self._was_before_camera = False
 
     async def async_step_capture(
         self, user_input: dict[str, Any] | None = None
@@ -77,7 +78,9 @@ class CaptureFlow(ConfigSubentryFlow):
     def _captured(self, problem: str) -> SubentryFlowResult:
         """Go on to the review, which says why if not a single picture was kept."""
         guide, self._guide = self._guide, None
-        if guide is not None and not guide.kept:
+        if guide is not None and guide.kept:
+            self._was_before_camera = True
+        elif guide is not None:
             self._album.refused = [(self._camera_name, problem)]
         return self.async_show_progress_done(next_step_id="pictures")
 

@@ -246,6 +246,9 @@ class PersonFlow(CaptureFlow):
 
     async def async_step_keep(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Keep the person."""
+        if self._was_before_camera:
+            # To the door this was an unknown face all the while; it must not be locked out for it.
+            await self._door.async_end_lockout()
         # No await from here on: the store in memory and the entry change together, and the entry's
         # update listener writes both.
         store, enrolled = self._door.store, {CONF_ENROLLED_AT: dt_util.utcnow().isoformat()}

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from homeassistant.components.camera.const import CameraEntityStateAttribute
 from homeassistant.const import ATTR_ENTITY_PICTURE
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.translation import async_get_translations
@@ -39,10 +40,15 @@ def numbered(pictures: Iterable[RgbImage | None]) -> str:
 def live_picture(hass: HomeAssistant, entity_id: str) -> str:
     """Embed the camera as it is now: core's own view, which asks for the camera's current token."""
     state = hass.states.get(entity_id)
-    address = None if state is None else state.attributes.get(ATTR_ENTITY_PICTURE)
+    attributes = {} if state is None else state.attributes
+    address, token = (
+        attributes.get(ATTR_ENTITY_PICTURE),
+        attributes.get(CameraEntityStateAttribute.ACCESS_TOKEN),
+    )
     if not isinstance(address, str) or not address.startswith("/api/camera_proxy/"):
         return ""
-    return f"![]({address.replace('/api/camera_proxy/', '/api/camera_proxy_stream/', 1)})"
+    # Not that address itself: after the camera was renamed it keeps the old name for a while.
+    return f"![](/api/camera_proxy_stream/{entity_id}?token={token})"
 
 
 def plain(text: str) -> str:

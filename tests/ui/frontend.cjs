@@ -1,0 +1,111 @@
+// Home Assistant's frontend as a user sees it: what is clicked, typed and read.
+"use strict";
+
+const path = require("node:path");
+const { chromium } = require("playwright-core");
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const SIZE = { width: 1280, height: 900 };
+const PATIENCE = 30_000; // milliseconds for anything to appear
+// Brands' icons come from the internet. Leaving a page rejects what it still asked for.
+const HARMLESS = [/\/api\/brands\/integration\/(?!face_lock)/, /^disconnected$/];
+
+class Frontend {
+  static async open(url, executablePath) {
+    const browser = await chromium.launch({ executablePath, args: FLAGS });
+    const page = await browser.newPage({ viewport: SIZE, deviceScaleFactor: 1 });
+    page.setDefaultTimeout(PATIENCE);
+    return new Frontend(browser, page, url);
+  }
+
+  constructor(browser, page, url) {
+    this.browser = browser;
+    this.page = page;
+    this.url = url;
+    this.dialog = page.locator("dialog-data-entry-flow");
+    this.errors = [];
+    const note = (text) => HARMLESS.some((known) => known.test(text)) || this.errors.push(text);
+    page.on("pageerror", (error) => note(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") note(`${message.text()} ${message.location().url}`);
+    });
+  }
+
+  async logIn(user, password) {
+    await this.page.goto(this.url);
+    await this.page.locator('input[name="username"]').fill(user);
+    await this.page.locator('input[name="password"]').fill(password);
+    await this.page.keyboard.press("Enter");
+    await this.page.waitForURL(/home\/overview/);
+  }
+
+  /** Take a picture once nothing moves any more. */
+  async picture(file) {
+    await this.page.mouse.move(1, 1);
+    await this.page.waitForTimeout(1_000);
+    await this.page.screenshot({ path: file });
+  }
+
+  async go(where) {
+    await this.page.goto(this.url + where);
+  }
+
+  async see(text, where = this.page) {
+    await where.getByText(text).filter({ visible: true }).first().waitFor();
+  }
+
+  async press(name, where = this.page) {
+    await where.getByRole("button", { name, exact: true }).filter({ visible: true }).first().click();
+  }
+
+  /** Close a dialogue that has come to its end. */
+  async finish() {
+    await this.press("Finish", this.dialog);
+    await this.dialog.locator("ha-dialog, ha-adaptive-dialog").first().waitFor({ state: "detached" });
+    await this.page.waitForTimeout(1_000); // it goes back in the browser's history, late
+  }
+
+  /** The dialogue's field for a number with this label. */
+  field(label) {
+    return this.dialog.locator("ha-selector-number", { hasText: label }).locator("input");
+  }
+
+  /** Choose an entry of a dialogue's menu. */
+  async choose(text) {
+    await this.dialog.getByText(text, { exact: true }).last().click();
+  }
+
+  /** Choose an entity in the dialogue's so-manieth field for entities. */
+  async pick(field, name) {
+    await this.dialog.locator("ha-entity-picker").nth(field).click();
+    await this.page.locator("ha-picker-combo-box").getByText(name, { exact: true }).click();
+    await this.dialog.locator("ha-entity-picker").nth(field).getByText(name, { exact: true }).waitFor();
+  }
+
+  async upload(field, file) {
+    await this.dialog.locator("ha-selector-file").nth(field).locator("input[type=file]").setInputFiles(file);
+    await this.see(path.basename(file), this.dialog);
+  }
+
+  /** Wait until the frontend has this state of an entity. */
+  async state(entity, wanted) {
+    await this.page.waitForFunction(
+      ([id, state]) => document.querySelector("home-assistant").hass.states[id]?.state === state,
+      [entity, wanted],
+    );
+  }
+
+  async close() {
+    await this.browser.close();
+  }
+}
+
+module.exports = { Frontend };
