@@ -53,9 +53,13 @@ class PictureServer:
                 return self._start + index * visit.FRAME_PERIOD
         return None
 
-    async def _still(self, _request: web.Request) -> web.Response:
+    def shown(self) -> Frame:
+        """Return the frame whose time it is."""
         index = int((time.monotonic() - self._start) / visit.FRAME_PERIOD)
         playing = index < len(self._frames)
-        frame = self._frames[index] if playing else self._idle[index % len(self._idle)]
+        return self._frames[index] if playing else self._idle[index % len(self._idle)]
+
+    async def _still(self, _request: web.Request) -> web.Response:
         headers = {"Cache-Control": "no-store"}
-        return web.Response(body=frame.jpeg, content_type="image/jpeg", headers=headers)
+        jpeg = self.shown().jpeg
+        return web.Response(body=jpeg, content_type="image/jpeg", headers=headers)

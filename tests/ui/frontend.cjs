@@ -83,7 +83,7 @@ class Frontend {
     await this.dialog.getByText(text, { exact: true }).last().click();
   }
 
-  /** Choose an entity in the dialogue's so-manieth field for entities. */
+  /** Choose an entity in the dialogue's field for entities of this number, from 0. */
   async pick(field, name) {
     await this.dialog.locator("ha-entity-picker").nth(field).click();
     await this.page.locator("ha-picker-combo-box").getByText(name, { exact: true }).click();
