@@ -69,7 +69,7 @@ class HeadTurnRules:
     """Time before which nobody can have heard the question: who turns earlier knew it, or chanced
     upon it."""
     baseline: int = 2
-    """Frames, before any turn, that say where the face looks by itself."""
+    """Frames in a row, before any turn, that agree on where the face looks by itself."""
 
     def __post_init__(self) -> None:
         if not (0 < self.returned < self.turned and 0 <= self.reaction < self.timeout):
@@ -120,6 +120,9 @@ class HeadTurn:
             return self._state
         rules = self._rules
         if len(self._before) < rules.baseline:
+            # A head still on its way to the front says nothing of where it rests.
+            if self._before and abs(looks.yaw - self._before[-1]) > rules.returned:
+                self._before.clear()
             if abs(looks.yaw) <= rules.frontal:
                 self._before.append(looks.yaw)
             return self._state
