@@ -62,6 +62,17 @@ class Frontend {
     await where.getByText(text).filter({ visible: true }).first().waitFor();
   }
 
+  /** See a text on a page that does not always show at once what it is told: opened up to thrice. */
+  async read(where, text) {
+    for (let tries = 3; ; tries--) {
+      await this.go(where);
+      const found = this.page.getByText(text).filter({ visible: true }).first();
+      const shown = await found.waitFor({ timeout: 10_000 }).then(() => true, () => false);
+      if (shown) return;
+      if (tries === 1) throw new Error(`${where} does not say ${text}`);
+    }
+  }
+
   async press(name, where = this.page) {
     await where.getByRole("button", { name, exact: true }).filter({ visible: true }).first().click();
   }
@@ -98,7 +109,7 @@ class Frontend {
   /** Wait until the frontend has this state of an entity. */
   async state(entity, wanted) {
     await this.page.waitForFunction(
-      ([id, state]) => document.querySelector("home-assistant").hass.states[id]?.state === state,
+      ([id, state]) => document.querySelector("home-assistant")?.hass?.states?.[id]?.state === state,
       [entity, wanted],
     );
   }

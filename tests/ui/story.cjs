@@ -89,8 +89,7 @@ const STORY = {
   },
 
   async "reads the activity"({ ha, picture }) {
-    await ha.go("/logbook");
-    await ha.see(/Barack Obama was let in \(\d/);
+    await ha.read("/logbook", /Barack Obama was let in \(\d/);
     await picture("activity");
   },
 
@@ -139,7 +138,7 @@ const STORY = {
     await ha.state(DOOR, "locked");
     await demo.tell("visit hopper");
     await ha.state(BOLT, "unlocked");
-    await ha.see(/Grace Hopper was let in \(\d/);
+    await ha.read("/logbook", /Grace Hopper was let in \(\d/);
     await ha.state(BOLT, "locked");
   },
 
@@ -158,7 +157,7 @@ const STORY = {
     await ha.go("/logbook");
     await ha.state(DOOR, "locked");
     await demo.tell("visit obama2");
-    await ha.see("An unknown face was refused");
+    await ha.read("/logbook", "An unknown face was refused");
     await ha.state(BOLT, "locked");
   },
 };
