@@ -453,6 +453,8 @@ def test_a_clock_that_steps_back_starts_everything_anew(door):
     assert attempt.problem is Problem.STALE_FRAMES
     assert attempt.duration == 0.0
     assert door.decider.lockout.failures == 0
+    # The frame that came in that moment cannot be dated either.
+    assert door.see(evidence()) is None
     assert door.see(evidence()) is None
     assert door.see(evidence()).granted
     # Also what is decided is over, without a second attempt.

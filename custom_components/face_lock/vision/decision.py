@@ -87,8 +87,9 @@ class Decider:
         self, sighting: Sighting, now: float, circumstances: Circumstances = CLEAR
     ) -> AccessAttempt | None:
         """Take what one frame showed, at monotonic ``now``; return the attempt that it decided."""
+        stepped_back = now < self._now
         ended = self.tick(now)
-        if not sighting.evidence or not isfinite(now):
+        if not sighting.evidence or stepped_back or not isfinite(now):
             return ended
         self._last_face_at = now
         repeated = self._frames.known(sighting.digest)
