@@ -15,6 +15,8 @@ from .conftest import CAMERA, LOCK, TARGET, DoorCamera, raw
 
 PEOPLE = {"Barack": ("obama", "obama2"), "Grace": ("hopper",)}
 EVERYTHING = {
+    "present_code": {"code": "2468"},
+    "clear_lockout": {},
     "verify": {},
     "enroll": {"name": "Joe", "from_camera": True},
     "forget": {"person": "Barack"},
@@ -38,7 +40,7 @@ async def test_actions_exist_without_a_door(hass, call) -> None:
         assert refused(error) == ("homeassistant", "service_found_no_config_entry_for_domain")
 
 
-@pytest.mark.parametrize("name", sorted(set(EVERYTHING) - {"feedback"}))
+@pytest.mark.parametrize("name", sorted(set(EVERYTHING) - {"feedback", "present_code"}))
 async def test_others_than_administrators_are_refused(
     hass, set_up, call, hass_read_only_user, hass_admin_user, name
 ) -> None:
