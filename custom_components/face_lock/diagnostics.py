@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
+from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 
 from .coordinator import FaceLockConfigEntry, people_of
 from .door_lock import TargetLock
+from .settings import CONF_CODE, CONF_FACTOR_ENTITY, CONF_FACTOR_STATE, CONF_TRIGGERS
 from .vision.runtime import available
+
+REDACTED: Final = {CONF_CODE, CONF_FACTOR_ENTITY, CONF_FACTOR_STATE, CONF_TRIGGERS}
+"""A code's hash could be tried out; entities are named after people and places."""
 
 
 async def async_get_config_entry_diagnostics(
@@ -21,7 +26,7 @@ async def async_get_config_entry_diagnostics(
     lock = coordinator.lock
     target = lock.state if isinstance(lock, TargetLock) else None
     return {
-        "options": dict(entry.options),
+        "options": async_redact_data(entry.options, REDACTED),
         "bundle": asdict(coordinator.bundle.info),
         "runtimes": await hass.async_add_executor_job(available),
         "people": [len(coordinator.store.album(person)) for person in people_of(entry)],

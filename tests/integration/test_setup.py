@@ -311,13 +311,19 @@ async def test_rate_too_strict_for_so_many_people(hass, set_up) -> None:
 
 
 async def test_diagnostics_tell_nothing_of_the_people(hass, set_up, target, camera) -> None:
-    door = await set_up({**BARACK, "Joe": ("biden",)}, lock=TARGET)
+    security = {"code": "c2FsdA==$aGFzaA==", "factor_after_restart": True}
+    settings = {"security": security, "gate": {"triggers": ["binary_sensor.porch"]}}
+    door = await set_up({**BARACK, "Joe": ("biden",)}, lock=TARGET, settings=settings)
+    door.entry.runtime_data.memory.opened = True
     camera.show("obama3")
     await door.access()
     content = await diagnostics.async_get_config_entry_diagnostics(hass, door.entry)
     text = json.dumps(content)
     assert content["people"] == [2, 1]
-    assert content["options"] == {}
+    assert content["options"] == {
+        "security": {"liveness": "off", "code": "**REDACTED**", "factor_after_restart": True},
+        "gate": {"triggers": "**REDACTED**"},
+    }
     assert content["bundle"]["runtime"] in ("ncnn", "onnxruntime")
     assert content["lock"] == {"target": True, "available": True}
     assert content["watcher"]["visits"] == 1

@@ -331,7 +331,7 @@ async def test_recognition_that_hangs(set_up, camera, target, caplog, monkeypatc
     monkeypatch.setattr(worker, "STOP_TIMEOUT", 0.05)
     door = await set_up(BARACK, lock=TARGET)
     release = threading.Event()
-    monkeypatch.setattr(watcher, "recognise", lambda *_: release.wait())
+    monkeypatch.setattr(watcher, "recognise", lambda *_, **__: release.wait())
     watching = door.entry.runtime_data.watcher
     await door.until(lambda: watching._busy_since is not None)
     camera.show("obama3")
@@ -365,9 +365,9 @@ async def test_newest_frame_wins(set_up, camera, monkeypatch) -> None:
         newest.append(picture.asked_at == taken[-1])
         return await run(job, picture, *args)
 
-    def slow(*args):
+    def slow(*args, **kwargs):
         time.sleep(0.3)
-        return look(*args)
+        return look(*args, **kwargs)
 
     monkeypatch.setattr(watcher, "async_take_picture", recording)
     await door.until(lambda: taken)
