@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "custom_components" / "face_lock" / "vision"
@@ -31,6 +32,8 @@ TESTS = ("", "_circumstances", "_lockout", "_opening", "_tracking", "_machine")
 """Of `test_decision*.py`; a module's namesake comes first."""
 PATIENCE = 60
 """Seconds of processor time after which a mutant counts as one that never ends."""
+MEMORY = 2 * 1024**3
+"""Bytes after which it does, too."""
 
 COMPARISONS = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -63,7 +66,8 @@ class Mutant:
     line: int
     before: str
     after: str
-    tree: ast.Module
+    code: CodeType
+    """Not the tree: thousands of nodes would have to be swept in every fork."""
 
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one table
@@ -169,7 +173,8 @@ def mutants(module: str) -> Iterator[Mutant]:
             else:
                 getattr(parent, field)[index] = changed
             line = getattr(node, "lineno", getattr(parent, "lineno", 0))
-            yield Mutant(module, line, before, after, ast.fix_missing_locations(tree))
+            code = compile(ast.fix_missing_locations(tree), str(CORE / f"{module}.py"), "exec")
+            yield Mutant(module, line, before, after, code)
 
 
 def run_tests(mutant: Mutant | None) -> int:
@@ -182,7 +187,7 @@ def run_tests(mutant: Mutant | None) -> int:
 
         def get_code(loader: importlib.machinery.SourceFileLoader, name: str) -> object:
             if loader.path == path:
-                return compile(mutant.tree, path, "exec")
+                return mutant.code
             return real(loader, name)
 
         importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
@@ -205,6 +210,7 @@ def start(mutant: Mutant | None) -> int:
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
         resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE))
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         status = run_tests(mutant)
     finally:
         os._exit(status)

@@ -414,7 +414,9 @@ def test_within_the_cool_down_only_who_left_is_let_in_again():
     for _ in range(6):
         door.see(evidence("eve", 0.2, x=600.0), evidence(), after=0.5)
     assert len(door.attempts) == 1
-    while len(door.attempts) == 1 or not door.attempts[-1].granted:
+    for _ in range(100):
+        if len(door.attempts) > 1 and door.attempts[-1].granted:
+            break
         door.see(evidence("eve", 0.2, x=600.0), evidence(), after=0.5)
     assert door.now - opened_at >= 30.0
     assert all(a.problem is Problem.UNKNOWN_FACE for a in door.attempts[1:-1])
