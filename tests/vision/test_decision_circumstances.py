@@ -483,6 +483,25 @@ def test_a_denial_does_not_outlast_a_step_back(door):
     assert frames(door).granted
 
 
+def test_a_denial_does_not_outlast_a_small_step_back_either(door):
+    door.circumstances = Circumstances({"anna": Problem.EXPIRED})
+    frames(door)
+    door.circumstances = Circumstances()
+    door.wait(-0.5)
+    assert frames(door).granted
+
+
+def test_a_host_is_in_view_from_the_grant_until_they_left(door):
+    assert door.decider.is_hosting is False
+    door.see(evidence())
+    assert door.decider.is_hosting is False
+    door.see(evidence())
+    door.see(evidence())
+    assert door.decider.is_hosting is True
+    door.wait(POLICY.absence)
+    assert door.decider.is_hosting is False
+
+
 def test_stopping_at_a_time_that_is_no_number_makes_no_nonsense(door):
     door.see(evidence())
     attempt = door.decider.stop(Problem.STOPPED, float("nan"))
