@@ -138,7 +138,6 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         self.worker = worker
         self.people = _settings_of(entry)
         self.changed_by: str | None = None
-        self.last_access: Access | None = None
         self.memory = async_memory(hass, entry.entry_id)
         self.memory.visits.forget_all_but(self.people)
         self.passes = self.memory.passes
@@ -413,7 +412,6 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         if attempt.granted and attempt.first_usable_at is not None:
             response_time = monotonic() - attempt.first_usable_at
         access = Access(attempt, self.name_of(attempt.person), response_time, picture)
-        self.last_access = access
         self.memory.visits.add(access, dt_util.utcnow())
         for listener in list(self._listening):
             listener(access)

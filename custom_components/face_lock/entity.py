@@ -73,17 +73,18 @@ class DescribedEntity(FaceLockEntity):
 
 
 class PersonEntity(CoordinatorEntity[FaceLockCoordinator]):
-    """An entity of an enrolled person."""
+    """An entity of an enrolled person; its translation key tells it from the others."""
 
     _attr_has_entity_name = True
+    _attr_translation_key: str
 
     def __init__(
-        self, coordinator: FaceLockCoordinator, person: str, subentry: ConfigSubentry, key: str
+        self, coordinator: FaceLockCoordinator, person: str, subentry: ConfigSubentry
     ) -> None:
         super().__init__(coordinator)
         entry = coordinator.config_entry
         self._person = person
-        self._attr_unique_id = f"{person}_{key}"
+        self._attr_unique_id = f"{person}_{self._attr_translation_key}"
         self._attr_device_info = DeviceInfo(
             identifiers={(DOMAIN, person)},
             name=subentry.title,

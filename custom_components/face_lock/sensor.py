@@ -16,7 +16,6 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -156,11 +155,6 @@ class PicturesSensor(PersonEntity, SensorEntity):
     _attr_translation_key = "pictures"
     _attr_entity_category = EntityCategory.DIAGNOSTIC
 
-    def __init__(
-        self, coordinator: FaceLockCoordinator, person: str, subentry: ConfigSubentry
-    ) -> None:
-        super().__init__(coordinator, person, subentry, "pictures")
-
     @property
     @override
     def native_value(self) -> int:
@@ -172,11 +166,6 @@ class LastSeenSensor(PersonEntity, RestoreSensor):
 
     _attr_translation_key = "last_seen"
     _attr_device_class = SensorDeviceClass.TIMESTAMP
-
-    def __init__(
-        self, coordinator: FaceLockCoordinator, person: str, subentry: ConfigSubentry
-    ) -> None:
-        super().__init__(coordinator, person, subentry, "last_seen")
 
     @override
     async def async_added_to_hass(self) -> None:

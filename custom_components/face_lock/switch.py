@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity
-from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import STATE_OFF, EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -71,11 +70,6 @@ class AllowedSwitch(PersonEntity, SwitchEntity):
 
     _attr_translation_key = "allowed"
     _attr_entity_category = EntityCategory.CONFIG
-
-    def __init__(
-        self, coordinator: FaceLockCoordinator, person: str, subentry: ConfigSubentry
-    ) -> None:
-        super().__init__(coordinator, person, subentry, "allowed")
 
     @property
     @override

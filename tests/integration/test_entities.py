@@ -388,10 +388,12 @@ IMAGE = "image.front_door_last_visit"
 
 async def test_no_picture_is_kept_unless_the_owner_wants_it(hass, set_up, camera) -> None:
     door = await set_up(BARACK)
+    told = []
+    door.entry.runtime_data.async_subscribe_access(told.append)
     camera.show("obama3")
     await door.access()
     assert hass.states.get(IMAGE) is None
-    assert door.entry.runtime_data.last_access.picture is None
+    assert [access.picture for access in told] == [None]
 
 
 async def test_picture_of_the_last_visit(hass, set_up, camera, hass_storage) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from time import monotonic
 from types import MappingProxyType
@@ -22,7 +21,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import CONF_CAMERA, CONF_ENROLLED_AT, DOMAIN, SUBENTRY_PERSON
 from ..coordinator import FaceLockConfigEntry, people_of
-from ..flows.album import MAX_PICTURES, RefusedError, Standard, examine_upload
+from ..flows.album import MAX_PICTURES, Album, RefusedError, Standard, examine_upload
 from ..source import CameraError, async_take_picture
 from ..vision import Portrait
 from .common import (
@@ -58,14 +57,6 @@ SCHEMA: Final = probatio.Schema(
 _LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_enroll_lock")
 
 
-@dataclass(slots=True)
-class _Album:
-    """What is kept of one person, and the names of the pictures that are not with their reason."""
-
-    portraits: list[Portrait] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-
-
 async def async_enroll(call: ServiceCall) -> ServiceResponse:
     """Enrol somebody; the answer tells of every picture."""
     hass = call.hass
@@ -78,7 +69,7 @@ async def async_enroll(call: ServiceCall) -> ServiceResponse:
         if found is None:
             _check_rate(entry)
         before = entry.runtime_data.store.album(person)
-        album = _Album(list(before))
+        album = Album(list(before))
         async for label, data in _async_pictures(call, entry, album):
             await _async_examine(entry, person, album, label, data)
         kept = album.portraits[len(before) :]
@@ -111,7 +102,7 @@ def _check_rate(entry: FaceLockConfigEntry) -> None:
 
 
 async def _async_pictures(
-    call: ServiceCall, entry: FaceLockConfigEntry, album: _Album
+    call: ServiceCall, entry: FaceLockConfigEntry, album: Album
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Read the given files, then take pictures with the camera; name each."""
     files: list[str] = call.data[ATTR_FILES]
@@ -142,7 +133,7 @@ async def _async_pictures(
 
 
 async def _async_examine(
-    entry: FaceLockConfigEntry, person: str, album: _Album, label: str, data: bytes
+    entry: FaceLockConfigEntry, person: str, album: Album, label: str, data: bytes
 ) -> None:
     """Hold a picture to the same as the dialogue does, and keep it or note why not."""
     if len(album.portraits) >= MAX_PICTURES:
