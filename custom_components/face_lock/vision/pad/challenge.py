@@ -76,7 +76,31 @@ class HeadTurnRules:
             raise ValueError("a turn must be larger than a return, and fit into the time")
 
 
-class HeadTurn:
+class _Timed:
+    """What both have in common: frames in order, until one verdict or the end of the time."""
+
+    def __init__(self, started_at: float, timeout: float) -> None:
+        self._started_at = started_at
+        self._timeout = timeout
+        self._last = started_at
+        self._state = ChallengeState.WAITING
+
+    def tick(self, now: float) -> ChallengeState:
+        """Let time pass; fails once it is over."""
+        # Written so that a time that is no number is over.
+        if self._state is ChallengeState.WAITING and not now - self._started_at <= self._timeout:
+            self._state = ChallengeState.FAILED
+        return self._state
+
+    def _is_next(self, taken_at: float) -> bool:
+        """Whether a frame may still say something: one from before, or out of order, may not."""
+        if self.tick(taken_at) is not ChallengeState.WAITING or taken_at <= self._last:
+            return False
+        self._last = taken_at
+        return True
+
+
+class HeadTurn(_Timed):
     """Asks to turn the head to one side and back.
 
     A video of somebody looking about passes if it turns to the right side at the right moment; a
@@ -92,29 +116,18 @@ class HeadTurn:
     ) -> None:
         """``face`` is the unit embedding float32[D] of who is asked, from their quorum."""
         self._rules = rules or HeadTurnRules()
+        super().__init__(asked_at, self._rules.timeout)
         # The visitor's left is the viewer's right.
         self._sign = 1.0 if asked is Turn.LEFT else -1.0
-        self._asked_at = asked_at
         self._face = face
-        self._last = asked_at
         self._before: list[float] = []
         self._turned = 0
         self._turned_away = 0
-        self._state = ChallengeState.WAITING
-
-    def tick(self, now: float) -> ChallengeState:
-        """Let time pass; fails once it is over."""
-        if self._state is ChallengeState.WAITING and not (
-            now - self._asked_at <= self._rules.timeout
-        ):
-            self._state = ChallengeState.FAILED
-        return self._state
 
     def observe(self, evidence: Evidence, taken_at: float) -> ChallengeState:
         """Take one frame's face. Frames from before the question, or out of order, say nothing."""
-        if self.tick(taken_at) is not ChallengeState.WAITING or taken_at <= self._last:
+        if not self._is_next(taken_at):
             return self._state
-        self._last = taken_at
         looks = pose(evidence.face.landmarks)
         if looks is None or not self._same(evidence):
             return self._state
@@ -129,7 +142,7 @@ class HeadTurn:
         moved = self._sign * (looks.yaw - fmean(self._before))
         self._turned += moved >= rules.turned
         self._turned_away += moved <= -rules.turned
-        early = moved >= rules.turned and taken_at - self._asked_at < rules.reaction
+        early = moved >= rules.turned and taken_at - self._started_at < rules.reaction
         # The other way: nobody who understood the question does that.
         if early or self._turned_away >= rules.frames:
             self._state = ChallengeState.FAILED
@@ -162,7 +175,7 @@ class LightFlashRules:
             raise ValueError("a flash needs a rise, and must fit into the time")
 
 
-class LightFlash:
+class LightFlash(_Timed):
     """Flashes a light at the door; the face must get brighter with it, more than the background.
 
     A screen gives back a few per cent of a lamp's light, and shines by itself. *Paper answers as a
@@ -173,11 +186,9 @@ class LightFlash:
     def __init__(self, started_at: float, rules: LightFlashRules | None = None) -> None:
         """Begin with the light off; :meth:`switched` says when that changes."""
         self._rules = rules or LightFlashRules()
-        self._started_at = started_at
+        super().__init__(started_at, self._rules.timeout)
         self._switches: list[tuple[float, bool]] = [(started_at, False)]
         self._phases: list[tuple[bool, list[float]]] = [(False, [])]
-        self._last = started_at
-        self._state = ChallengeState.WAITING
 
     def switched(self, at: float, *, on: bool) -> None:
         """Note that the light's entity changed at ``at``: what it did, not what it was told."""
@@ -185,19 +196,10 @@ class LightFlash:
             self._switches.append((at, on))
             self._phases.append((on, []))
 
-    def tick(self, now: float) -> ChallengeState:
-        """Let time pass; fails once it is over."""
-        if self._state is ChallengeState.WAITING and not (
-            now - self._started_at <= self._rules.timeout
-        ):
-            self._state = ChallengeState.FAILED
-        return self._state
-
     def observe(self, evidence: Evidence, taken_at: float) -> ChallengeState:
         """Take one frame's face, with its cues; ``taken_at`` must be close to the exposure."""
-        if self.tick(taken_at) is not ChallengeState.WAITING or taken_at <= self._last:
+        if not self._is_next(taken_at):
             return self._state
-        self._last = taken_at
         bright = contrast(evidence)
         number = max(i for i, (at, _) in enumerate(self._switches) if at <= taken_at)
         settled = taken_at - self._switches[number][0] >= self._rules.settling

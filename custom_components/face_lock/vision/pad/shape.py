@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from ..pose import head_pose
 from ..types import FloatArray
 
 _TURNED: Final = 0.82
@@ -18,12 +19,7 @@ _FRAMES: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the nose lies in a frame, in distances from the eyes' middle to the mouth's.
-
-    ``yaw``: across the line from eyes to mouth, positive where the nose points to the viewer's
-    right; ``pitch``: along it, 0 at the eyes and 1 at the mouth. ``aspect``: the eyes' distance
-    from one another in the same unit.
-    """
+    """A frame's ``HeadPose``, and ``aspect``: the eyes' distance in the same unit."""
 
     yaw: float
     pitch: float
@@ -33,16 +29,12 @@ class Pose:
 def pose(landmarks: FloatArray) -> Pose | None:
     """Return the pose of float32[5, 2]; ``None`` where points coincide or are not finite."""
     points = landmarks.astype(np.float64)
-    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
-    down = mouth - eyes
-    length = float(np.hypot(*down))
+    length = float(np.hypot(*(points[3:].mean(axis=0) - points[:2].mean(axis=0))))
     apart = float(np.hypot(*(points[1] - points[0])))
     if not (np.isfinite(points).all() and length > 1e-3 and apart > 1e-3):
         return None
-    nose = (points[2] - eyes) / length
-    along = down / length
-    across = np.array([along[1], -along[0]])
-    return Pose(yaw=float(nose @ across), pitch=float(nose @ along), aspect=apart / length)
+    looks = head_pose(landmarks)
+    return Pose(looks.yaw, looks.pitch, aspect=apart / length)
 
 
 def flatness(track: Sequence[FloatArray]) -> float | None:
