@@ -31,11 +31,13 @@ from .const import (
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
     ISSUE_PICTURES_MISSING,
+    ISSUE_PICTURES_NOT_SAVED,
     ISSUE_STORAGE_LOCKED,
     ISSUE_STORAGE_TOO_NEW,
     ISSUE_STORAGE_UNREADABLE,
 )
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
+from .disk import NotSavedError
 from .entity import door_device
 from .issues import async_report_only
 from .lockout_store import LockoutStore, async_remove_lockout
@@ -52,6 +54,7 @@ from .settings import (
 from .upkeep import (
     STORAGE_ISSUES,
     async_follow_names,
+    async_keep_saving,
     async_report_missing_lock,
     async_report_missing_pictures,
     async_report_storage,
@@ -70,6 +73,7 @@ DOOR_ISSUES: Final = (
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
     ISSUE_PICTURES_MISSING,
+    ISSUE_PICTURES_NOT_SAVED,
     *STORAGE_ISSUES,
 )
 
@@ -112,6 +116,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **door_device(entry))
     async_report_missing_pictures(hass, entry)
     async_report_missing_lock(hass, entry)
+    async_keep_saving(hass, entry)
     async_follow_names(hass, entry)
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -172,6 +177,8 @@ async def _async_update_listener(hass: HomeAssistant, entry: FaceLockConfigEntry
         return
     try:
         await entry.runtime_data.records.async_commit(people_of(entry).keys())
+    except NotSavedError as error:
+        _LOGGER.error("%s has pictures in memory alone: %s", entry.title, error)  # noqa: TRY400
     finally:
         await hass.config_entries.async_reload(entry.entry_id)
 

@@ -167,6 +167,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
                 point,
                 judge=judge(settings.liveness, bundle.liveness.points if bundle.liveness else ()),
                 lockout=self._lockout,
+                frames=self.memory.frames,
             ),
             MotionGate(GateSettings(min_share=MIN_SHARES[self.settings.sensitivity])),
             # A face that votes is measured, others need not be.

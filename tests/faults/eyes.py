@@ -1,8 +1,8 @@
 """Pictures that say who is in them, and networks that read it: everything else stays as it is.
 
 The motion gate, the decoding, the matching, the decision and the storage are the product's own.
-Only the four networks are replaced: they answer at once and always right, so that what a fault does can
-be told from what recognition does. ``tests/integration`` runs the real ones.
+Only the four networks are replaced: they answer at once and always right, so that what a fault
+does can be told from what recognition does. ``tests/integration`` runs the real ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -150,7 +149,7 @@ def _shipped() -> vision.Bundle:
     return vision.load_bundle()
 
 
-def portraits(identity: int, model: str, count: int = 2) -> list[Any]:
-    """What is stored of somebody enrolled."""
-    found = [crop(identity, number) for number in range(count)]
+def portraits(identity: int, model: str, first: int = 0, count: int = 2) -> list[vision.Portrait]:
+    """What is stored of somebody enrolled with the pictures of these numbers."""
+    found = [crop(identity, number) for number in range(first, first + count)]
     return [vision.Portrait(p, vision.Template(template_of(p, model), model)) for p in found]

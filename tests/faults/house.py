@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -38,6 +40,7 @@ from custom_components.face_lock.const import (
     SUBENTRY_PERSON,
 )
 from custom_components.face_lock.records import DoorRecords, async_open_records
+from custom_components.face_lock.vision import Portrait
 
 from .eyes import Eyes, Painter, portraits
 from .virtual import VirtualLoop
@@ -139,8 +142,23 @@ class Errors(logging.Handler):
             self.found.append(f"{record.name}: {text}: {record.exc_info[1]!r}")
 
 
+@dataclass(frozen=True)
+class Shot:
+    """A picture that the camera took: when, and who was in it."""
+
+    at: float
+    identities: tuple[int, ...]
+
+
 class House:
     """A door, who lives behind it, and everything that can go wrong with it."""
+
+    PASSING: Final = (
+        ConfigEntryState.SETUP_IN_PROGRESS,
+        ConfigEntryState.SETUP_RETRY,
+        ConfigEntryState.UNLOAD_IN_PROGRESS,
+    )
+    """States of an entry that end by themselves."""
 
     def __init__(self, hass: HomeAssistant, loop: VirtualLoop, rng: np.random.Generator) -> None:
         """Build the devices; ``async_move_in`` sets the door up."""
@@ -150,23 +168,62 @@ class House:
         self.painter = Painter(rng)
         self.people: dict[str, int] = {}
         """Name -> identity, of whoever was ever enrolled."""
+        self.pictures: dict[str, int] = {}
+        """Name -> number of the first picture that the owner last enrolled them with."""
         self.present: tuple[int, ...] = ()
         """Identities of who stands before the door."""
+        self.companion: int | None = None
+        """Who stands beside them."""
+        self.serve: Callable[[], Any] = self.paint
+        """What the camera answers."""
+        self.shots: deque[Shot] = deque(maxlen=400)
+        """What the camera really took, the newest last."""
+        self.last: deque[bytes] = deque(maxlen=15)
+        """The newest of its pictures."""
+        self.delayed_at = float("-inf")
+        """When the picture before the newest was last served."""
+        self.violations: list[str] = []
+        """What should never happen, in words."""
         self.errors = Errors()
         self.wall_offset = timedelta()
         self.commands: list[float] = []
         """Times at which the owner's lock was told to unlock."""
-        self.camera = DoorCamera(self.paint)
-        self.deadbolt = Deadbolt(lambda: self.on_command())  # noqa: PLW0108 - it may be replaced
+        self.camera = self.another_camera()
+        self.deadbolt = self.another_deadbolt()
+        self.works: set[asyncio.Task[Any]] = set()
         self.entry: MockConfigEntry
 
     def on_command(self) -> None:
         """The lock is told to unlock; a test may replace this."""
         self.commands.append(self.loop.time())
 
-    def paint(self) -> bytes:
-        """What the camera sees now."""
-        return self.painter(*self.present)
+    def paint(self, **options: Any) -> bytes:
+        """Take a picture of whoever is there."""
+        companion = () if self.companion is None else (self.companion,)
+        identities = (*self.present[: 2 - len(companion)], *companion)
+        picture = self.painter(*identities, **options)
+        self.shots.append(Shot(self.loop.time(), identities))
+        self.last.append(picture)
+        return picture
+
+    def another_camera(self) -> DoorCamera:
+        """Make the camera's entity anew."""
+        return DoorCamera(lambda: self.serve())  # noqa: PLW0108 - it may be replaced
+
+    def another_deadbolt(self) -> Deadbolt:
+        """Make the lock's entity anew."""
+        return Deadbolt(lambda: self.on_command())  # noqa: PLW0108 - it may be replaced
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something beside the rest; ``works`` holds what is not done."""
+        task = self.loop.create_task(work)
+        self.works.add(task)
+        task.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[Any]) -> None:
+        self.works.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.violations.append(f"the owner met an exception: {error!r}")
 
     def utcnow(self) -> datetime:
         """What the wall clock says."""
@@ -219,10 +276,15 @@ class House:
         self.entry.add_to_hass(self.hass)
         records = await self.async_records()
         for name, identity in people.items():
-            self.people[name] = identity
-            records.pictures.put(name.lower(), portraits(identity, self.eyes.model))
+            records.pictures.put(name.lower(), self.album(name, identity))
         await records.async_commit([name.lower() for name in people])
         await self.async_start()
+
+    def album(self, name: str, identity: int) -> list[Portrait]:
+        """Take new pictures of somebody, to enrol them with."""
+        self.people[name] = identity
+        self.pictures[name] = (self.pictures.get(name, -2) + 2) % 200
+        return portraits(identity, self.eyes.model, self.pictures[name])
 
     async def async_records(self) -> DoorRecords:
         """Read what the storage holds."""

@@ -50,9 +50,16 @@ class _Selector(selectors.DefaultSelector):
 
 
 class _Job:
-    """One call in a thread."""
+    """One call in a thread of ``pool``; in a full pool it waits for one.
 
-    def __init__(self) -> None:
+    ``joins`` is a pool whose end it waits for.
+    """
+
+    def __init__(self, pool: Executor | None, func: Callable[..., Any]) -> None:
+        self.pool = pool
+        owner = getattr(func, "__self__", None)
+        self.joins = owner if isinstance(owner, Executor) and func == owner.shutdown else None
+        self.begun = False
         self.over = False
 
 
@@ -63,7 +70,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Begin at ``START``."""
         self._virtual = START
         self._working: set[_Job] = set()
-        self._paused: list[Callable[[], None]] = []
+        self._standing: set[_Job] = set()
+        self._paused: dict[str, list[Callable[[], None]]] = {}
         self._thread = threading.local()
         selector = _Selector()
         super().__init__(selector)
@@ -80,7 +88,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     @property
     def busy(self) -> bool:
         """Whether a thread works, other than by standing in ``pause``."""
-        return bool(self._working)
+        standing = {job.pool for job in self._standing}
+        return any(
+            job.joins not in standing if job.begun and job.joins else self._gets_on(job)
+            for job in self._working
+        )
+
+    def _gets_on(self, job: _Job) -> bool:
+        return job.begun or not self._full(job.pool)
+
+    def _full(self, pool: Executor | None) -> bool:
+        """Whether each thread of a pool stands in ``pause``."""
+        threads = getattr(pool or self._default_executor, "_max_workers", 0)  # type: ignore[attr-defined]
+        return sum(job.pool is pool for job in self._standing) >= threads > 0
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
@@ -89,9 +109,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
         A call that its caller no longer waits for is not waited for either.
         """
-        job = _Job()
+        job = _Job(executor, func)
 
         def work() -> Any:
+            job.begun = True
             self._thread.job = job
             return func(*args)
 
@@ -113,28 +134,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self._default_executor is not None:  # type: ignore[attr-defined]
             self._default_executor.shutdown(wait=True)  # type: ignore[attr-defined]
 
-    def pause(self, seconds: float | None = None) -> None:
-        """From a thread: take so long, on the loop's clock; None hangs until ``release``."""
+    def pause(self, seconds: float | None = None, group: str = "") -> None:
+        """From a thread: take so long, on the loop's clock; None hangs until ``release(group)``."""
         job: _Job = self._thread.job
         done = threading.Event()
 
         def resume() -> None:
             if not done.is_set():
+                self._standing.discard(job)
                 if not job.over:
                     self._working.add(job)
                 done.set()
 
         def begin() -> None:
             self._working.discard(job)
-            self._paused.append(resume)
+            self._standing.add(job)
+            self._paused.setdefault(group, []).append(resume)
             if seconds is not None:
                 self.call_later(seconds, resume)
 
         self.call_soon_threadsafe(begin)
         done.wait()
 
-    def release(self) -> None:
-        """Let every thread in ``pause`` go on."""
-        for resume in self._paused:
-            resume()
-        self._paused.clear()
+    def release(self, group: str | None = None) -> None:
+        """Let the threads in ``pause`` go on: those of a group, or all."""
+        for name in list(self._paused) if group is None else [group]:
+            for resume in self._paused.pop(name, ()):
+                resume()

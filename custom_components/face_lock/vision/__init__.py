@@ -49,6 +49,7 @@ from .types import (
     Sighting,
     Template,
 )
+from .visit import SeenFrames
 
 __all__ = [
     "CLEAR",
@@ -91,6 +92,7 @@ __all__ = [
     "Problem",
     "RateUnavailableError",
     "RuntimeUnavailableError",
+    "SeenFrames",
     "Shortcoming",
     "Sighting",
     "Survey",

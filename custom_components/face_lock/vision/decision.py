@@ -45,11 +45,13 @@ class Decider:
         *,
         judge: Judge | None = None,
         lockout: Lockout | None = None,
+        frames: SeenFrames | None = None,
     ) -> None:
         """Open only for similarities of at least ``operating_point.threshold``.
 
         ``judge`` is asked once a face's quorum is complete, with all evidence of that face within
-        the window. ``lockout`` is shared with the shell, which keeps it over restarts.
+        the window. ``lockout`` is shared with the shell, which keeps it over restarts; ``frames``
+        is kept by the shell where a door is made anew and its camera is not.
         """
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
@@ -58,7 +60,7 @@ class Decider:
         self._judge = judge
         self._tracker = Tracker(max_gap=policy.absence)
         self._visit: Visit | None = None
-        self._frames = SeenFrames()
+        self._frames = SeenFrames() if frames is None else frames
         self._now = float("-inf")
         self._last_face_at = float("-inf")
         self._denied: dict[int, float] = {}
