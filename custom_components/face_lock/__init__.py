@@ -131,6 +131,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
             async_track_time_interval(hass, records.visit.async_expire, EXPIRY_INTERVAL)
         )
     coordinator.async_start()
+    # Whatever was changed while the door was set up has told no listener.
+    if coordinator.is_current:
+        coordinator.async_read_people()
+    else:
+        hass.async_create_task(_async_start_anew(hass, entry), f"{DOMAIN} start anew")
     return True
 
 
@@ -155,6 +160,8 @@ async def async_migrate_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -
 async def async_unload_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> bool:
     """Unload a door: first nothing opens any more, then the entities go."""
     await entry.runtime_data.async_stop()
+    # The next start reads the file.
+    await entry.runtime_data.store.async_flush()
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
@@ -170,11 +177,16 @@ async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
 
 
 async def _async_update_listener(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
-    """Write down who came and delete who went, then start anew with that."""
+    """Take over who is suspended; for any other change, start anew with it."""
     # Suspending somebody must not end a visit that is going on.
     if entry.state is ConfigEntryState.LOADED and entry.runtime_data.is_current:
         entry.runtime_data.async_read_people()
         return
+    await _async_start_anew(hass, entry)
+
+
+async def _async_start_anew(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
+    """Write down who came and delete who went, then load the door with that."""
     try:
         await entry.runtime_data.records.async_commit(people_of(entry).keys())
     except NotSavedError as error:

@@ -237,6 +237,11 @@ class PictureStore:
                 raise
             self._unsaved.pop(self._file.name, None)
 
+    async def async_flush(self) -> None:
+        """Wait until everything that was committed is written."""
+        async with self._writing:
+            pass
+
     def _allowed(self, portrait: Portrait) -> Portrait:
         return portrait if self._keep_pictures else Portrait(None, portrait.template)
 
