@@ -53,6 +53,7 @@ from .settings import (
 )
 from .upkeep import (
     STORAGE_ISSUES,
+    async_clear_registries,
     async_follow_names,
     async_keep_saving,
     async_report_missing_lock,
@@ -113,6 +114,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
             translation_domain=DOMAIN, translation_key="rate_unavailable"
         ) from error
     entry.runtime_data = coordinator
+    async_clear_registries(hass, entry)
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **door_device(entry))
     async_report_missing_pictures(hass, entry)
     async_report_missing_lock(hass, entry)

@@ -7,7 +7,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 from homeassistant.helpers.event import (
     async_track_entity_registry_updated_event,
     async_track_time_interval,
@@ -46,6 +50,27 @@ def async_report_storage(
     if issue != ISSUE_STORAGE_LOCKED:  # that may be the key's fault
         placeholders["file"] = f"{STORAGE_DIR}/{pictures_file(entry.entry_id)}"
     async_report_only(hass, STORAGE_ISSUES, issue, f"_{entry.entry_id}", **placeholders)
+
+
+@callback
+def async_clear_registries(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
+    """Remove the devices and entities of people who are not enrolled.
+
+    Core does that when a person is removed, and writes its registries seconds after the entry: a
+    power cut between the two brings the entities back, of nobody and for ever.
+    """
+    entities, devices = er.async_get(hass), dr.async_get(hass)
+    found = {
+        *(
+            e.config_subentry_id
+            for e in er.async_entries_for_config_entry(entities, entry.entry_id)
+        ),
+        *(d.config_subentry_id for d in dr.async_entries_for_config_entry(devices, entry.entry_id)),
+    }
+    for gone in found - entry.subentries.keys():
+        if gone is not None:  # what is the door's own
+            entities.async_clear_config_subentry(entry.entry_id, gone)
+            devices.async_clear_config_subentry(entry.entry_id, gone)
 
 
 @callback
