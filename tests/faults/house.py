@@ -160,11 +160,17 @@ class House:
     )
     """States of an entry that end by themselves."""
 
-    def __init__(self, hass: HomeAssistant, loop: VirtualLoop, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        loop: VirtualLoop,
+        rng: np.random.Generator,
+        eyes: Eyes | None = None,
+    ) -> None:
         """Build the devices; ``async_move_in`` sets the door up."""
         self.hass = hass
         self.loop = loop
-        self.eyes = Eyes()
+        self.eyes = eyes or Eyes()
         self.painter = Painter(rng)
         self.people: dict[str, int] = {}
         """Name -> identity, of whoever was ever enrolled."""
@@ -349,15 +355,18 @@ def _clocks(house: House) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def a_house(folder: Path, seed: int) -> AsyncIterator[House]:
-    """Build a house whose configuration lies in ``folder``; on a ``VirtualLoop`` only."""
+async def a_house(folder: Path, seed: int, *, eyes: Eyes | None = None) -> AsyncIterator[House]:
+    """Build a house whose configuration lies in ``folder``; on a ``VirtualLoop`` only.
+
+    ``eyes`` are others than the scripted ones.
+    """
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     link = folder / "custom_components"
     if not link.exists():
         link.symlink_to(ROOT / "custom_components", target_is_directory=True)
     async with async_test_home_assistant(config_dir=str(folder)) as hass:
-        house = House(hass, loop, np.random.default_rng(seed))
+        house = House(hass, loop, np.random.default_rng(seed), eyes)
         logging.getLogger().addHandler(house.errors)
         hass.data.pop("custom_components", None)  # so that it is looked for in the folder
         loop.set_exception_handler(
