@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -80,7 +81,7 @@ class Files:
     relock: int
     pictures: dict[str, int]
     failures: int
-    feedback: int
+    feedback: Counter[str | None]
 
     @property
     def cores(self) -> tuple[frozenset[tuple[str, bool]], int]:
@@ -99,7 +100,7 @@ async def read(process: KilledProcess, entry_id: str) -> Files:
         records = await async_open_records(hass, entry_id, keep_pictures=True, visit_days=7)
         assert records.pictures.damaged == 0, "damaged pictures"
         pictures = {p: len(album) for p, album in records.pictures.people.items()}
-        feedback = await records.feedback.async_count()
+        feedback = Counter(record["person"] for record in await records.feedback._async_read())
     finally:
         await hass.async_stop(force=True)
     lockout = process.storage / f"{DOMAIN}.{entry_id}.lockout"
@@ -115,22 +116,27 @@ async def read(process: KilledProcess, entry_id: str) -> Files:
 
 
 def compare_ours(files: Files, owner: Owner) -> bool:
-    """Check what is ours to keep; return whether what was not answered had been done."""
+    """Check what is ours to keep; return whether what was not answered had been done.
 
-    def fits(held: Held) -> bool:
+    Each file for itself: somebody is removed from one after the other.
+    """
+
+    def fitting(held: Held) -> tuple[bool, bool, bool]:
         known = {p: n for p, n in held.pictures.items() if p is not None}
         new = {p: n for p, n in files.pictures.items() if p not in known}
         return (
             files.pictures == known | new
-            and list(new.values()) == [n for p, n in held.pictures.items() if p is None]
-            and files.feedback == held.feedback
-            and files.failures == held.failures
+            and list(new.values()) == [n for p, n in held.pictures.items() if p is None],
+            files.feedback.total() == held.feedback.total(),
+            files.failures == held.failures,
         )
 
-    if fits(owner.held):
+    answered = fitting(owner.held)
+    if all(answered):
         return False
     assert owner.in_flight is not None, (files, owner.held)
-    assert fits(owner.in_flight), (files, owner.held, owner.in_flight)
+    either = zip(answered, fitting(owner.in_flight), strict=True)
+    assert all(any(each) for each in either), (files, owner.held, owner.in_flight)
     return True
 
 

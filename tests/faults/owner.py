@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -35,14 +36,14 @@ class Held:
     """What the door holds: ``people`` and ``relock`` are core's to keep, the rest is ours.
 
     ``people``: name -> (id, whether allowed); ``pictures``: id -> how many, None as the id while
-    nobody knows it.
+    nobody knows it; ``feedback``: id -> how many records, None for a visit of nobody.
     """
 
     people: dict[str, tuple[str | None, bool]] = field(default_factory=dict)
     relock: int = 5
     pictures: dict[str | None, int] = field(default_factory=dict)
     failures: int = 0
-    feedback: int = 0
+    feedback: Counter[str | None] = field(default_factory=Counter)
 
     @property
     def cores(self) -> tuple[frozenset[tuple[str, bool]], int]:
@@ -111,6 +112,9 @@ class Owner:
             after.people[name] = (person, after.people[name][1])
             if None in after.pictures:
                 after.pictures[person] = after.pictures.pop(None)
+        elif work.name == "feedback":
+            after.feedback[None] -= 1
+            after.feedback[answer["person_id"]] += 1
         if after.cores != self.held.cores:
             self.versions.append(Version(after.cores, began, time.monotonic()))
         self.held, self.in_flight = after, None
@@ -175,6 +179,7 @@ class Owner:
         def change(held: Held) -> None:
             person, _ = held.people.pop(name)
             held.pictures.pop(person, None)
+            del held.feedback[person]
 
         async def ask() -> None:
             self.visited = False  # visits of whoever is forgotten are forgotten, too
@@ -251,7 +256,7 @@ class Owner:
 
     def _feedback(self) -> Work:
         def change(held: Held) -> None:
-            held.feedback += 1
+            held.feedback[None] += 1
 
         return Work(
             "feedback", change, lambda: self.async_call("feedback", verdict="that_was_not_me")

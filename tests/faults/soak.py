@@ -1,6 +1,6 @@
 """Let a door run for a simulated day, and see whether anything grows.
 
-    python -m tests.faults.soak [--hours 24] [--seed 20261124] [--json FILE] [--trace]
+    python -m tests.faults.soak [--hours 24] [--seed 20261124] [--json FILE] [--runtime NAME]
 
 A real Home Assistant core with a real door, whose clock jumps (``virtual``), and a day before it
 (``day``) whose every picture the product's own networks may look at. After a warm-up it measures at
@@ -34,6 +34,7 @@ from unittest.mock import patch
 import numpy as np
 
 from custom_components.face_lock import watcher
+from custom_components.face_lock.vision.runtime import RUNTIMES
 
 from .day import Day, hour_of
 from .growth import COUNTS, PER, Sample, Slope, faults, measure, steady_allocator
@@ -102,13 +103,15 @@ async def _warm(loop: asyncio.AbstractEventLoop) -> None:
     await asyncio.gather(*[loop.run_in_executor(None, together.wait) for _ in range(POOL)])
 
 
-async def run(folder: Path, hours: float, seed: int, *, trace: bool = False) -> Report:
+async def run(
+    folder: Path, hours: float, seed: int, *, runtime: str | None = None, trace: bool = False
+) -> Report:
     """Let the door run ``hours`` after the warm-up."""
     loop = asyncio.get_running_loop()
     await _warm(loop)
     long = hours >= 6
     pause, every, warm_up = (220.0, 1200.0, 7200.0) if long else (10.0, 30.0, 120.0)
-    eyes = RealEyes()
+    eyes = RealEyes(runtime)
     async with a_house(folder, seed, eyes=eyes) as house:
         street = Street(loop.time, lambda: hour_of(house), seed)
         day = Day(house, street, seed)
@@ -199,6 +202,9 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--seed", type=int, default=20261124)
     parser.add_argument("--json", type=Path, help="also write everything that was measured")
+    parser.add_argument(
+        "--runtime", choices=RUNTIMES, help="else the fastest one that is installed"
+    )
     parser.add_argument("--trace", action="store_true", help="say what was allocated; slow")
     parser.add_argument("--leak", choices=LEAKS, nargs="+", default=(), help="make it leak")
     arguments = parser.parse_args()
@@ -210,9 +216,9 @@ def main() -> int:
         leaking(arguments.leak),
         asyncio.Runner(loop_factory=VirtualLoop) as runner,
     ):
-        report = runner.run(
-            run(Path(folder), arguments.hours, arguments.seed, trace=arguments.trace)
-        )
+        hours, seed = arguments.hours, arguments.seed
+        soaking = run(Path(folder), hours, seed, runtime=arguments.runtime, trace=arguments.trace)
+        report = runner.run(soaking)
     report.seconds = time.monotonic() - start
     print(table(report))
     if arguments.json:
