@@ -41,7 +41,7 @@ from .eyes import portraits
 from .faults import FAULTS, Fault
 from .house import LOCK, PHONE, TARGET, House, a_house
 from .judge import POLICY, Judge
-from .virtual import VirtualLoop
+from .virtual import StuckError, VirtualLoop
 
 SEED: Final = 20261124
 POLLING: Final = watcher.MAX_BACKOFF + watcher.IDLE_INTERVAL
@@ -339,22 +339,20 @@ class Case:
 def run_cases(cases: list[Case], seed: int) -> Outcome:
     """Run cases of one house, in this process; their number says which house."""
     total = Outcome()
+    running = cases[0]
     logging.getLogger().addHandler(logging.NullHandler())  # what matters is in house.errors
 
     async def main(folder: Path) -> None:
+        nonlocal total, running
         target, settings = HOUSES[(cases[0].number // PER_HOUSE) % len(HOUSES)]
         async with a_house(folder, seed + cases[0].number) as house:
             await house.async_move_in(PEOPLE, target=target, settings=settings)
             judge = Judge(house)
             for case in cases:
+                running = case
                 rng = random.Random(f"{seed}/{case.number}")  # noqa: S311 - a course of events
-                try:
-                    outcome = await async_run(house, judge, rng, *(FAULTS[n] for n in case.faults))
-                except Exception as error:
-                    error.add_note(f"in schedule {case}")
-                    raise
+                outcome = await async_run(house, judge, rng, *(FAULTS[n] for n in case.faults))
                 outcome.violations = [f"{case}: {text}" for text in outcome.violations]
-                nonlocal total
                 total += outcome
                 if outcome.violations:
                     return  # what is broken now says nothing of the next
@@ -363,7 +361,10 @@ def run_cases(cases: list[Case], seed: int) -> Outcome:
         tempfile.TemporaryDirectory(prefix="face_lock_faults_") as name,
         asyncio.Runner(loop_factory=VirtualLoop) as runner,
     ):
-        runner.run(main(Path(name)))
+        try:
+            runner.run(main(Path(name)))
+        except StuckError as error:
+            total.violations.append(f"{running}: {error}")
     return total
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Final
 
 START: Final = 1024.0
@@ -24,6 +27,16 @@ STUCK_AFTER: Final = 60.0
 
 class StuckError(RuntimeError):
     """Nothing will ever happen again: no timer, no thread, nothing to do."""
+
+
+def _where_threads_are() -> str:
+    """Return the innermost lines of all threads but this one."""
+    mine = threading.get_ident()
+    others = {ident: frame for ident, frame in sys._current_frames().items() if ident != mine}
+    return "; ".join(
+        " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(stack[-4:]))
+        for stack in map(traceback.extract_stack, others.values())
+    )
 
 
 class _Selector(selectors.DefaultSelector):
@@ -45,7 +58,7 @@ class _Selector(selectors.DefaultSelector):
             events = super().select(LOOK_AGAIN)
             waited += LOOK_AGAIN
             if waited > STUCK_AFTER:
-                raise StuckError("a thread does not end")
+                raise StuckError(f"a thread does not end: {_where_threads_are()}")
         return events
 
 
