@@ -12,6 +12,7 @@ import selectors
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -102,18 +103,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def busy(self) -> bool:
         """Whether a thread works, other than by standing in ``pause``."""
         standing = {job.pool for job in self._standing}
+        waiting = {job for job in self._working if job.begun and job.joins in standing}
+        blocked = Counter(job.pool for job in self._standing | waiting)
         return any(
-            job.joins not in standing if job.begun and job.joins else self._gets_on(job)
-            for job in self._working
+            job.begun or blocked[job.pool] < self._threads(job.pool)
+            for job in self._working - waiting
         )
 
-    def _gets_on(self, job: _Job) -> bool:
-        return job.begun or not self._full(job.pool)
-
-    def _full(self, pool: Executor | None) -> bool:
-        """Whether each thread of a pool stands in ``pause``."""
-        threads = getattr(pool or self._default_executor, "_max_workers", 0)  # type: ignore[attr-defined]
-        return sum(job.pool is pool for job in self._standing) >= threads > 0
+    def _threads(self, pool: Executor | None) -> int:
+        return getattr(pool or self._default_executor, "_max_workers", 1)  # type: ignore[attr-defined]
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
