@@ -128,6 +128,13 @@ class HomeAssistantProcess:
         storage.mkdir()
         (storage / "onboarding").write_text(json.dumps(ONBOARDING))
 
+    def _environment(self) -> dict[str, str]:
+        """Return what the process gets beside the environment that is there."""
+        return {
+            "PYTHONPATH": str(ROOT / "demo" / "voiceless"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
     async def _start(self) -> None:
         command = [sys.executable, "-m", "homeassistant", "-c", str(self.config)]
         command += ["--skip-pip-packages", ",".join(SKIPPED_PACKAGES)]
@@ -141,11 +148,7 @@ class HomeAssistantProcess:
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the demo alone, which then ends both
-                env={
-                    **os.environ,
-                    "PYTHONPATH": str(ROOT / "demo" / "voiceless"),
-                    "PYTHONDONTWRITEBYTECODE": "1",
-                },
+                env={**os.environ, **self._environment()},
             )
 
     async def _stop(self) -> None:

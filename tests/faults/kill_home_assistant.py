@@ -250,8 +250,12 @@ class Killer:
             return time.monotonic()
         self.counts["in the middle of work"] += 1
         work = asyncio.create_task(owner.async_do(owner.choose()))
-        await asyncio.sleep(rng.uniform(0, KILL_WITHIN))
-        await self._process.kill()
+        if rng.random() < 0.5:
+            await asyncio.sleep(rng.uniform(0, KILL_WITHIN))
+            await self._process.kill()
+        else:
+            await asyncio.to_thread(self._process.pounce, 2 * SAVE_DELAY)
+            await self._process.killed()
         killed_at = time.monotonic()
         with suppress(ApiError, aiohttp.ClientError, OSError, TimeoutError):
             await asyncio.wait_for(work, 30)

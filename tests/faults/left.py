@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,11 @@ class KilledProcess(HomeAssistantProcess):
         text = CONFIGURATION.format(port=self.port, pictures=PICTURES)
         (self.config / "configuration.yaml").write_text(text)
 
+    def _environment(self) -> dict[str, str]:
+        # It starts a hundred times: what was compiled once is kept for as long as the process is.
+        compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.config / "pyc")}
+        return super()._environment() | compiled
+
     async def stop(self) -> None:
         """End it properly."""
         await self._stop()
@@ -64,7 +70,21 @@ class KilledProcess(HomeAssistantProcess):
         assert self._process is not None
         assert self._process.returncode is None, f"it ended by itself\n{self.log_tail()}"
         os.killpg(self._process.pid, signal.SIGKILL)
-        assert await self._process.wait() == -signal.SIGKILL
+        await self.killed()
+
+    async def killed(self) -> None:
+        """Wait until it has ended, by the signal alone."""
+        assert self._process is not None
+        assert await self._process.wait() == -signal.SIGKILL, self.log_tail()
+
+    def pounce(self, seconds: float) -> None:
+        """Wait until a file is being written, or so long, and kill it there and then; blocks."""
+        assert self._process is not None
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if any(name.startswith("tmp") for name in os.listdir(self.storage)):  # noqa: PTH208
+                break
+        os.killpg(self._process.pid, signal.SIGKILL)
 
     @property
     def storage(self) -> Path:
