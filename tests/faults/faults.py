@@ -450,23 +450,26 @@ async def person_removed(house: House) -> AsyncIterator[None]:
     (subentry,) = (s for p, s in people_of(house.entry).items() if p == "anna")
     house.hass.config_entries.async_remove_subentry(house.entry, subentry.subentry_id)
     yield
-    await _enrol(house, "Anna", 1)
+    house.later(_enrol(house, "Anna", 1))
 
 
 @fault("people", "storage")
 async def person_enrolled(house: House) -> AsyncIterator[None]:
     """The owner enrols Chloe, and removes her."""
-    await _enrol(house, "Chloe", 3)
+    enrolling = house.later(_enrol(house, "Chloe", 3))
     yield
-    if "chloe" in (known := people_of(house.entry)):
-        house.hass.config_entries.async_remove_subentry(house.entry, known["chloe"].subentry_id)
+
+    async def remove() -> None:
+        await enrolling
+        subentry = people_of(house.entry)["chloe"]
+        house.hass.config_entries.async_remove_subentry(house.entry, subentry.subentry_id)
+
+    house.later(remove())
 
 
 async def _enrol(house: House, name: str, identity: int) -> None:
-    """Enrol somebody as the dialog does, which needs a door that is set up."""
-    while house.entry.state is not ConfigEntryState.LOADED:
-        if house.entry.state not in house.PASSING:
-            return
+    """Enrol somebody as the dialog does, which waits for a door that is set up."""
+    while house.entry.state is not ConfigEntryState.LOADED:  # noqa: ASYNC110 - it sets no event
         await asyncio.sleep(0.5)
     house.entry.runtime_data.store.put(name.lower(), house.album(name, identity))
     house.hass.config_entries.async_add_subentry(house.entry, house.subentry(name))

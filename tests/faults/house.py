@@ -153,13 +153,6 @@ class Shot:
 class House:
     """A door, who lives behind it, and everything that can go wrong with it."""
 
-    PASSING: Final = (
-        ConfigEntryState.SETUP_IN_PROGRESS,
-        ConfigEntryState.SETUP_RETRY,
-        ConfigEntryState.UNLOAD_IN_PROGRESS,
-    )
-    """States of an entry that end by themselves."""
-
     def __init__(
         self,
         hass: HomeAssistant,
@@ -220,11 +213,12 @@ class House:
         """Make the lock's entity anew."""
         return Deadbolt(lambda: self.on_command())  # noqa: PLW0108 - it may be replaced
 
-    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+    def later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something beside the rest; ``works`` holds what is not done."""
         task = self.loop.create_task(work)
         self.works.add(task)
         task.add_done_callback(self._worked)
+        return task
 
     def _worked(self, task: asyncio.Task[Any]) -> None:
         self.works.discard(task)

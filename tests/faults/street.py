@@ -9,10 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Final
+from unittest.mock import patch
 
 import numpy as np
 
 from custom_components.face_lock import vision
+from custom_components.face_lock.vision.runtime import available
 from tests.integration.conftest import Scene
 
 from .eyes import Eyes
@@ -53,9 +55,10 @@ class RealEyes(Eyes):
 
     @property
     def bundle(self) -> vision.Bundle:
-        """The bundle, read anew, as a door does whenever it starts."""
-        wanted = self._wanted
-        bundle = vision.load_bundle(runtime=wanted) if wanted else vision.load_fastest_bundle()
+        """The bundle, as a door has it whenever it starts."""
+        names = available() if self._wanted is None else [self._wanted]
+        with patch.object(vision.fastest, "available", lambda: names):
+            bundle = vision.load_fastest_bundle()
         self.runtime = bundle.info.runtime
         return bundle
 

@@ -90,6 +90,7 @@ async def test_without_a_runtime_the_issue_says_what_to_do(hass, set_up) -> None
 async def test_real_models_are_loaded_by_what_is_installed(hass, set_up) -> None:
     with (
         patch.object(vision.fastest, "_chosen", {}),
+        patch.object(vision.fastest, "_kept", {}),
         patch.object(runtime, "load_bundle", vision.load_fastest_bundle),
         patch.object(runtime, "async_process_requirements", refused),
     ):

@@ -1,6 +1,7 @@
 """The faster runtime is chosen by measuring, and what does not work is never chosen."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -73,6 +74,7 @@ def test_what_loads_but_cannot_run_is_not_chosen():
 @pytest.fixture
 def unmeasured(monkeypatch):
     monkeypatch.setattr(fastest, "_chosen", {})
+    monkeypatch.setattr(fastest, "_kept", {})
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -99,9 +101,36 @@ def test_measures_once_a_process_then_loads_the_chosen_one_alone(monkeypatch):
     monkeypatch.setattr(fastest, "load_bundle", load)
     second = available()[1]
     assert load_fastest_bundle().info.runtime == second
+    fastest._kept.clear()
     assert load_fastest_bundle().info.runtime == second
     assert measured == [available()]
     assert loaded == [*available(), second]
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_what_was_loaded_and_is_unchanged_is_not_loaded_again(tmp_path):
+    copy = shutil.copytree(vision.bundle.BUNDLED, tmp_path / "models")
+    bundle = load_fastest_bundle(copy)
+    assert load_fastest_bundle(copy) is bundle
+    with (copy / "verifier.onnx").open("ab") as file:
+        file.write(b"!")
+    with pytest.raises(BundleIntegrityError):
+        load_fastest_bundle(copy)
+    shutil.copy(vision.bundle.BUNDLED / "verifier.onnx", copy)
+    described = (copy / "models.json").read_text()
+    (copy / "models.json").write_text(described.replace('"version": "', '"version": "9', 1))
+    again = load_fastest_bundle(copy)
+    assert again is not bundle
+    assert again.info.version == f"9{bundle.info.version}"
+
+
+@pytest.mark.parametrize("name", available())
+def test_doors_may_share_a_bundle(name, picture):
+    bundle = vision.load_bundle(runtime=name)
+    wanted = vision.examine(bundle, picture("obama")).template.embedding
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: vision.examine(bundle, picture("obama")), range(24)))
+    assert all(np.array_equal(f.template.embedding, wanted) for f in found)
 
 
 @both

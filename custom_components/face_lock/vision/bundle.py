@@ -134,13 +134,25 @@ def check_bundle(path: Path | str | None = None) -> str:
         BundleIntegrityError: a file is missing or its SHA-256 is not the described one.
 
     """
-    folder = BUNDLED if path is None else Path(path)
+    description, _ = _check(BUNDLED if path is None else Path(path))
+    return str(description["version"])
+
+
+def fingerprint(path: Path | str | None = None) -> str:
+    """Check every file as ``check_bundle`` does; return a hash that changes with any of them."""
+    _, digest = _check(BUNDLED if path is None else Path(path))
+    return digest
+
+
+def _check(folder: Path) -> tuple[dict[str, Any], str]:
     description = _read(folder)
     try:
-        _all_files(folder, description["models"])
-        return str(description["version"])
+        files = _all_files(folder, description["models"])
+        described = json.dumps([description, str(folder), repr(files)], sort_keys=True)
+        str(description["version"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleFormatError(f"models.json: {error!r}") from error
+    return description, hashlib.sha256(described.encode()).hexdigest()
 
 
 def load_thresholds(path: Path | str | None = None) -> Thresholds:
