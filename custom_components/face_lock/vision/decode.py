@@ -158,9 +158,10 @@ def _check(image: Image.Image, plain: container.Plain) -> None:
 
 def _opaque(image: Image.Image) -> Image.Image:
     """Bring a picture into a mode that converts to RGB or grey as it looks."""
+    image.load()  # only at its end may a PNG say what is transparent
     if image.mode.startswith("I"):
         # Pillow's own conversion cuts 16 bits off at 255: nearly all would be white.
-        return Image.fromarray((np.asarray(image, dtype=np.int32) >> 8).clip(0, 255).astype("u1"))
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype("u1"))
     if image.has_transparency_data:
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image
