@@ -28,10 +28,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
-from .target import Call, Target, corpus
+from .target import Call, Target, content, corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 
+COMMAND = (sys.executable, "-m", "tests.fuzz")
 SLOW = 1.0
 """Seconds of processor time from which a call counts as hanging, if it does so three times."""
 STUCK = 30.0
@@ -172,7 +173,9 @@ def _resident() -> float:
 
 
 def _highest() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the most megabytes that were ever in use; `getrusage` begins with the parent's."""
+    status = Path("/proc/self/status").read_bytes()
+    return int(status.partition(b"VmHWM:")[2].split(maxsplit=1)[0]) / 1024
 
 
 def serve(target: Target, seed: int, first: int, count: int, journal: Path, replay: bool) -> None:
@@ -193,9 +196,9 @@ def serve(target: Target, seed: int, first: int, count: int, journal: Path, repl
             print(report.to_json(), flush=True)
 
         def inputs(number: int) -> bytes:
-            return files[number].read_bytes() if replay else target.make(seed, number)
+            return content(files[number]) if replay else target.make(seed, number)
 
-        attempt(target, inputs, first, len(files) if replay else count, begin, told)
+        attempt(target, inputs, first, count, begin, told)
     target.close()
 
 
@@ -236,7 +239,7 @@ class _Worker:
         self.done = False
         self._deaths = 0
         self._seen = b""
-        self._command = [sys.executable, "-m", "tests.fuzz", "--child", name, "--seed", str(seed)]
+        self._command = [*COMMAND, "--child", name, "--seed", str(seed)]
         self._command += ["--replay"] if replay else []
         self._at, self._end = first, first + count
         self._journal, self._folder = folder / "journal", folder

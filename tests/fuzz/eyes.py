@@ -74,6 +74,8 @@ class Faces:
 
     def __init__(self) -> None:
         self._bundle = vision.load_bundle()
+        # A runtime keeps the memory that the largest picture took: that is no growth.
+        self._bundle.detector.detect(np.zeros((MAX_SIDE, MAX_SIDE, 3), np.uint8))
         known = vision.examine(self._bundle, vision.decode_rgb(_photograph(PEOPLE[0])))
         self._matcher = vision.gallery_matcher(self._bundle, {"known": (known.template,)})
 

@@ -14,7 +14,6 @@ from homeassistant import loader
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import async_test_home_assistant
 
-
 T = TypeVar("T")
 
 

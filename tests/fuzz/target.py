@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -56,3 +57,9 @@ def refused(error: BaseException, name: str) -> str:
 def corpus(name: str) -> list[Path]:
     """Return the files of a target's corpus, in order."""
     return sorted(path for path in (CORPUS / name).glob("*") if path.is_file())
+
+
+def content(path: Path) -> bytes:
+    """Read an input of a corpus; what is large and says little lies there compressed."""
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
