@@ -81,7 +81,7 @@ def main() -> int:
         report = engine.run(name, *at, arguments.workers, replay=arguments.replay)
         reports.append(report)
         if not arguments.replay:
-            _keep(report, arguments.seed)
+            _keep(report, arguments.seed, arguments.keep)
     _print(reports)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(r) for r in reports], indent=2) + "\n")
@@ -97,6 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--workers", type=int, default=1, help="processes for each target")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    parser.add_argument("--keep", type=Path, default=CORPUS, help="folder for what finds something")
     parser.add_argument("--replay", action="store_true", help="give the corpus, nothing new")
     parser.add_argument("--child", choices=TARGETS, help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, default=0, help=argparse.SUPPRESS)
@@ -104,8 +105,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _keep(report: engine.Report, seed: int) -> None:
-    """Write inputs that found something to the corpus, a few of each sort."""
+def _keep(report: engine.Report, seed: int, corpus: Path) -> None:
+    """Write inputs that found something to a corpus, a few of each sort."""
     target: Target | None = None
     seen: dict[tuple[str, str], int] = {}
     for finding in report.findings:
@@ -114,7 +115,7 @@ def _keep(report: engine.Report, seed: int) -> None:
         if seen[sort] > KEPT or finding.number < 0:
             continue
         target = target or TARGETS[report.target][0]()
-        folder = CORPUS / report.target
+        folder = corpus / report.target
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{finding.kind.lower()}-{seed}-{finding.number}"
         file.write_bytes(target.make(seed, finding.number))

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import probatio
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
@@ -29,6 +30,7 @@ from custom_components.face_lock.const import CONF_CAMERA, CONF_LOCK, DOMAIN
 from custom_components.face_lock.coordinator import people_of
 from custom_components.face_lock.vault import KEY_FILE
 from custom_components.face_lock.vision import AccessAttempt, Bundle, Problem, load_bundle
+from custom_components.face_lock.vision.decode import MAX_SIDE
 from tests.integration.conftest import (
     CAMERA,
     STORED_KEY,
@@ -75,6 +77,8 @@ class Actions:
     def __init__(self) -> None:
         self._home = Home()
         self._bundle = load_bundle()
+        # As in `eyes`: the memory that the largest picture takes is kept.
+        self._bundle.detector.detect(np.zeros((MAX_SIDE, MAX_SIDE, 3), np.uint8))
         self._stack = contextlib.ExitStack()
         self._camera, self._target = DoorCamera(), Deadbolt()
         self._folder = self._home.path / "allowed"

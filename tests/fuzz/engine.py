@@ -47,6 +47,8 @@ DEATHS = 20
 """After so many dead processes the rest of a range is left out."""
 BATCH = 500
 WARM_UP = 5_000
+JUDGED = 1_000
+"""Inputs from which growth is told from warming up, which takes a fifth of them or `WARM_UP`."""
 
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 _JOURNAL = struct.Struct("qd")
@@ -135,9 +137,9 @@ def attempt(
                 base = _resident()
             report.growth_mb = max(report.growth_mb, _resident() - base)
             told(report)
-    if report.growth_mb > GROWTH:
+    if report.growth_mb > GROWTH and count >= JUDGED:
         detail = f"{report.growth_mb:.0f} MB over {report.inputs} inputs"
-        report.findings.append(Finding(first, "growth", detail))
+        report.findings.append(Finding(-1, "growth", detail))
     told(report)
     return report
 

@@ -18,7 +18,16 @@ def test_nothing_is_found(replay, tmp_path) -> None:
     told = tmp_path / "told.json"
     numbers = [word for name, number in NUMBERS.items() for word in (f"--{name}", str(number))]
     options = ["--replay"] if replay else numbers
-    command = [*engine.COMMAND, "--only", *NUMBERS, *options, "--json", str(told)]
+    command = [
+        *engine.COMMAND,
+        "--only",
+        *NUMBERS,
+        *options,
+        "--json",
+        str(told),
+        "--keep",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     reports = {report["target"]: report for report in json.loads(told.read_text())}

@@ -26,7 +26,16 @@ NUMBERS = ["--pictures", "1000", "--faces", "30", "--manifest", "300"]
 @pytest.mark.parametrize("options", [["--replay"], NUMBERS], ids=["corpus", "new"])
 def test_nothing_is_found(options, tmp_path):
     told = tmp_path / "told.json"
-    command = [*engine.COMMAND, "--only", *TARGETS, *options, "--json", str(told)]
+    command = [
+        *engine.COMMAND,
+        "--only",
+        *TARGETS,
+        *options,
+        "--json",
+        str(told),
+        "--keep",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     reports = json.loads(told.read_text())
@@ -115,7 +124,7 @@ def test_memory_that_is_kept_is_a_finding(monkeypatch):
     kept = []
     monkeypatch.setattr(engine, "GROWTH", 20.0)
     monkeypatch.setattr(engine, "PEAK", 1e9)
-    report = attempt(lambda: kept.append(b"x" * 2**26) or None)
+    report = attempt(lambda: kept.append(b"x" * 2**26) or None, 1000)
     assert [found.kind for found in report.findings] == ["growth"]
     assert 60 < report.growth_mb < 100
 
