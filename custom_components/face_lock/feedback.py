@@ -22,7 +22,7 @@ from homeassistant.core import HomeAssistant
 
 from .const import DOMAIN
 from .sealed import SealedStore
-from .vault import Vault
+from .vault import DamagedError, Vault
 from .vision import encode_png
 from .vision.types import RgbImage
 
@@ -80,6 +80,7 @@ class FeedbackStore:
 
         Raises:
             VaultError: what is there already cannot be decrypted; it is left as it is.
+            DamagedError: it holds something else than records; it is left as it is.
 
         """
         record = await self._hass.async_add_executor_job(_record, feedback, self._keep_pictures)
@@ -88,7 +89,7 @@ class FeedbackStore:
             await self._async_write([*records, record][-MAX_RECORDS:])
 
     async def async_count(self) -> int:
-        """Count the records; raises VaultError."""
+        """Count the records; raises VaultError or DamagedError."""
         async with self._lock:
             return len(await self._async_read())
 
@@ -96,7 +97,7 @@ class FeedbackStore:
         """Delete the records of everybody but ``people``, and crops that may not be kept.
 
         Raises:
-            VaultError: the file cannot be decrypted; it is left as it is.
+            VaultError, DamagedError: the file cannot be read; it is left as it is.
 
         """
         async with self._lock:
@@ -119,7 +120,7 @@ class FeedbackStore:
         alone; the caller chooses a folder that may be written to.
 
         Raises:
-            VaultError: the records cannot be decrypted.
+            VaultError, DamagedError: the records cannot be read.
             FileExistsError: the folder holds something already.
             OSError: the folder cannot be written.
 
@@ -136,7 +137,7 @@ class FeedbackStore:
 
     async def _async_read(self) -> list[dict[str, Any]]:
         stored = await self._file.async_load()
-        return [] if stored is None else list(stored["records"])
+        return [] if stored is None else _records(stored)
 
     async def _async_write(self, records: list[dict[str, Any]]) -> None:
         if records:
@@ -158,6 +159,31 @@ def _record(feedback: Feedback, keep_pictures: bool) -> dict[str, Any]:
     }
 
 
+def _records(stored: Any) -> list[dict[str, Any]]:
+    """Return the records of a file; raises DamagedError unless each is as `_record` makes them."""
+    records = stored.get("records") if isinstance(stored, dict) else None
+    if not isinstance(records, list) or not all(map(_is_record, records)):
+        raise DamagedError
+    return records
+
+
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict):
+        return False
+    try:
+        datetime.fromisoformat(record["when"])
+        Verdict(record["verdict"])
+        return (
+            isinstance(record["person"], str | None)
+            and isinstance(record["decision"], str)
+            and isinstance(record["similarity"], float | int | None)
+            and isinstance(record["model"], str)
+            and isinstance(record["crop"], str | None)
+        )
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
 def _export(folder: Path, records: list[dict[str, Any]]) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -172,8 +198,15 @@ def _export(folder: Path, records: list[dict[str, Any]]) -> None:
                 file = f"{_identity(record, number)}/{_file_name(record, number)}"
                 (folder / file).parent.mkdir(mode=0o700, exist_ok=True)
                 with _create(folder / file) as picture:
-                    picture.write(base64.b64decode(record["crop"]))
+                    picture.write(_crop(record["crop"]))
             writer.writerow(record | {"file": file})
+
+
+def _crop(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise DamagedError from error
 
 
 def _identity(record: dict[str, Any], number: int) -> str:

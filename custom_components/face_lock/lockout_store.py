@@ -19,6 +19,8 @@ from .vision import DecisionPolicy, Lockout, LockoutState
 _LOGGER = logging.getLogger(__name__)
 
 VERSION: Final = 1
+MAX_FAILURES: Final = 1_000_000
+"""What is read as more could not be written again: JSON numbers of core's end at 64 bits."""
 
 
 def _store(hass: HomeAssistant, entry_id: str) -> CheckedStore[dict[str, Any]]:
@@ -44,7 +46,8 @@ class LockoutStore:
         try:
             stored = await self._store.async_load()
             if stored is not None:
-                self._state = LockoutState(int(stored["failures"]), float(stored["remaining"]))
+                failures = min(int(stored["failures"]), MAX_FAILURES)
+                self._state = LockoutState(failures, float(stored["remaining"]))
         except Exception as error:  # noqa: BLE001 - whatever the disk, the file or its version raise
             _LOGGER.error(  # noqa: TRY400
                 "The stored lockout cannot be read; the door is locked out for a while: %s", error

@@ -73,7 +73,7 @@ async def async_open_records(
     Raises:
         VaultError: the key is missing, or the pictures cannot be decrypted; nothing was changed.
         UnsupportedStorageVersionError: a newer version of the integration wrote them.
-        HomeAssistantError, ValueError: the pictures' file is not what it should be, or unreadable.
+        HomeAssistantError: the pictures' file is not what it should be, or unreadable.
 
     """
     # Core would set a file that is no JSON aside and go on without it, and the next change would be

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import json_loads
 
 from .disk import CheckedStore
-from .vault import Sealed, Vault, async_erase
+from .vault import DamagedError, Sealed, Vault, async_erase
 
 Upgrade = Callable[[int, Any], Any]
-"""(older major version, its content) -> today's content; raises ValueError for nonsense."""
+"""(older major version, its content) -> today's content; raises DamagedError for nonsense."""
 
 
 class SealedStore:
@@ -41,11 +42,18 @@ class SealedStore:
         Raises:
             VaultError: it cannot be decrypted; the file is left as it is.
             UnsupportedStorageVersionError: a newer version of the integration wrote it.
+            DamagedError: it is no such file, or of no version there ever was; it is left as it is.
+            HomeAssistantError: the disk cannot be read.
 
         """
-        if (stored := await self._file.async_load()) is None:
-            return None
-        return await self._hass.async_add_executor_job(_open, self._vault, stored, self.name)
+        try:
+            if (stored := await self._file.async_load()) is None:
+                return None
+            return await self._hass.async_add_executor_job(_open, self._vault, stored, self.name)
+        except HomeAssistantError:
+            raise
+        except Exception as error:  # core's reader raises whatever a file that is none of its meets
+            raise DamagedError from error
 
     async def async_save(self, content: Any) -> None:
         """Replace the content.

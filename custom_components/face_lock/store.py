@@ -20,7 +20,7 @@ from homeassistant.util.hass_dict import HassKey
 from .const import DOMAIN
 from .disk import NotSavedError
 from .sealed import SealedStore
-from .vault import Vault
+from .vault import DamagedError, Vault
 from .vision import (
     Bundle,
     Gallery,
@@ -121,7 +121,7 @@ class PictureStore:
         Raises:
             VaultError: it cannot be decrypted; it is left as it is.
             UnsupportedStorageVersionError: a newer version of the integration wrote it.
-            ValueError: it does not hold people and their pictures; it is left as it is.
+            DamagedError: it does not hold people and their pictures; it is left as it is.
 
         """
         stored = await self._file.async_load()
@@ -147,12 +147,11 @@ class PictureStore:
 
         """
         renewed = 0
-        model = bundle.verifier.model
-        for person in self.outdated(model):
+        for person in self.outdated(bundle):
             album = self.album(person)
-            lost = [p for p in album if p.crop is None and p.template.model != model]
+            lost = [p for p in album if p.crop is None and not _is_current(p, bundle)]
             usable = tuple(p for p in album if p not in lost)
-            renewed += any(p.template.model != model for p in usable)
+            renewed += not all(_is_current(p, bundle) for p in usable)
             self._people[person] = await worker.async_run(embed_anew, bundle, usable)
             self._aside.setdefault(person, []).extend(map(_serialise_picture, lost))
         gone = self._people.keys() - set(people)
@@ -187,12 +186,12 @@ class PictureStore:
             for person, album in self._people.items()
         }
 
-    def outdated(self, model: str) -> list[str]:
-        """People with a template that another model made."""
+    def outdated(self, bundle: Bundle) -> list[str]:
+        """People with a template that the bundle's model did not make."""
         return [
             person
             for person, album in self._people.items()
-            if any(portrait.template.model != model for portrait in album)
+            if not all(_is_current(portrait, bundle) for portrait in album)
         ]
 
     @callback
@@ -252,6 +251,12 @@ class PictureStore:
         )
 
 
+def _is_current(portrait: Portrait, bundle: Bundle) -> bool:
+    """Whether the bundle's model made a template, which then has its length."""
+    template, verifier = portrait.template, bundle.verifier
+    return template.model == verifier.model and template.embedding.size == verifier.embedding_size
+
+
 def embed_anew(bundle: Bundle, album: Album) -> Album:
     """Make the templates of an album with the bundle's model; blocks.
 
@@ -288,13 +293,18 @@ def _upgrade(_version: int, content: Any) -> StoredData:
 
 
 def _check(content: Any) -> StoredData:
-    """Return ``content`` if it holds people with lists of pictures, whatever those are."""
-    people = content["people"] if isinstance(content, dict) else None
+    """Return ``content`` if it holds people with lists of pictures, whatever those are.
+
+    Raises:
+        DamagedError: it does not.
+
+    """
+    people = content.get("people") if isinstance(content, dict) else None
     if not isinstance(people, dict) or not all(
         isinstance(person, dict) and isinstance(person.get("pictures"), list)
         for person in people.values()
     ):
-        raise ValueError("not people and their pictures")
+        raise DamagedError
     return {"people": people}
 
 

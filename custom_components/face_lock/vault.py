@@ -77,6 +77,13 @@ class TamperedError(VaultError):
         super().__init__("storage_tampered")
 
 
+class DamagedError(HomeAssistantError):
+    """A file holds something else than this integration ever wrote."""
+
+    def __init__(self) -> None:
+        super().__init__(translation_domain=DOMAIN, translation_key="file_damaged")
+
+
 class Sealed(TypedDict):
     """What lies in a file: the key's id, and base64 of the nonce, the ciphertext and its tag."""
 
@@ -145,10 +152,16 @@ async def async_load_vault(hass: HomeAssistant, files: Iterable[str]) -> Vault:
 
     """
     async with _lock(hass):
-        if (stored := await _store(hass).async_load()) is not None:
+        try:
+            stored = await _store(hass).async_load()
+        except HomeAssistantError:
+            raise
+        except Exception as error:  # core's reader raises whatever a file that is none of its meets
+            raise KeyMissingError from error
+        if stored is not None:
             return _parse(stored)
         for name in files:
-            if is_sealed(await _Peek(hass, name).async_load()):
+            if await _async_is_sealed(hass, name):
                 raise KeyMissingError
         made: _StoredKey = {
             "id": secrets.token_hex(8),
@@ -178,6 +191,15 @@ async def async_erase(hass: HomeAssistant, name: str) -> None:
 def _erase_copies(path: Path) -> None:
     for copy in path.parent.glob(f"{glob.escape(path.name)}.corrupt.*"):
         copy.unlink(missing_ok=True)
+
+
+async def _async_is_sealed(hass: HomeAssistant, name: str) -> bool:
+    try:
+        return is_sealed(await _Peek(hass, name).async_load())
+    except HomeAssistantError:
+        raise
+    except Exception:  # noqa: BLE001 - as above; what cannot be read so is reported by its reader
+        return False
 
 
 class _Peek(Store[dict[str, Any]]):

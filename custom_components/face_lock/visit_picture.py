@@ -6,15 +6,17 @@ import asyncio
 import base64
 import logging
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .sealed import SealedStore
-from .vault import Vault, VaultError, async_erase
+from .vault import Vault, async_erase
 from .vision import decode_rgb, encode_jpeg
 
 _LOGGER = logging.getLogger(__name__)
@@ -65,15 +67,13 @@ class VisitPicture:
         """Return the JPEG, or None where there is none; one that has expired is deleted."""
         async with self._lock:
             stored = await self._async_read()
-            if stored is None:
-                return None
-            return base64.b64decode(stored["jpeg"])
+            return None if stored is None else stored.jpeg
 
     async def async_taken_at(self) -> datetime | None:
         """Return when the picture was taken; None where there is none."""
         async with self._lock:
             stored = await self._async_read()
-            return None if stored is None else datetime.fromisoformat(stored["at"])
+            return None if stored is None else stored.at
 
     async def async_expire(self, *_: object) -> None:
         """Delete the picture if its time is over."""
@@ -83,7 +83,7 @@ class VisitPicture:
         """Delete the picture if it shows anybody who is not one of ``people``."""
         async with self._lock:
             stored = await self._async_read()
-            if stored is not None and set(stored["people"]) - set(people):
+            if stored is not None and stored.people - set(people):
                 await self._file.async_remove()
 
     async def async_remove(self) -> None:
@@ -91,21 +91,45 @@ class VisitPicture:
         async with self._lock:
             await self._file.async_remove()
 
-    async def _async_read(self) -> dict[str, Any] | None:
+    async def _async_read(self) -> _Kept | None:
         try:
             stored = await self._file.async_load()
-        except VaultError as error:
+            kept = None if stored is None else _parse(stored)
+        except (HomeAssistantError, ValueError) as error:
             # It is worth nothing to anybody who cannot read it, and the next visit replaces it.
             _LOGGER.warning("The last visit's picture cannot be read and is deleted: %s", error)
             await self._file.async_remove()
             return None
-        if not isinstance(stored, dict):
+        if kept is None:
             return None
-        age = dt_util.utcnow() - datetime.fromisoformat(stored["at"])
+        age = dt_util.utcnow() - kept.at
         if -FUTURE_TOLERANCE <= age < self._keep:
-            return stored
+            return kept
         await self._file.async_remove()
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What lies in the file: an aware time, the ids of whom it shows, and the picture."""
+
+    at: datetime
+    people: frozenset[str]
+    jpeg: bytes
+
+
+def _parse(stored: Any) -> _Kept:
+    """Read a file's content; raises ValueError for anything that `async_save` does not write."""
+    try:
+        at = datetime.fromisoformat(stored["at"])
+        kept = _Kept(
+            at, frozenset(stored["people"]), base64.b64decode(stored["jpeg"], validate=True)
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError("not a visit's picture") from error
+    if at.tzinfo is None or not all(isinstance(person, str) for person in kept.people):
+        raise ValueError("not a visit's picture")
+    return kept
 
 
 async def async_remove_visit_picture(hass: HomeAssistant, entry_id: str) -> None:

@@ -28,6 +28,7 @@ from custom_components.face_lock.store import PictureStore, embed_anew
 from custom_components.face_lock.upkeep import SAVE_AGAIN
 from custom_components.face_lock.vault import (
     KEY_FILE,
+    DamagedError,
     KeyMissingError,
     KeyNotSavedError,
     TamperedError,
@@ -104,10 +105,13 @@ async def settle(store: PictureStore, people: set[str], model: str = MODEL, shif
     def embed(crops):
         return np.stack([picture(shift).template.embedding for _ in crops])
 
-    verifier = SimpleNamespace(model=model, embed=embed)
-    return await store.async_settle(
-        people, SimpleNamespace(verifier=verifier), SimpleNamespace(async_run=run)
-    )
+    return await store.async_settle(people, bundle_of(model, embed), SimpleNamespace(async_run=run))
+
+
+def bundle_of(model: str, embed: object = None) -> SimpleNamespace:
+    """As much of a bundle as the store asks for."""
+    size = picture(1).template.embedding.size
+    return SimpleNamespace(verifier=SimpleNamespace(model=model, embed=embed, embedding_size=size))
 
 
 # What is written
@@ -328,7 +332,7 @@ async def test_version_1_stays_while_it_cannot_be_replaced(hass, disk) -> None:
 @pytest.mark.parametrize("data", [[], {}, {"people": [1]}, {"people": {"barack": {"x": 1}}}, 5])
 async def test_nonsense_of_version_1_is_left_as_it_is(hass, disk, data) -> None:
     before = write_version_1(disk, data)
-    with pytest.raises((ValueError, KeyError)):
+    with pytest.raises(DamagedError):
         await opened(hass)
     assert (disk / NAME).read_bytes() == before
 
@@ -440,7 +444,7 @@ async def test_new_model_embeds_what_has_a_crop(hass, disk) -> None:
     assert made.template.model == "m2"
     assert np.array_equal(made.template.embedding, picture(9).template.embedding)
     again = await opened(hass)
-    assert again.outdated("m2") == ["barack"]
+    assert again.outdated(bundle_of("m2")) == ["barack"]
     # It is asked of no later start again.
     before = content(disk)
     assert await settle(again, {"barack"}, "m2", shift=9) == 0

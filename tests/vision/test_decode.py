@@ -141,6 +141,11 @@ def test_grey_view_keeps_the_aspect_ratio(fmt):
     assert grey[-1].mean() > 245
 
 
+@pytest.mark.parametrize(("size", "width"), [((3000, 1), 1536), ((1, 3000), 1), ((64, 4), 1536)])
+def test_grey_view_of_a_strip_stays_small(size, width):
+    assert decode_grey(encoded(size, "PNG")).shape == (96, width)
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -157,6 +162,7 @@ def test_grey_view_keeps_the_aspect_ratio(fmt):
         (encoded((640, 480))[:900], Problem.PICTURE_CORRUPT),
         (png_header(40_000, 40_000), Problem.PICTURE_TOO_LARGE),
         (png_header(8_000, 8_000), Problem.PICTURE_TOO_LARGE),
+        (png_header(4_000, 4_001), Problem.PICTURE_TOO_LARGE),
         (b"\xff\xd8" + bytes(decode_module.MAX_BYTES), Problem.PICTURE_TOO_LARGE),
     ],
 )

@@ -6,13 +6,12 @@ from typing import Final
 
 import probatio
 from homeassistant.core import ServiceCall, ServiceResponse
-from homeassistant.helpers import config_validation as cv
 
-from .common import DOOR_FIELD, async_door, refusal
+from .common import DOOR_FIELD, async_door, refusal, text
 
 ATTR_CODE: Final = "code"
 
-PRESENT_SCHEMA: Final = probatio.Schema({**DOOR_FIELD, probatio.Required(ATTR_CODE): cv.string})
+PRESENT_SCHEMA: Final = probatio.Schema({**DOOR_FIELD, probatio.Required(ATTR_CODE): text})
 CLEAR_SCHEMA: Final = probatio.Schema(DOOR_FIELD)
 
 

@@ -19,7 +19,7 @@ from homeassistant.config_entries import (
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID
 from homeassistant.core import HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers import selector, service
+from homeassistant.helpers import config_validation as cv, selector, service
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
 from ..const import DOMAIN
@@ -34,6 +34,17 @@ _SETTLED: Final = (
     ConfigEntryState.SETUP_RETRY,
     ConfigEntryState.FAILED_UNLOAD,
 )
+
+
+def text(value: object) -> str:
+    """Take text that can be written down; raises Invalid or ValueError for anything else.
+
+    Half of a surrogate pair cannot, and core's reader of dates ends the process for it.
+    """
+    found: str = cv.string(value)
+    found.encode()
+    return found
+
 
 DOOR_FIELD: Final = {
     probatio.Optional(ATTR_CONFIG_ENTRY_ID): selector.ConfigEntrySelector({"integration": DOMAIN})

@@ -32,6 +32,7 @@ from .common import (
     async_read_picture,
     async_running,
     refusal,
+    text,
 )
 
 ATTR_FILES: Final = "files"
@@ -47,9 +48,9 @@ CAPTURE_TIMEOUT: Final = 20.0
 SCHEMA: Final = probatio.Schema(
     {
         **DOOR_FIELD,
-        probatio.Required(CONF_NAME): probatio.All(cv.string, str.strip, probatio.Length(1, 100)),
+        probatio.Required(CONF_NAME): probatio.All(text, str.strip, probatio.Length(1, 100)),
         probatio.Optional(ATTR_FILES, default=list): probatio.All(
-            cv.ensure_list, [cv.string], probatio.Length(max=MAX_PICTURES)
+            cv.ensure_list, [text], probatio.Length(max=MAX_PICTURES)
         ),
         probatio.Optional(ATTR_FROM_CAMERA, default=False): cv.boolean,
     }

@@ -24,7 +24,7 @@ from ..vision import (
 )
 from ..vision.gallery import centre
 from ..vision.types import RgbImage
-from .common import DOOR_FIELD, allowed_path, async_entry, async_person, refusal
+from .common import DOOR_FIELD, allowed_path, async_entry, async_person, refusal, text
 
 ATTR_VERDICT: Final = "verdict"
 ATTR_PERSON: Final = "person"
@@ -38,11 +38,11 @@ SCHEMA: Final = probatio.Schema(
     {
         **DOOR_FIELD,
         probatio.Required(ATTR_VERDICT): probatio.Coerce(Verdict),
-        probatio.Optional(ATTR_PERSON): cv.string,
-        probatio.Optional(ATTR_VISIT): cv.datetime,
+        probatio.Optional(ATTR_PERSON): text,
+        probatio.Optional(ATTR_VISIT): probatio.All(text, cv.datetime),
     }
 )
-EXPORT_SCHEMA: Final = probatio.Schema({**DOOR_FIELD, probatio.Required(ATTR_FOLDER): cv.string})
+EXPORT_SCHEMA: Final = probatio.Schema({**DOOR_FIELD, probatio.Required(ATTR_FOLDER): text})
 
 
 async def async_feedback(call: ServiceCall) -> ServiceResponse:

@@ -9,18 +9,17 @@ from typing import Final
 import probatio
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
 from ..coordinator import FaceLockConfigEntry
 from ..passes import MAX_SECONDS
 from ..permits import objection
-from .common import DOOR_FIELD, Reload, async_entry, async_person, async_running
+from .common import DOOR_FIELD, Reload, async_entry, async_person, async_running, text
 
 ATTR_PERSON: Final = "person"
 ATTR_MINUTES: Final = "minutes"
 
-FORGET_SCHEMA: Final = probatio.Schema({**DOOR_FIELD, probatio.Required(ATTR_PERSON): cv.string})
+FORGET_SCHEMA: Final = probatio.Schema({**DOOR_FIELD, probatio.Required(ATTR_PERSON): text})
 UNLOCK_FOR_SCHEMA: Final = FORGET_SCHEMA.extend(
     {
         probatio.Required(ATTR_MINUTES): probatio.All(

@@ -27,7 +27,7 @@ from ..vision import (
     recognise,
 )
 from ..vision.voting import Voting
-from .common import DOOR_FIELD, async_door, async_read_picture, refusal
+from .common import DOOR_FIELD, async_door, async_read_picture, refusal, text
 
 ATTR_CAMERA: Final = "camera"
 ATTR_FILE: Final = "file"
@@ -35,8 +35,11 @@ ATTR_FILE: Final = "file"
 SCHEMA: Final = probatio.Schema(
     {
         **DOOR_FIELD,
-        probatio.Exclusive(ATTR_CAMERA, "picture"): cv.entity_domain(CAMERA_DOMAIN),
-        probatio.Exclusive(ATTR_FILE, "picture"): cv.string,
+        # Core's check of the domain takes whatever is no text for a list.
+        probatio.Exclusive(ATTR_CAMERA, "picture"): probatio.All(
+            text, cv.entity_domain(CAMERA_DOMAIN)
+        ),
+        probatio.Exclusive(ATTR_FILE, "picture"): text,
     }
 )
 

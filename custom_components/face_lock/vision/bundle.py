@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,8 +20,12 @@ from .verifier import Verifier
 
 BUNDLED: Final = Path(__file__).resolve().parent.parent / "models"
 FORMAT: Final = 1
+MAX_EMBEDDING: Final = 4096
+"""Numbers of an embedding, at most; face verification uses 128 to 512."""
 OPTIONAL: Final = ("presence", "liveness")
 """Roles that a bundle may lack."""
+_MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What reading a description raises that is not what it should be."""
 
 
 class BundleError(RuntimeError):
@@ -86,20 +91,20 @@ def load_bundle(
         models = description["models"]
         detector, verifier = models["detector"], models["verifier"]
         thresholds = _thresholds(verifier)
-        quality = QualityLimits(**{key: float(v) for key, v in verifier["quality"].items()})
+        quality = QualityLimits(**{key: _number(v, 0) for key, v in verifier["quality"].items()})
         files = _all_files(folder, models)
         engine = choose(runtime)
         optional = {role: engine.load(files[role], threads) for role in OPTIONAL if role in files}
         return Bundle(
             detector=Detector(
                 engine.load(files["detector"], threads),
-                score_threshold=float(detector["score_threshold"]),
+                score_threshold=_number(detector["score_threshold"], 0, 1),
             ),
             verifier=Verifier(
                 engine.load(files["verifier"], threads),
                 # The weights' own hash binds templates to them, whatever a version says.
                 model=str(verifier["files"]["onnx"]["sha256"])[:16],
-                embedding_size=int(verifier["embedding_size"]),
+                embedding_size=int(_number(verifier["embedding_size"], 1, MAX_EMBEDDING)),
             ),
             thresholds=thresholds,
             quality=quality,
@@ -122,7 +127,7 @@ def load_bundle(
                 else None
             ),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _MALFORMED as error:
         raise BundleFormatError(f"models.json: {error!r}") from error
 
 
@@ -150,7 +155,7 @@ def _check(folder: Path) -> tuple[dict[str, Any], str]:
         files = _all_files(folder, description["models"])
         described = json.dumps([description, str(folder), repr(files)], sort_keys=True)
         str(description["version"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _MALFORMED as error:
         raise BundleFormatError(f"models.json: {error!r}") from error
     return description, hashlib.sha256(described.encode()).hexdigest()
 
@@ -165,35 +170,47 @@ def load_thresholds(path: Path | str | None = None) -> Thresholds:
     description = _read(BUNDLED if path is None else Path(path))
     try:
         return _thresholds(description["models"]["verifier"])
-    except (KeyError, TypeError, ValueError) as error:
+    except _MALFORMED as error:
         raise BundleFormatError(f"models.json: {error!r}") from error
 
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
         description = json.loads((folder / "models.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleFormatError(f"models.json: {error}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise BundleFormatError(f"models.json is not of format {FORMAT}")
     return description
 
 
-def _thresholds(verifier: dict[str, Any]) -> Thresholds:
+def _number(value: Any, least: float = -math.inf, most: float = math.inf) -> float:
+    """Return a JSON number; raises ValueError for anything else, and outside the bounds."""
+    if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
+        raise ValueError(f"{value!r} is not a number within {least}..{most}")
+    return float(value)
+
+
+def _operating_point(row: Mapping[str, Any]) -> OperatingPoint:
     known = {field.name for field in fields(OperatingPoint)}
+    figures = {key: value for key, value in row.items() if key in known and value is not None}
+    if type(measured := figures.pop("measured")) is not bool:
+        raise ValueError(f"{measured!r} is neither true nor false")
+    return OperatingPoint(**{k: _number(v) for k, v in figures.items()}, measured=measured)
+
+
+def _thresholds(verifier: dict[str, Any]) -> Thresholds:
+    confidence = verifier["confidence"]
     return Thresholds(
-        [
-            OperatingPoint(**{key: value for key, value in row.items() if key in known})
-            for row in verifier["thresholds"]
-        ],
-        slope=float(verifier["confidence"]["slope"]),
-        offset=float(verifier["confidence"]["offset"]),
+        [_operating_point(row) for row in verifier["thresholds"]],
+        slope=_number(confidence["slope"], 0),
+        offset=_number(confidence["offset"]),
     )
 
 
 def _liveness(session: Session, entry: Mapping[str, Any]) -> Liveness:
     points = [
-        LivenessPoint(bpcer=float(point["bpcer"]), threshold=float(point["threshold"]))
+        LivenessPoint(bpcer=_number(point["bpcer"]), threshold=_number(point["threshold"]))
         for point in entry["points"]
     ]
     return Liveness(session, points)

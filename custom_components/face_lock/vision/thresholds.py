@@ -42,7 +42,7 @@ class Thresholds:
 
         Raises:
             ValueError: an empty table, one whose threshold does not rise as the rate falls, or a
-                share of misses that is none.
+                figure that is none.
 
         """
         self.rows = tuple(sorted(rows, key=lambda row: -row.fpr))
@@ -51,8 +51,13 @@ class Thresholds:
         for looser, stricter in zip(self.rows, self.rows[1:], strict=False):
             if stricter.fpr >= looser.fpr or stricter.threshold <= looser.threshold:
                 raise ValueError("thresholds must rise strictly as the false positive rate falls")
-        if any(not 0 < row.fpr < 1 or row.fpr_high > row.fpr for row in self.rows):
+        # NaN compares false, so that each says what must be.
+        if not all(0 < row.fpr < 1 and 0 <= row.fpr_high <= row.fpr for row in self.rows):
             raise ValueError("a row promises less than its upper bound")
+        if not all(-1 <= row.threshold <= 1 and 0 <= row.tar <= 1 for row in self.rows):
+            raise ValueError("a threshold is a cosine, and a share lies within 0..1")
+        if not all(0 <= row.fpr_low <= row.fpr_high for row in self.rows):
+            raise ValueError("an interval ends before it begins")
         shares = [miss for row in self.rows for miss in (row.miss_day, row.miss_night)]
         if any(miss is not None and not 0 <= miss <= 1 for miss in shares):
             raise ValueError("a share of misses lies outside 0..1")
