@@ -73,6 +73,7 @@ class DoorState:
     person: str | None = None
     """Id of whom the last visit's attempt named, for a while after it."""
     locked_out: bool = False
+    """For its change to be told; what holds at a moment says ``Entrance.is_locked_out``."""
     outage: str | None = None
     """Why nothing is recognised (a translation key), None while all is well."""
     performance: Performance | None = None

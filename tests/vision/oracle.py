@@ -93,6 +93,7 @@ class Oracle:
         self.face_at = NEVER
         self.let_in: tuple[str, float] | None = None
         self.visit_began = 0
+        self.judged: dict[tuple[int, int], float] = {}
         self.stepped_back = False
 
     # Events
@@ -309,6 +310,7 @@ class Oracle:
             assert self.decider.lockout.failures == self.failures
         if after is not None and after is not before:
             self.visit_began = self.events
+            self.judged = {}
 
     def _count(self, attempt: AccessAttempt, now: float, *, locked: bool):
         """Add a failure where a stranger could have caused the refusal."""
@@ -340,8 +342,12 @@ class Oracle:
         assert not self.stepped_back
         assert not self.locked(now)
         quorums = [q for q in self._quorums(faces) if q[1][0].evidence.match.person == person]
+        overdue = attempt.problem is Problem.SECOND_FACTOR_MISSING
         expected = {
-            segment: self._objection(segment, person, circumstances) for segment, _ in quorums
+            segment: Problem.SECOND_FACTOR_MISSING
+            if not overdue and self._waits_judged(segment, person, circumstances)
+            else self._objection(segment, person, circumstances)
+            for segment, _ in quorums
         }
         if circumstances.factor_missing and attempt.problem is not Problem.SECOND_FACTOR_MISSING:
             # Who waits for the second factor lets the next face have its turn.
@@ -369,10 +375,18 @@ class Oracle:
         missing = Problem.SECOND_FACTOR_MISSING if circumstances.factor_missing else None
         return circumstances.barred.get(person) or missing
 
+    def _waits_judged(self, segment, person, circumstances) -> bool:
+        """Whether a face waits for the second factor, and was judged so lately that it may."""
+        lately = self.now - self.judged.get(segment, NEVER) < self.policy.window / 2
+        return lately and circumstances.factor_missing and person not in circumstances.barred
+
     def _check_patience(self, visit, faces, circumstances):
         """Nobody who is proven and may come in is kept waiting, but for the second factor."""
         for segment, votes in self._quorums(faces):
-            assert self._alive(segment)
-            assert votes[0].evidence.match.person not in circumstances.barred
+            person = votes[0].evidence.match.person
+            assert person not in circumstances.barred
             assert circumstances.factor_missing
             assert self.now - visit.waiting_since < self.policy.factor_wait
+            if not self._waits_judged(segment, person, circumstances):
+                assert self._alive(segment)
+                self.judged[segment] = self.now

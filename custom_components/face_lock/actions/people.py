@@ -36,7 +36,7 @@ async def async_forget(call: ServiceCall) -> ServiceResponse:
     person, subentry = async_person(entry, call.data[ATTR_PERSON])
     pictures = len(entry.runtime_data.store.album(person))
     feedback = await _async_feedback(entry)
-    entry.runtime_data.passes.take_back(person)
+    entry.runtime_data.entrance.passes.take_back(person)
     with Reload(call.hass, entry) as reload:
         # Its devices and entities go with it; the entry's update listener deletes the rest.
         call.hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
@@ -64,11 +64,11 @@ async def async_unlock_for(call: ServiceCall) -> ServiceResponse:
     door = entry.runtime_data
     person, subentry = async_person(entry, call.data[ATTR_PERSON])
     minutes: int = call.data[ATTR_MINUTES]
-    rules = door.people[person]
+    rules = door.entrance.people[person]
     if minutes:
-        door.passes.give(person, rules, 60.0 * minutes, monotonic())
+        door.entrance.passes.give(person, rules, 60.0 * minutes, monotonic())
     else:
-        door.passes.take_back(person)
+        door.entrance.passes.take_back(person)
     problem = objection(call.hass, rules)
     until = dt_util.utcnow() + timedelta(minutes=minutes)
     return {

@@ -30,7 +30,8 @@ from homeassistant.helpers.selector import (
 
 from ..codes import hash_code
 from ..const import CONF_LOCK
-from ..coordinator import OWN_RELOCK_AFTER, people_of
+from ..coordinator import OWN_RELOCK_AFTER
+from ..people import people_of
 from ..settings import (
     CONF_ATTEMPTS,
     CONF_CODE,

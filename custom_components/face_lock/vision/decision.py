@@ -49,7 +49,8 @@ class Decider:
         """Open only for similarities of at least ``operating_point.threshold``.
 
         ``judge`` is asked once a face's quorum is complete, with all evidence of that face within
-        the window. ``lockout`` is shared with the shell, which keeps it over restarts.
+        the window; then twice in each window while the face waits for the second factor, and
+        always at the grant. ``lockout`` is shared with the shell, which keeps it over restarts.
         """
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
@@ -223,9 +224,16 @@ class Decider:
             or visit.share(track, person) < self._policy.share
         ):
             return None
+        barred = circumstances.barred.get(person)
+        waits = barred is None and circumstances.factor_missing
+        # To judge each frame would be too dear; what is shown meanwhile still comes before it.
+        judged_lately = now - visit.judged.get(track, float("-inf")) < self._policy.window / 2
+        if waits and judged_lately and not self._overdue(visit, now):
+            return None
+        visit.judged[track] = now
         problem = None if self._judge is None else self._judge(visit.shown(track, since))
-        problem = problem or circumstances.barred.get(person)
-        if problem is None and circumstances.factor_missing:
+        problem = problem or barred
+        if problem is None and waits:
             if visit.waiting_since is None:
                 visit.waiting_since = now
             if not self._overdue(visit, now):

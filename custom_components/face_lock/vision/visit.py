@@ -62,6 +62,8 @@ class Visit:
         self.best: tuple[float, str | None] = (-1.0, None)
         self.waiting_since: float | None = None
         """When a quorum was first complete that lacked only the second factor."""
+        self.judged: dict[int, float] = {}
+        """Track -> when the liveness judge was last asked about it."""
         self.factor_missing = False
         """Whether it was lacking when last a face was seen."""
         self.admitted: int | None = None
