@@ -111,7 +111,10 @@ def lit(stops, noise=0.0, wall=60):
     grey[33:63, 36:60] = min(round(255 * linear ** (1 / 2.2)), 255)
     view = View(grey, (0.0, 0.0), 2.0, (0, 0, SIDE, SIDE))
     return Evidence(
-        Face((72.0, 66.0, 120.0, 126.0), np.zeros((5, 2)), 0.9), QUALITY, cues=Cues(view)
+        Face((72.0, 66.0, 120.0, 126.0), np.zeros((5, 2)), 0.9),
+        QUALITY,
+        embedding=ME,
+        cues=Cues(view),
     )
 
 
@@ -120,7 +123,7 @@ SWITCHES = [(1.0, True), (2.1, False), (3.0, True), (4.2, False)]
 
 def flash(stops_of, switches=SWITCHES, seconds=5.5, seed=0):
     rng = np.random.default_rng(seed)
-    challenge = LightFlash(0.0)
+    challenge = LightFlash(0.0, ME)
     pending = list(switches)
     on, state = False, WAITING
     for number in range(1, int(seconds * 5) + 1):
@@ -160,8 +163,8 @@ def test_an_answer_needs_two_flashes_and_a_light_that_was_switched():
 
 
 def test_frames_without_cues_or_out_of_time_say_nothing():
-    challenge = LightFlash(0.0)
-    blind = Evidence(Face(BOX, np.zeros((5, 2)), 0.9), QUALITY)
+    challenge = LightFlash(0.0, ME)
+    blind = Evidence(Face(BOX, np.zeros((5, 2)), 0.9), QUALITY, embedding=ME)
     assert challenge.observe(blind, 0.5) is WAITING
     assert challenge.observe(lit(1.0), 0.4) is WAITING
     assert challenge.observe(lit(1.0), float("nan")) is FAILED
