@@ -23,6 +23,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
 from .access import Access
+from .asker import Asker
 from .const import (
     CONF_CAMERA,
     CONF_LOCK,
@@ -41,6 +42,7 @@ from .settings import CONF_ALLOWED, DoorSettings, Sensitivity
 from .source import async_resolve
 from .vision import (
     AccessAttempt,
+    Asking,
     Bundle,
     Decider,
     GateSettings,
@@ -119,6 +121,8 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         matcher = gallery_matcher(bundle, records.pictures.gallery())
         rate = self.settings.false_positive_rate
         point = bundle.thresholds.operating_point(rate, len(matcher))
+        asks = settings.liveness is LivenessLevel.CHALLENGE
+        self.asker = Asker(hass, entry, settings) if asks else None
         self.watcher = Watcher(
             hass,
             entry.data[CONF_CAMERA],
@@ -130,6 +134,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
                 bundle.thresholds,
                 point,
                 judge=judge(settings.liveness, bundle.liveness.points if bundle.liveness else ()),
+                ask=None if self.asker is None else self.asker.draw,
                 lockout=self.entrance.lockout,
             ),
             MotionGate(GateSettings(min_share=MIN_SHARES[self.settings.sensitivity])),
@@ -138,7 +143,8 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             keep_picture=self.settings.keep_last_visit,
             circumstances=self.entrance.circumstances,
             on_state=self._state_changed,
-            on_attempt=self.entrance.conclude,
+            on_attempt=self._attempted,
+            on_ask=self._ask,
         )
 
     def _make_lock(self, target: str | None) -> TargetLock | OwnLock:
@@ -177,6 +183,8 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         self._untrack()
         self._untrack = _nothing
         await self.watcher.async_stop()
+        if self.asker is not None:
+            await self.asker.async_stop()
         await self.entrance.async_stop()
         await self.lock.async_stop()
         await self.worker.async_stop()
@@ -198,6 +206,8 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
     def async_enable(self, *, enabled: bool) -> None:
         """Switch recognition on or off."""
         self.watcher.async_enable(enabled=enabled)
+        if not enabled and self.asker is not None:
+            self.asker.async_end()
         self.async_update_listeners()
 
     @callback
@@ -255,6 +265,17 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             async_report(
                 self.hass, self._camera_issue, ISSUE_CAMERA_MISSING, door=self.config_entry.title
             )
+
+    @callback
+    def _ask(self, asking: Asking) -> None:
+        if self.asker is not None:
+            self.asker.async_ask(asking)
+
+    @callback
+    def _attempted(self, attempt: AccessAttempt, picture: bytes | None) -> None:
+        if attempt.granted and self.asker is not None:
+            self.asker.async_end()
+        self.entrance.conclude(attempt, picture)
 
     @property
     def _camera_issue(self) -> str:

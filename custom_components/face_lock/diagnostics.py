@@ -12,10 +12,24 @@ from homeassistant.core import HomeAssistant
 from .coordinator import FaceLockConfigEntry
 from .door_lock import TargetLock
 from .people import people_of
-from .settings import CONF_CODE, CONF_FACTOR_ENTITY, CONF_FACTOR_STATE, CONF_TRIGGERS
+from .settings import (
+    CONF_ANNOUNCE,
+    CONF_CODE,
+    CONF_FACTOR_ENTITY,
+    CONF_FACTOR_STATE,
+    CONF_FLASH_LIGHT,
+    CONF_TRIGGERS,
+)
 from .vision.runtime import available
 
-REDACTED: Final = {CONF_CODE, CONF_FACTOR_ENTITY, CONF_FACTOR_STATE, CONF_TRIGGERS}
+REDACTED: Final = {
+    CONF_ANNOUNCE,
+    CONF_CODE,
+    CONF_FACTOR_ENTITY,
+    CONF_FACTOR_STATE,
+    CONF_FLASH_LIGHT,
+    CONF_TRIGGERS,
+}
 """A code's hash could be tried out; entities are named after people and places."""
 
 

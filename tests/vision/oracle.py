@@ -231,6 +231,8 @@ class Oracle:
         if asking is None:
             return
         asking.put(now)
+        if question is None:
+            return
         if question.put_at is None and not question.lost:
             in_time = isfinite(now) and 0 <= now - question.asked_at <= self.policy.put_within
             question.put_at, question.put_event = (now if in_time else None), self.events
@@ -240,7 +242,8 @@ class Oracle:
         """Let the shell say that it cannot ask."""
         if self.decider.asking is not None:
             self.decider.asking.lose()
-            self.question.lost = True
+            if self.question is not None:
+                self.question.lost = True
 
     def clear(self):
         self.decider.lockout.clear()
@@ -398,7 +401,7 @@ class Oracle:
         """No usable face of a visit is left unasked."""
         visit = self._undecided()
         asked = self.question is not None and self.question.visit is visit
-        assert (self.decider.asking is not None) == (asked and visit is not None)
+        assert not asked or visit is None or self.decider.asking is visit.asking
         if self.asks and not asked and not self.decider.is_hosting and isfinite(now):
             assert not self._may_ask(), "a usable face was not asked"
 

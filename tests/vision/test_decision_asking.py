@@ -150,6 +150,13 @@ def test_who_was_let_in_is_asked_nothing_more(door):
     assert len(door.drawn) == 1
 
 
+def test_a_known_face_that_is_refused_at_once_is_asked_all_the_same():
+    door = Asked(judge=lambda _: Problem.NOT_LIVE)
+    while door.attempts == []:
+        door.see(looking())
+    assert door.decider.asking.is_open(door.now)
+
+
 # Who answers
 
 

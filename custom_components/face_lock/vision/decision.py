@@ -67,6 +67,7 @@ class Decider:
         self._voting = Voting(policy, operating_point.threshold)
         self._judge = judge
         self._ask = ask
+        self._asking: Asking | None = None
         self._asked_at = float("-inf")
         self._tracker = Tracker(max_gap=policy.absence)
         self._visit: Visit | None = None
@@ -90,12 +91,11 @@ class Decider:
 
     @property
     def asking(self) -> Asking | None:
-        """What the visitors are to be asked, from the first usable face of the running visit on.
+        """What the visitors are to be asked: each to be put once; the shell tells it how that went.
 
-        Each is to be put once; the shell tells it what came of that.
+        It stays when its visit is refused: that the face is known must not end the question.
         """
-        visit = self._visit
-        return None if visit is None or visit.admitted is not None else visit.asking
+        return self._asking
 
     @property
     def confidence(self) -> float | None:
@@ -138,7 +138,7 @@ class Decider:
         visit.factor_missing = circumstances.factor_missing
         if asks and self._ask is not None:
             self._asked_at = now
-            visit.asking = Asking(self._ask(), now, self._policy.put_within)
+            visit.asking = self._asking = Asking(self._ask(), now, self._policy.put_within)
         voted = self._vote(visit, shot, seen)
         # A visit that began in this very call has one frame, and one call returns one attempt.
         if ended is not None:
@@ -173,13 +173,13 @@ class Decider:
 
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come; all evidence is dropped."""
-        visit, self._visit = self._visit, None
+        visit, self._visit, self._asking = self._visit, None, None
         if visit is None or visit.admitted is not None:
             return None
         return visit.attempt(self._thresholds, max(visit.started_at, now), problem)
 
     def _start_anew(self, now: float) -> AccessAttempt | None:
-        visit, self._visit = self._visit, None
+        visit, self._visit, self._asking = self._visit, None, None
         self._denied = {}
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
@@ -285,6 +285,7 @@ class Decider:
             self.lockout.clear()
             self._let_in = (person, now)
             visit.admitted = track
+            self._asking = None
             return visit.attempt(self._thresholds, now, None, votes)
         # No second try in the same visit, nor at once in the next.
         self._visit = None
