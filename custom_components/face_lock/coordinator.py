@@ -42,7 +42,6 @@ from .settings import CONF_ALLOWED, DoorSettings, Sensitivity
 from .source import async_resolve
 from .vision import (
     AccessAttempt,
-    Asking,
     Bundle,
     Decider,
     GateSettings,
@@ -144,7 +143,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             circumstances=self.entrance.circumstances,
             on_state=self._state_changed,
             on_attempt=self._attempted,
-            on_ask=self._ask,
+            on_ask=None if self.asker is None else self.asker.async_ask,
         )
 
     def _make_lock(self, target: str | None) -> TargetLock | OwnLock:
@@ -265,11 +264,6 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             async_report(
                 self.hass, self._camera_issue, ISSUE_CAMERA_MISSING, door=self.config_entry.title
             )
-
-    @callback
-    def _ask(self, asking: Asking) -> None:
-        if self.asker is not None:
-            self.asker.async_ask(asking)
 
     @callback
     def _attempted(self, attempt: AccessAttempt, picture: bytes | None) -> None:

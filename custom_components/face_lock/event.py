@@ -1,7 +1,5 @@
 """One event for the end of each visit, and one for each question to its visitors."""
 
-
-
 from __future__ import annotations
 
 from typing import Any, Final, override

@@ -121,7 +121,7 @@ class Watcher:
         circumstances: Callable[[], Circumstances],
         on_state: Callable[[DoorState], None],
         on_attempt: Callable[[AccessAttempt, bytes | None], None],
-        on_ask: Callable[[Asking], None],
+        on_ask: Callable[[Asking], None] | None,
     ) -> None:
         """Prepare to watch ``camera`` (a registry id or an entity id).
 
@@ -349,7 +349,7 @@ class Watcher:
     def _question(self) -> None:
         """Have a new question put, also where the same frame decided the visit."""
         asking = self._decider.asking
-        if asking is not None and asking is not self._asked:
+        if self._on_ask is not None and asking is not None and asking is not self._asked:
             self._on_ask(asking)
         self._asked = asking
 
