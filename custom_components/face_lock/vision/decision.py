@@ -57,9 +57,9 @@ class Decider:
         """Open only for similarities of at least ``operating_point.threshold``.
 
         ``judge`` is asked once a face's quorum is complete, with all evidence of that face within
-        the window; then twice in each window while the face waits for the second factor, and
-        always at the grant. ``ask`` draws a new question for each visit; nobody is let in who did
-        not answer it. ``lockout`` is shared with the shell, which keeps it over restarts.
+        the window; then twice in each window while the face waits (for its answer, or the second
+        factor), and always at the grant. ``ask`` draws each visit's question; nobody is let in who
+        did not answer it. ``lockout`` is shared with the shell, which keeps it over restarts.
         """
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
