@@ -63,6 +63,10 @@ class Client:
             "/api/onboarding/integration", {"client_id": client_id, "redirect_uri": client_id}
         )
 
+    def sign_in(self, token: str) -> None:
+        """Be the user of a long-lived access token."""
+        self._token = token
+
     @asynccontextmanager
     async def websocket(self) -> AsyncIterator[None]:
         """Hold the websocket open; command() and subscribe() need it."""

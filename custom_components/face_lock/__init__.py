@@ -31,11 +31,13 @@ from .const import (
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
     ISSUE_PICTURES_MISSING,
+    ISSUE_PICTURES_NOT_SAVED,
     ISSUE_STORAGE_LOCKED,
     ISSUE_STORAGE_TOO_NEW,
     ISSUE_STORAGE_UNREADABLE,
 )
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
+from .disk import NotSavedError
 from .entity import door_device
 from .issues import async_report_only
 from .lockout_store import LockoutStore, async_remove_lockout
@@ -52,7 +54,9 @@ from .settings import (
 )
 from .upkeep import (
     STORAGE_ISSUES,
+    async_clear_registries,
     async_follow_names,
+    async_keep_saving,
     async_report_missing_lock,
     async_report_missing_pictures,
     async_report_storage,
@@ -71,6 +75,7 @@ DOOR_ISSUES: Final = (
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
     ISSUE_PICTURES_MISSING,
+    ISSUE_PICTURES_NOT_SAVED,
     *STORAGE_ISSUES,
 )
 
@@ -110,9 +115,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
             translation_domain=DOMAIN, translation_key="rate_unavailable"
         ) from error
     entry.runtime_data = coordinator
+    async_clear_registries(hass, entry)
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **door_device(entry))
     async_report_missing_pictures(hass, entry)
     async_report_missing_lock(hass, entry)
+    async_keep_saving(hass, entry)
     async_follow_names(hass, entry)
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -127,6 +134,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> 
             async_track_time_interval(hass, records.visit.async_expire, EXPIRY_INTERVAL)
         )
     coordinator.async_start()
+    # Whatever was changed while the door was set up has told no listener.
+    if coordinator.is_current:
+        coordinator.async_read_people()
+    else:
+        hass.async_create_task(_async_start_anew(hass, entry), f"{DOMAIN} start anew")
     return True
 
 
@@ -151,6 +163,8 @@ async def async_migrate_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -
 async def async_unload_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> bool:
     """Unload a door: first nothing opens any more, then the entities go."""
     await entry.runtime_data.async_stop()
+    # The next start reads the file.
+    await entry.runtime_data.store.async_flush()
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
@@ -166,13 +180,20 @@ async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
 
 
 async def _async_update_listener(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
-    """Write down who came and delete who went, then start anew with that."""
+    """Take over who is suspended; for any other change, start anew with it."""
     # Suspending somebody must not end a visit that is going on.
     if entry.state is ConfigEntryState.LOADED and entry.runtime_data.is_current:
         entry.runtime_data.async_read_people()
         return
+    await _async_start_anew(hass, entry)
+
+
+async def _async_start_anew(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
+    """Write down who came and delete who went, then load the door with that."""
     try:
         await entry.runtime_data.records.async_commit(people_of(entry).keys())
+    except NotSavedError as error:
+        _LOGGER.error("%s has pictures in memory alone: %s", entry.title, error)  # noqa: TRY400
     finally:
         await hass.config_entries.async_reload(entry.entry_id)
 

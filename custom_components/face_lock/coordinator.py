@@ -135,6 +135,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
                 judge=judge(settings.liveness, bundle.liveness.points if bundle.liveness else ()),
                 ask=None if self.asker is None else self.asker.draw,
                 lockout=self.entrance.lockout,
+                frames=self.memory.frames,
             ),
             MotionGate(GateSettings(min_share=MIN_SHARES[self.settings.sensitivity])),
             # A face that votes is measured, others need not be.

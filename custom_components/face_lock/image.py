@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import override
 
 from homeassistant.components.image import ImageEntity
@@ -14,9 +15,12 @@ from homeassistant.util import dt as dt_util
 from .access import Access
 from .const import DOMAIN
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
+from .disk import NotSavedError
 from .entity import FaceLockEntity
 from .vision import PictureError
 from .visit_picture import VisitPicture
+
+_LOGGER = logging.getLogger(__name__)
 
 PARALLEL_UPDATES = 0
 
@@ -75,8 +79,10 @@ class LastVisitImage(FaceLockEntity, ImageEntity):
         now, person = dt_util.utcnow(), access.attempt.person
         try:
             await self._visit.async_save(picture, now, [] if person is None else [person])
-        except PictureError:
-            return  # it was looked at, and cannot be kept: the last one stays
+        except (PictureError, NotSavedError) as error:
+            # It was looked at, and cannot be kept: the last one stays.
+            _LOGGER.debug("The last visit's picture is not kept: %s", error)
+            return
         self._attr_image_last_updated = now
         self.async_write_ha_state()
 

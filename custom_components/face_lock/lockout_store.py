@@ -11,9 +11,9 @@ import logging
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.storage import Store
 
 from .const import DOMAIN
+from .disk import CheckedStore
 from .vision import DecisionPolicy, Lockout, LockoutState
 
 _LOGGER = logging.getLogger(__name__)
@@ -21,8 +21,9 @@ _LOGGER = logging.getLogger(__name__)
 VERSION: Final = 1
 
 
-def _store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
-    return Store(hass, VERSION, f"{DOMAIN}.{entry_id}.lockout", private=True, atomic_writes=True)
+def _store(hass: HomeAssistant, entry_id: str) -> CheckedStore[dict[str, Any]]:
+    name = f"{DOMAIN}.{entry_id}.lockout"
+    return CheckedStore(hass, VERSION, name, private=True, atomic_writes=True)
 
 
 async def async_remove_lockout(hass: HomeAssistant, entry_id: str) -> None:
@@ -68,7 +69,7 @@ class LockoutStore:
             if state == self._state:
                 return
             try:
-                await self._store.async_save(
+                await self._store.async_write(
                     {"failures": state.failures, "remaining": state.remaining}
                 )
             except Exception as error:  # noqa: BLE001 - whatever the disk raises

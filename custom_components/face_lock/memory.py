@@ -14,6 +14,7 @@ from homeassistant.util.hass_dict import HassKey
 from .access import Access
 from .const import DOMAIN
 from .passes import Passes
+from .vision import SeenFrames
 
 MAX_VISITS: Final = 50
 TOLERANCE: Final = timedelta(seconds=2)
@@ -56,10 +57,12 @@ class Visits:
 
 @dataclass(slots=True)
 class Memory:
-    """A door's passes and visits; ``opened``: whether a face opened it since the start."""
+    """A door's passes, visits and frames; ``opened``: whether a face opened it since the start."""
 
     passes: Passes = field(default_factory=Passes)
     visits: Visits = field(default_factory=Visits)
+    frames: SeenFrames = field(default_factory=SeenFrames)
+    """So that a camera's old pictures are not new ones to a door that was loaded anew."""
     opened: bool = False
 
 

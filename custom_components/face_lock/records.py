@@ -13,7 +13,7 @@ from homeassistant.util.json import load_json
 
 from .const import DOMAIN
 from .feedback import FeedbackStore, feedback_file
-from .store import PictureStore, pictures_file
+from .store import PictureStore, async_forget_unsaved, pictures_file
 from .vault import async_erase, async_load_vault, async_remove_key
 from .vision import Bundle
 from .visit_picture import VisitPicture, async_remove_visit_picture, visit_file
@@ -42,9 +42,16 @@ class DoorRecords:
         return renewed
 
     async def async_commit(self, people: Collection[str]) -> None:
-        """Write the pictures, and forget everybody but ``people`` everywhere."""
-        await self.pictures.async_commit(people)
-        await self._async_forget_all_but(people)
+        """Write the pictures, and forget everybody but ``people`` everywhere.
+
+        Raises:
+            NotSavedError: the disk refused the pictures, see ``PictureStore``.
+
+        """
+        try:
+            await self.pictures.async_commit(people)
+        finally:
+            await self._async_forget_all_but(people)
 
     async def _async_forget_all_but(self, people: Collection[str]) -> None:
         try:
@@ -54,7 +61,7 @@ class DoorRecords:
         except HomeAssistantError as error:
             # No door stays shut for them, and nothing of them is overwritten.
             _LOGGER.error(  # noqa: TRY400
-                "The last visit's picture or the feedback cannot be read: %s", error
+                "The last visit's picture or the feedback cannot be read or written: %s", error
             )
 
 
@@ -88,6 +95,7 @@ async def async_open_records(
 
 async def async_remove_records(hass: HomeAssistant, entry_id: str) -> None:
     """Delete everything of a door, and with the last door the key."""
+    async_forget_unsaved(hass, entry_id)
     for name in _files(entry_id):
         await async_erase(hass, name)
     await async_remove_key(hass)

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.json import json_bytes
-from homeassistant.helpers.storage import Store
 from homeassistant.util.json import json_loads
 
+from .disk import CheckedStore
 from .vault import Sealed, Vault, async_erase
 
 Upgrade = Callable[[int, Any], Any]
@@ -48,8 +48,13 @@ class SealedStore:
         return await self._hass.async_add_executor_job(_open, self._vault, stored, self.name)
 
     async def async_save(self, content: Any) -> None:
-        """Replace the content."""
-        await self._file.async_save(
+        """Replace the content.
+
+        Raises:
+            NotSavedError: the disk refused it; the old content is still there.
+
+        """
+        await self._file.async_write(
             await self._hass.async_add_executor_job(_seal, self._vault, content, self.name)
         )
 
@@ -58,7 +63,7 @@ class SealedStore:
         await async_erase(self._hass, self.name)
 
 
-class _File(Store[Sealed]):
+class _File(CheckedStore[Sealed]):
     def __init__(
         self,
         hass: HomeAssistant,

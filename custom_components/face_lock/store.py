@@ -10,12 +10,15 @@ import asyncio
 import base64
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, Final, NotRequired, TypedDict
 
 import numpy as np
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
+from .disk import NotSavedError
 from .sealed import SealedStore
 from .vault import Vault
 from .vision import (
@@ -58,7 +61,19 @@ class StoredData(TypedDict):
 
 Album = tuple[Portrait, ...]
 
+Content = tuple[dict[str, Album], dict[str, list[Any]]]
+"""Person id -> pictures, and person id -> what is of no use now."""
+
+_UNSAVED: HassKey[dict[str, Content]] = HassKey(f"{DOMAIN}_unsaved")
+"""File -> what it should hold and does not."""
+
 CROP_SHAPE: Final = (CROP_SIZE, CROP_SIZE, 3)
+
+
+@callback
+def async_forget_unsaved(hass: HomeAssistant, entry_id: str) -> None:
+    """Forget what the disk refused of a removed door."""
+    hass.data.get(_UNSAVED, {}).pop(pictures_file(entry_id), None)
 
 
 def pictures_file(entry_id: str) -> str:
@@ -74,6 +89,9 @@ class PictureStore:
     A stored picture that is of no use now (damaged, or of another model and without its crop) opens
     nothing, and is written back as it was found until its person is enrolled anew or removed: an
     earlier version may still be able to read it.
+
+    What the disk refused is kept in memory, also for a door that is loaded anew, until it is
+    written or Home Assistant ends.
     """
 
     def __init__(
@@ -92,6 +110,7 @@ class PictureStore:
         )
         self._people: dict[str, Album] = {}
         self._aside: dict[str, list[Any]] = {}
+        self._unsaved = hass.data.setdefault(_UNSAVED, {})
         self._damaged = 0
         self._loaded = False
         self._writing = asyncio.Lock()
@@ -107,6 +126,8 @@ class PictureStore:
         """
         stored = await self._file.async_load()
         self._people, self._aside = await self._hass.async_add_executor_job(_parse, stored)
+        if (unsaved := self._unsaved.get(self._file.name)) is not None:
+            self._people, self._aside = unsaved
         self._damaged = sum(map(len, self._aside.values()))
         if self._damaged:
             _LOGGER.warning(
@@ -134,14 +155,21 @@ class PictureStore:
             renewed += any(p.template.model != model for p in usable)
             self._people[person] = await worker.async_run(embed_anew, bundle, usable)
             self._aside.setdefault(person, []).extend(map(_serialise_picture, lost))
-        if renewed or self._people.keys() - set(people) or self._has_forbidden_crops():
-            await self.async_commit(people)
+        gone = self._people.keys() - set(people)
+        if renewed or gone or self._has_forbidden_crops() or not self.is_saved:
+            with suppress(NotSavedError):  # ``is_saved`` says so
+                await self.async_commit(people)
         return renewed
 
     @property
     def people(self) -> dict[str, Album]:
         """Person id -> pictures, a copy."""
         return dict(self._people)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the file holds what the memory does, as far as that was committed."""
+        return self._file.name not in self._unsaved
 
     @property
     def damaged(self) -> int:
@@ -180,7 +208,12 @@ class PictureStore:
         self._people[person] = tuple(self._allowed(portrait) for portrait in album)
 
     async def async_commit(self, people: Collection[str]) -> None:
-        """Forget everybody but ``people``, at once, and write the file."""
+        """Forget everybody but ``people``, at once, and write the file.
+
+        Raises:
+            NotSavedError: the disk refused it; the pictures are in memory alone.
+
+        """
         if not self._loaded:
             raise RuntimeError("what was not read would be overwritten")
         self._people = {
@@ -195,10 +228,19 @@ class PictureStore:
         }
         # Of two commits, the later one must be the last to be written.
         async with self._writing:
-            content = await self._hass.async_add_executor_job(
-                _serialise, dict(self._people), dict(self._aside)
-            )
-            await self._file.async_save(content)
+            now = dict(self._people), dict(self._aside)
+            content = await self._hass.async_add_executor_job(_serialise, *now)
+            try:
+                await self._file.async_save(content)
+            except NotSavedError:
+                self._unsaved[self._file.name] = now
+                raise
+            self._unsaved.pop(self._file.name, None)
+
+    async def async_flush(self) -> None:
+        """Wait until everything that was committed is written."""
+        async with self._writing:
+            pass
 
     def _allowed(self, portrait: Portrait) -> Portrait:
         return portrait if self._keep_pictures else Portrait(None, portrait.template)

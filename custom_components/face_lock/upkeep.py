@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Final
 
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er, issue_registry as ir
-from homeassistant.helpers.event import async_track_entity_registry_updated_event
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
+from homeassistant.helpers.event import (
+    async_track_entity_registry_updated_event,
+    async_track_time_interval,
+)
 from homeassistant.helpers.storage import STORAGE_DIR
 
 from .const import (
@@ -14,16 +23,21 @@ from .const import (
     DOMAIN,
     ISSUE_LOCK_MISSING,
     ISSUE_PICTURES_MISSING,
+    ISSUE_PICTURES_NOT_SAVED,
     ISSUE_STORAGE_LOCKED,
     ISSUE_STORAGE_TOO_NEW,
     ISSUE_STORAGE_UNREADABLE,
 )
 from .coordinator import FaceLockConfigEntry
+from .disk import NotSavedError
 from .door_lock import TargetLock
 from .issues import async_report, async_report_only
 from .people import people_of
 from .source import async_resolve
 from .store import pictures_file
+
+SAVE_AGAIN: Final = timedelta(minutes=5)
+"""How often what the disk refused is offered to it again."""
 
 STORAGE_ISSUES: Final = (ISSUE_STORAGE_LOCKED, ISSUE_STORAGE_TOO_NEW, ISSUE_STORAGE_UNREADABLE)
 
@@ -37,6 +51,27 @@ def async_report_storage(
     if issue != ISSUE_STORAGE_LOCKED:  # that may be the key's fault
         placeholders["file"] = f"{STORAGE_DIR}/{pictures_file(entry.entry_id)}"
     async_report_only(hass, STORAGE_ISSUES, issue, f"_{entry.entry_id}", **placeholders)
+
+
+@callback
+def async_clear_registries(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
+    """Remove the devices and entities of people who are not enrolled.
+
+    Core does that when a person is removed, and writes its registries seconds after the entry: a
+    power cut between the two brings the entities back, of nobody and for ever.
+    """
+    entities, devices = er.async_get(hass), dr.async_get(hass)
+    found = {
+        *(
+            e.config_subentry_id
+            for e in er.async_entries_for_config_entry(entities, entry.entry_id)
+        ),
+        *(d.config_subentry_id for d in dr.async_entries_for_config_entry(devices, entry.entry_id)),
+    }
+    for gone in found - entry.subentries.keys():
+        if gone is not None:  # what is the door's own
+            entities.async_clear_config_subentry(entry.entry_id, gone)
+            devices.async_clear_config_subentry(entry.entry_id, gone)
 
 
 @callback
@@ -54,6 +89,29 @@ def async_report_missing_pictures(hass: HomeAssistant, entry: FaceLockConfigEntr
 
 
 @callback
+def async_keep_saving(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
+    """Tell the owner of pictures that the disk refused, and try to write them until it does."""
+    issue = f"{ISSUE_PICTURES_NOT_SAVED}_{entry.entry_id}"
+    records = entry.runtime_data.records
+
+    @callback
+    def _report() -> None:
+        if records.pictures.is_saved:
+            ir.async_delete_issue(hass, DOMAIN, issue)
+        else:
+            async_report(hass, issue, ISSUE_PICTURES_NOT_SAVED, door=entry.title)
+
+    async def _save_again(_now: datetime) -> None:
+        if not records.pictures.is_saved:
+            with suppress(NotSavedError):
+                await records.async_commit(people_of(entry).keys())
+            _report()
+
+    _report()
+    entry.async_on_unload(async_track_time_interval(hass, _save_again, SAVE_AGAIN))
+
+
+@callback
 def async_report_missing_lock(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     """Tell the owner when the target lock was removed."""
     issue = f"{ISSUE_LOCK_MISSING}_{entry.entry_id}"
@@ -66,13 +124,14 @@ def async_report_missing_lock(hass: HomeAssistant, entry: FaceLockConfigEntry) -
 
 @callback
 def async_follow_names(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
-    """Start anew when an entity that is listened to is renamed or removed."""
-    references = [entry.data.get(CONF_LOCK), *entry.runtime_data.settings.triggers]
-    followed = [
-        entity_id
-        for reference in references
-        if reference and (entity_id := async_resolve(hass, reference)) is not None
+    """Start anew when an entity that is listened to is renamed, removed, or comes back."""
+    references = [
+        reference
+        for reference in (entry.data.get(CONF_LOCK), *entry.runtime_data.settings.triggers)
+        if reference
     ]
+    followed = [i for r in references if (i := async_resolve(hass, r)) is not None]
+    missing = [r for r in references if async_resolve(hass, r) is None]
 
     @callback
     def _updated(event: Event[er.EventEntityRegistryUpdatedData]) -> None:
@@ -81,4 +140,13 @@ def async_follow_names(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
         if renamed or data["action"] == "remove":
             hass.config_entries.async_schedule_reload(entry.entry_id)
 
+    @callback
+    def _created(event: Event[er.EventEntityRegistryUpdatedData]) -> None:
+        # The registry gives an entity that comes back the id that it had.
+        returned = any(async_resolve(hass, reference) is not None for reference in missing)
+        if event.data["action"] == "create" and returned:
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+
     entry.async_on_unload(async_track_entity_registry_updated_event(hass, followed, _updated))
+    if missing:
+        entry.async_on_unload(hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, _created))

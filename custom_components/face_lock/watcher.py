@@ -233,8 +233,10 @@ class Watcher:
             picture = await async_take_picture(self._hass, self._camera)
         except CameraError as error:
             self._bad_picture(error.key)
-            silent = monotonic() - self._good_at
-            await self._rest(max(OPEN_INTERVAL, min(MAX_BACKOFF, silent / 2)))
+            now = monotonic()
+            # A request that took its whole time has been pause enough.
+            pause = min(MAX_BACKOFF, (now - self._good_at) / 2) - (now - began)
+            await self._rest(max(OPEN_INTERVAL, pause))
             return
         self.counters.pictures += 1
         if self._readable:

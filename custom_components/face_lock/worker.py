@@ -32,7 +32,13 @@ class Worker:
 
     async def async_run(self, job: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run ``job(*args)``; raises what it raises, RuntimeError once the worker was stopped."""
-        return await self._hass.loop.run_in_executor(self._executor, job, *args)
+        try:
+            return await self._hass.loop.run_in_executor(self._executor, job, *args)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            # The job was still waiting for its turn; whoever asked for it was not cancelled.
+            raise RuntimeError("the worker was stopped") from None
 
     async def async_stop(self) -> None:
         """Take no more jobs and wait for the thread to end."""

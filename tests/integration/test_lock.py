@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from homeassistant.components.lock import LockState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, STATE_UNAVAILABLE
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from .conftest import LOCK, TARGET
+from .conftest import LOCK, TARGET, Deadbolt
 
 BARACK = {"Barack": ("obama", "obama2")}
 
@@ -221,3 +222,16 @@ async def test_removed_target_is_never_replaced_by_an_own_lock(hass, set_up, tar
     await hass.async_block_till_done()
     assert door.state(LOCK) == STATE_UNAVAILABLE
     assert door.entry.data["lock"]
+
+
+async def test_target_that_comes_back_is_followed_again(hass, set_up, target) -> None:
+    door = await set_up({}, lock=TARGET)
+    er.async_get(hass).async_remove(TARGET)
+    await hass.async_block_till_done()
+    again = Deadbolt()
+    await hass.data["lock"].async_add_entities([again])
+    await hass.async_block_till_done()
+    assert door.state(LOCK) == LockState.LOCKED
+    again.put(is_locked=False)
+    await hass.async_block_till_done()
+    assert door.state(LOCK) == LockState.UNLOCKED

@@ -96,6 +96,34 @@ async def test_person_removed_while_the_door_was_not_loaded(hass, set_up, hass_s
     assert list(stored) == ["barack"]
 
 
+async def test_registries_that_are_older_than_the_entry(hass, set_up, monkeypatch) -> None:
+    """Core writes them later: a power cut after somebody was removed brings the entities back."""
+    door = await set_up({**BARACK, "Joe": ("biden",)})
+    entry_id, registries = door.entry.entry_id, (er.async_get(hass), dr.async_get(hass))
+    joe = next(s for s in door.entry.subentries.values() if s.title == "Joe")
+    await hass.config_entries.async_unload(entry_id)
+
+    def subentries() -> set[str | None]:
+        entities, devices = registries
+        return {
+            item.config_subentry_id
+            for item in (
+                *er.async_entries_for_config_entry(entities, entry_id),
+                *dr.async_entries_for_config_entry(devices, entry_id),
+            )
+        }
+
+    before = subentries()
+    with monkeypatch.context() as cut:
+        for registry in registries:
+            cut.setattr(type(registry), "async_clear_config_subentry", lambda *_: None)
+        hass.config_entries.async_remove_subentry(door.entry, joe.subentry_id)
+    assert subentries() == before
+    await hass.config_entries.async_setup(entry_id)
+    assert subentries() == before - {joe.subentry_id}
+    assert hass.states.get("switch.joe_allowed") is None
+
+
 # The store
 
 

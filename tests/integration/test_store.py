@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import errno
 import json
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -14,13 +16,16 @@ import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import UnsupportedStorageVersionError
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.util.file import WriteError
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from homeassistant.util import dt as dt_util
+from homeassistant.util.file import AtomicWriter, WriteError
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from custom_components.face_lock import store as store_module, vision
 from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.disk import NotSavedError
 from custom_components.face_lock.records import async_open_records, async_remove_records
 from custom_components.face_lock.store import PictureStore, embed_anew
+from custom_components.face_lock.upkeep import SAVE_AGAIN
 from custom_components.face_lock.vault import (
     KEY_FILE,
     KeyMissingError,
@@ -31,7 +36,7 @@ from custom_components.face_lock.vault import (
     async_load_vault,
 )
 
-from .conftest import LOCK, raw, sealed, unsealed
+from .conftest import LOCK, person, raw, sealed, unsealed
 from .test_texts import TEXTS
 
 BARACK = {"Barack": ("obama", "obama2")}
@@ -537,6 +542,67 @@ async def test_full_disk_is_tried_again(hass, set_up) -> None:
     assert door.entry.state is ConfigEntryState.SETUP_RETRY
     await hass.config_entries.async_reload(door.entry.entry_id)
     assert door.entry.state is ConfigEntryState.LOADED
+
+
+@pytest.fixture
+def full() -> Iterator[list[bool]]:
+    """A disk that is full while the list holds something."""
+    refuse = [True]
+
+    class Writer(AtomicWriter):
+        def open(self) -> object:
+            if refuse:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().open()
+
+    with patch("homeassistant.util.file.AtomicWriter", Writer):
+        yield refuse
+        refuse.clear()
+
+
+async def test_what_a_full_disk_refuses_is_said_and_kept(hass, disk, full) -> None:
+    full.clear()
+    store = await filled(hass, picture(1))
+    before = content(disk)
+    full.append(True)
+    store.put("barack", [picture(2)])
+    with pytest.raises(NotSavedError):
+        await store.async_commit({"barack"})
+    assert not store.is_saved
+    assert content(disk) == before, "nothing is lost, and nothing half written"
+
+    again = await opened(hass)
+    assert not again.is_saved
+    assert same(*again.album("barack"), picture(2)), "a door loaded anew knows what was enrolled"
+    await settle(again, {"barack"})
+    assert same(*again.album("barack"), picture(2))
+    full.clear()
+    await settle(again, {"barack"})
+    assert again.is_saved
+    assert content(disk) != before
+    assert same(*(await opened(hass)).album("barack"), picture(2))
+
+
+async def test_owner_hears_of_a_full_disk_until_it_took_the_pictures(
+    hass, disk, set_up, bundle, full
+) -> None:
+    full.clear()
+    door = await set_up(BARACK)
+    issue = f"pictures_not_saved_{door.entry.entry_id}"
+    store = door.entry.runtime_data.store
+    full.append(True)
+    store.put("joe", [vision.examine(bundle, vision.decode_rgb(raw("biden")))])
+    hass.config_entries.async_add_subentry(door.entry, person("Joe"))
+    await hass.async_block_till_done()
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
+    assert door.entry.state is ConfigEntryState.LOADED
+    assert door.entry.runtime_data.store.album("joe")
+
+    full.clear()
+    async_fire_time_changed(hass, dt_util.utcnow() + SAVE_AGAIN * 1.1)
+    await door.until(lambda: ir.async_get(hass).async_get_issue(DOMAIN, issue) is None)
+    await hass.config_entries.async_reload(door.entry.entry_id)
+    assert door.entry.runtime_data.store.album("joe")
 
 
 async def test_option_drops_the_crops_and_the_door_still_opens(

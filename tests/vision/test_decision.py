@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.vision.doorstep import POINT, POLICY, THRESHOLDS, Door, evidence, random_embedding
-from vision import AccessAttempt, DecisionPolicy, Problem
+from vision import AccessAttempt, DecisionPolicy, Problem, SeenFrames
 
 NAN = float("nan")
 
@@ -291,3 +291,16 @@ def test_an_attempt_cannot_contradict_itself(granted, person, problem):
 def test_a_confidence_is_never_more_than_the_number_allows():
     assert THRESHOLDS.confidence(NAN) == pytest.approx(0.0, abs=1e-9)
     assert THRESHOLDS.confidence(float("inf")) <= 1.0
+
+
+def test_frames_of_before_are_old_to_a_decider_made_anew():
+    frames = SeenFrames()
+    shown = [(evidence(), str(number).encode()) for number in range(3)]
+    doors = [Door(frames=frames), Door(frames=frames), Door()]
+    for door in doors:
+        for seen, digest in shown:
+            door.see(seen, digest=digest)
+    first, reloaded, other = (door.attempts for door in doors)
+    assert [a.granted for a in first] == [a.granted for a in other] == [True]
+    assert reloaded == []
+    assert doors[1].refusal().problem is Problem.STATIC_PICTURE

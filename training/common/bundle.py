@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-VERSION = "0.1.0"
+VERSION = "0.3.0"
+"""Of a new bundle; raised, here and in models.json, with every bundle that is released."""
 NAME = "models.json"
 ROLES = ("detector", "verifier", "presence", "liveness")
 """A bundle must have the first two to be loaded; the others are optional."""

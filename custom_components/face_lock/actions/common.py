@@ -63,6 +63,18 @@ def async_door(call: ServiceCall) -> FaceLockCoordinator:
     return async_entry(call).runtime_data
 
 
+async def async_running(hass: HomeAssistant, entry: FaceLockConfigEntry) -> FaceLockCoordinator:
+    """Return the door of an entry, once it runs where it is just being loaded anew.
+
+    Raises:
+        ServiceValidationError: it does not run.
+
+    """
+    async with entry.setup_lock:
+        found: FaceLockConfigEntry = service.async_get_config_entry(hass, DOMAIN, entry.entry_id)
+        return found.runtime_data
+
+
 @callback
 def async_find_person(entry: ConfigEntry, wanted: str) -> tuple[str, ConfigSubentry] | None:
     """Find an enrolled person by id or, in any case, by name."""
@@ -127,29 +139,37 @@ def _read_picture(hass: HomeAssistant, path: str) -> bytes:
 
 
 class Reload:
-    """Waits until a door runs again after its people were changed.
+    """Changes the people of a door that runs, and waits until it runs again with them.
 
     ::
 
-        with Reload(hass, entry) as reload:
-            ...  # change the entry
+        async with Reload(hass, entry) as reload:
+            ...  # change the store and the entry, at once
             await reload.async_wait()
+
+    A door that is just being loaded anew has read its files already, or will write no more.
     """
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+    def __init__(self, hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
         self._hass = hass
         self._entry = entry
-        self._before = entry.runtime_data
         self._done = asyncio.Event()
 
-    def __enter__(self) -> Self:
-        """Begin to listen."""
+    async def __aenter__(self) -> Self:
+        """Wait until the door runs, and begin to listen.
+
+        Raises:
+            ServiceValidationError: it does not run.
+
+        """
+        self._before = await async_running(self._hass, self._entry)
+        # Nothing is awaited from here to the change.
         self._disconnect = async_dispatcher_connect(
             self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._changed
         )
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Listen no more."""
         self._disconnect()
 

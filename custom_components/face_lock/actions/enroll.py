@@ -31,6 +31,7 @@ from .common import (
     async_entry,
     async_find_person,
     async_read_picture,
+    async_running,
     refusal,
 )
 
@@ -72,10 +73,10 @@ async def async_enroll(call: ServiceCall) -> ServiceResponse:
         before = entry.runtime_data.store.album(person)
         album = Album(list(before))
         async for label, data in _async_pictures(call, entry, album):
-            await _async_examine(entry, person, album, label, data)
+            await _async_examine(hass, entry, person, album, label, data)
         kept = album.portraits[len(before) :]
         if kept:
-            with Reload(hass, entry) as reload:
+            async with Reload(hass, entry) as reload:
                 name = _keep(hass, entry, person, name, kept)
                 await reload.async_wait()
         elif not call.return_response:
@@ -134,25 +135,41 @@ async def _async_pictures(
 
 
 async def _async_examine(
-    entry: FaceLockConfigEntry, person: str, album: Album, label: str, data: bytes
+    hass: HomeAssistant,
+    entry: FaceLockConfigEntry,
+    person: str,
+    album: Album,
+    label: str,
+    data: bytes,
 ) -> None:
     """Hold a picture to the same as the dialogue does, and keep it or note why not."""
     if len(album.portraits) >= MAX_PICTURES:
         album.refused.append((label, "too_many_pictures"))
         return
-    door = entry.runtime_data
-    others = {p: pictures for p, pictures in door.store.gallery().items() if p != person}
     try:
-        portrait = await door.worker.async_run(
-            examine_upload,
-            Standard(door.bundle, others, door.settings.false_positive_rate),
-            data,
-            tuple(album.portraits),
-        )
+        album.portraits.append(await _async_portrait(hass, entry, person, album, data))
     except RefusedError as error:
         album.refused.append((label, error.key))
-    else:
-        album.portraits.append(portrait)
+
+
+async def _async_portrait(
+    hass: HomeAssistant, entry: FaceLockConfigEntry, person: str, album: Album, data: bytes
+) -> Portrait:
+    """Have a picture looked at by the door that runs; raises RefusedError."""
+    while True:
+        door = await async_running(hass, entry)
+        others = {p: pictures for p, pictures in door.store.gallery().items() if p != person}
+        try:
+            return await door.worker.async_run(
+                examine_upload,
+                Standard(door.bundle, others, door.settings.false_positive_rate),
+                data,
+                tuple(album.portraits),
+            )
+        except RuntimeError:
+            if await async_running(hass, entry) is door:
+                raise
+            # It was loaded anew before the picture had its turn.
 
 
 def _keep(

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Final
 
 import probatio
-from homeassistant.core import ServiceCall, ServiceResponse
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
@@ -15,7 +15,7 @@ from homeassistant.util import dt as dt_util
 from ..coordinator import FaceLockConfigEntry
 from ..passes import MAX_SECONDS
 from ..permits import objection
-from .common import DOOR_FIELD, Reload, async_entry, async_person
+from .common import DOOR_FIELD, Reload, async_entry, async_person, async_running
 
 ATTR_PERSON: Final = "person"
 ATTR_MINUTES: Final = "minutes"
@@ -34,14 +34,16 @@ async def async_forget(call: ServiceCall) -> ServiceResponse:
     """Remove a person and everything that is kept of that person."""
     entry = async_entry(call)
     person, subentry = async_person(entry, call.data[ATTR_PERSON])
-    pictures = len(entry.runtime_data.store.album(person))
-    feedback = await _async_feedback(entry)
-    entry.runtime_data.entrance.passes.take_back(person)
-    with Reload(call.hass, entry) as reload:
+    feedback = await _async_feedback(call.hass, entry)
+    async with Reload(call.hass, entry) as reload:
+        async_person(entry, person)  # who may have been removed meanwhile
+        door = entry.runtime_data
+        pictures = len(door.store.album(person))
+        door.entrance.passes.take_back(person)
         # Its devices and entities go with it; the entry's update listener deletes the rest.
         call.hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
         await reload.async_wait()
-    left = await _async_feedback(entry)
+    left = await _async_feedback(call.hass, entry)
     return {
         "person": subentry.title,
         "person_id": person,
@@ -50,10 +52,11 @@ async def async_forget(call: ServiceCall) -> ServiceResponse:
     }
 
 
-async def _async_feedback(entry: FaceLockConfigEntry) -> int | None:
+async def _async_feedback(hass: HomeAssistant, entry: FaceLockConfigEntry) -> int | None:
     """Count what was said of visits, None where that cannot be read: nobody is kept for it."""
     try:
-        return await entry.runtime_data.records.feedback.async_count()
+        door = await async_running(hass, entry)
+        return await door.records.feedback.async_count()
     except HomeAssistantError:
         return None
 

@@ -50,6 +50,7 @@ from .types import (
     Sighting,
     Template,
 )
+from .visit import SeenFrames
 
 __all__ = [
     "CLEAR",
@@ -95,6 +96,7 @@ __all__ = [
     "Problem",
     "RateUnavailableError",
     "RuntimeUnavailableError",
+    "SeenFrames",
     "Shortcoming",
     "Sighting",
     "Survey",

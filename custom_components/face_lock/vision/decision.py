@@ -53,13 +53,15 @@ class Decider:
         judge: Judge | None = None,
         ask: Callable[[], Ask] | None = None,
         lockout: Lockout | None = None,
+        frames: SeenFrames | None = None,
     ) -> None:
         """Open only for similarities of at least ``operating_point.threshold``.
 
         ``judge`` is asked once a face's quorum is complete, with all evidence of that face within
         the window; then twice in each window while the face waits (for its answer, or the second
         factor), and always at the grant. ``ask`` draws each visit's question; nobody is let in who
-        did not answer it. ``lockout`` is shared with the shell, which keeps it over restarts.
+        did not answer it. ``lockout`` is shared with the shell, which keeps it over restarts;
+        ``frames`` is kept by the shell where a door is made anew and its camera is not.
         """
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
@@ -71,7 +73,7 @@ class Decider:
         self._asked_at = float("-inf")
         self._tracker = Tracker(max_gap=policy.absence)
         self._visit: Visit | None = None
-        self._frames = SeenFrames()
+        self._frames = SeenFrames() if frames is None else frames
         self._now = float("-inf")
         self._last_face_at = float("-inf")
         self._denied: dict[int, float] = {}

@@ -1,0 +1,200 @@
+"""A day before a front door: who comes, in which light, and what else happens to the house."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import numpy as np
+from homeassistant.util import dt as dt_util
+
+from custom_components.face_lock.const import DOMAIN
+from tests.integration.conftest import PICTURES
+
+from .house import House
+from .street import CASTS, FRESH_FOR, Street
+
+ENROLLED: Final = {"Obama": ("obama2", "obama3"), "Collins": ("collins",)}
+GUEST: Final = {"Hopper": ("hopper",)}
+
+
+class Day:
+    """What happens, dealt like cards: in any order, each in its share."""
+
+    def __init__(self, house: House, street: Street, seed: int) -> None:
+        self._house = house
+        self._street = street
+        self._rng = np.random.default_rng(seed)
+        self._deck: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self.happened: Counter[str] = Counter()
+        self.opened: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        """Openings while nobody who is enrolled was to be seen."""
+        self._enrolled = {name.lower() for name in ENROLLED}
+        house.on_command = self._opened
+
+    def _opened(self) -> None:
+        cast = self._street.visible
+        self.opened[" and ".join(cast) or "nobody"] += 1
+        if not self._enrolled.intersection(cast):
+            self.wrong.append(f"opened for {cast or 'nobody'}")
+
+    async def async_move_in(self) -> None:
+        """Enrol the household with the action, and give the camera its pictures."""
+        house = self._house
+        house.camera.source = self._street.picture
+        house.hass.config.allowlist_external_dirs = {str(PICTURES.resolve())}
+        await house.async_move_in(
+            {},
+            settings={
+                "door": {"relock_after": 10},
+                "privacy": {"keep_last_visit": True},
+            },
+        )
+        for name, pictures in ENROLLED.items():
+            await self._async_enrol(name, pictures)
+
+    async def _async_enrol(self, name: str, pictures: tuple[str, ...]) -> None:
+        files = [str(PICTURES.resolve() / f"{picture}.jpg") for picture in pictures]
+        answer = await self._async_call("enroll", name=name, files=files)
+        assert answer["kept"] == len(files), answer
+
+    async def _async_call(self, action: str, **data: Any) -> Any:
+        return await self._house.hass.services.async_call(
+            DOMAIN, action, data, blocking=True, return_response=True
+        )
+
+    async def async_go_on(self, mean_pause: float) -> None:
+        """Let some time pass, then one thing happen."""
+        await asyncio.sleep(self._rng.uniform(0.5, 1.5) * mean_pause)
+        if not self._deck:
+            cards = [
+                *[self.async_resident] * 7,
+                *[self.async_stranger] * 3,
+                *[self.async_two] * 3,
+                *[self.async_passer_by] * 4,
+                *[self.async_light] * 3,
+                *[self.async_outage] * 2,
+                self.async_reload,
+                self.async_guest,
+                self.async_other_options,
+                self.async_switch_off,
+            ]
+            self._deck = [cards[i] for i in self._rng.permutation(len(cards))]
+        card = self._deck.pop()
+        self.happened[card.__name__.removeprefix("async_")] += 1
+        await card()
+
+    async def _async_stand(self, *cast: str) -> None:
+        self._street.show(*cast)
+        await asyncio.sleep(self._rng.uniform(5, 11))
+        self._street.show()
+        await asyncio.sleep(3)
+
+    def _one_of(self, *choices: Any) -> Any:
+        return choices[int(self._rng.integers(len(choices)))]
+
+    async def async_resident(self) -> None:
+        """One of the household comes home; now and then the owner says of it what it was."""
+        await self._async_stand(self._one_of("obama", "obama", "collins"))
+        if self._rng.random() < 0.2 and self._house.door.memory.visits.at() is not None:
+            await self._async_call("feedback", verdict="that_was_not_me")
+
+    async def async_stranger(self) -> None:
+        """Somebody rings whom nobody knows."""
+        await self._async_stand(self._one_of("biden", "hopper"))
+        await self._async_call("clear_lockout")
+
+    async def async_two(self) -> None:
+        """Two stand there at once."""
+        await self._async_stand(*self._one_of(("obama", "collins"), ("obama", "biden")))
+
+    async def async_passer_by(self) -> None:
+        """Somebody walks by and shows no face."""
+        self._street.show(passing=True)
+        await asyncio.sleep(3)
+        self._street.show()
+
+    async def async_light(self) -> None:
+        """The sun comes out, or goes."""
+        for light in self._one_of((10, 20, 30, 20, 10), (-12, -25, -12)):
+            self._street.show(light=light)
+            await asyncio.sleep(4)
+        self._street.show()
+
+    async def async_outage(self) -> None:
+        """The camera is away, fails, hangs, or sends no picture."""
+        camera, away = self._house.camera, self._rng.uniform(5, 60)
+
+        def failing() -> bytes:
+            raise OSError("camera broken")
+
+        async def hanging() -> bytes:
+            await asyncio.sleep(away)
+            return b""
+
+        sources = (None, failing, hanging, lambda: b"\xff\xd8 no picture", lambda: None)
+        source = self._one_of(*sources)
+        if source is None:
+            camera.put(available=False)
+        else:
+            camera.source = source
+        await asyncio.sleep(away)
+        camera.put(available=True)
+        camera.source = self._street.picture
+
+    async def async_settle(self, seconds: float) -> None:
+        """Let the networks do the same as before each measurement, then let nothing happen."""
+        self._street.at_noon = True
+        for cast in CASTS[1:]:
+            self._street.show(*cast)
+            await asyncio.sleep(1)
+        self._street.show()
+        await asyncio.sleep(FRESH_FOR)
+        self._street.at_noon = False
+        await self._async_call("clear_lockout")
+        await asyncio.sleep(seconds)
+        await self._house.hass.async_block_till_done()
+
+    async def async_reload(self) -> None:
+        """The door is loaded anew."""
+        await self._house.hass.config_entries.async_reload(self._house.entry.entry_id)
+        await self._house.hass.async_block_till_done()
+
+    async def async_guest(self) -> None:
+        """A guest is enrolled, comes, and is forgotten."""
+        (name, pictures), *_ = GUEST.items()
+        await self._async_enrol(name, pictures)
+        self._enrolled.add(name.lower())
+        await self._async_stand(name.lower())
+        self._enrolled.remove(name.lower())
+        await self._async_call("forget", person=name)
+
+    async def async_other_options(self) -> None:
+        """The owner turns the liveness check on, somebody comes, and it is turned off again."""
+        entry, hass = self._house.entry, self._house.hass
+        for level in ("basic", "off"):
+            options = {**entry.options, "security": {"liveness": level}}
+            hass.config_entries.async_update_entry(entry, options=options)
+            await hass.async_block_till_done()
+            await self._async_stand("obama")
+        await self._async_call("clear_lockout")
+
+    async def async_switch_off(self) -> None:
+        """Recognition is switched off for a while, and somebody stands there."""
+        for service in ("turn_off", "turn_on"):
+            await self._house.hass.services.async_call(
+                "switch", service, {"entity_id": "switch.front_door_recognition"}, blocking=True
+            )
+            if service == "turn_off":
+                before = sum(self.opened.values())
+                await self._async_stand("obama")
+                if sum(self.opened.values()) > before:
+                    self.wrong.append("opened while recognition was off")
+
+
+def hour_of(house: House) -> int:
+    """The hour of the day."""
+    return dt_util.as_utc(house.utcnow()).hour

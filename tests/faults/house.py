@@ -1,0 +1,388 @@
+"""A house with one door, in a real Home Assistant core on a clock that jumps.
+
+Everything is the product's own but the networks (``eyes``), the camera, the lock and the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+from unittest.mock import patch
+
+import numpy as np
+from homeassistant.components.camera import Camera
+from homeassistant.components.lock import LockEntity
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_test_home_assistant,
+)
+
+from custom_components.face_lock import runtime, watcher
+from custom_components.face_lock.const import (
+    CONF_CAMERA,
+    CONF_ENROLLED_AT,
+    CONF_LOCK,
+    DOMAIN,
+    SUBENTRY_PERSON,
+)
+from custom_components.face_lock.records import DoorRecords, async_open_records
+from custom_components.face_lock.vision import Portrait
+
+from .eyes import Eyes, Painter, portraits
+from .virtual import VirtualLoop
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CAMERA: Final = "camera.front_door"
+TARGET: Final = "lock.deadbolt"
+LOCK: Final = "lock.front_door"
+EVENT: Final = "event.front_door_access"
+PHONE: Final = "input_boolean.phone"
+DAY: Final = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+"""What the wall clock says when the loop's clock says 0."""
+
+
+class DoorCamera(Camera):
+    """Serves what ``source`` makes; it may also raise or be waited for."""
+
+    _attr_name = "Front door"
+    _attr_unique_id = "front_door"
+
+    def __init__(self, source: Callable[[], Any]) -> None:
+        super().__init__()
+        self.source = source
+
+    async def async_camera_image(
+        self,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> bytes | None:
+        """Serve one picture."""
+        answer = self.source()
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    @callback
+    def put(self, *, available: bool) -> None:
+        """Come or go."""
+        self._attr_available = available
+        self.async_write_ha_state()
+
+
+class Deadbolt(LockEntity):
+    """The owner's lock; ``on_command`` is called whenever it is told to open."""
+
+    _attr_name = "Deadbolt"
+    _attr_unique_id = "deadbolt"
+
+    def __init__(self, on_command: Callable[[], None]) -> None:
+        self._on_command = on_command
+        self._attr_is_locked = True
+        self.answer: Callable[[], Any] | None = None
+        """Called in place of obeying; may raise, wait, or put the lock into a state."""
+
+    async def async_lock(self, **_: Any) -> None:
+        """Lock."""
+        await self._work(is_locked=True)
+
+    async def async_unlock(self, **_: Any) -> None:
+        """Unlock."""
+        self._on_command()
+        await self._work(is_locked=False)
+
+    async def _work(self, **state: Any) -> None:
+        if self.answer is None:
+            self.put(**state)
+            return
+        result = self.answer()
+        if asyncio.iscoroutine(result):
+            await result
+
+    @callback
+    def put(self, **state: Any) -> None:
+        """Set the given attributes and clear the other states."""
+        for key in ("is_jammed", "is_opening", "is_locking", "is_open", "is_unlocking"):
+            setattr(self, f"_attr_{key}", False)
+        for key, value in state.items():
+            setattr(self, f"_attr_{key}", value)
+        self.async_write_ha_state()
+
+    @callback
+    def come(self, *, available: bool) -> None:
+        """Come or go."""
+        self._attr_available = available
+        self.async_write_ha_state()
+
+
+class Errors(logging.Handler):
+    """Keeps what the product, or the loop, could not cope with: whatever has a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found: list[str] = []
+        self.allowed: tuple[str, ...] = ()
+        """What a fault that is being caused may say."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note a record with an exception."""
+        text = record.getMessage()
+        if record.exc_info and not any(part in text for part in self.allowed):
+            self.found.append(f"{record.name}: {text}: {record.exc_info[1]!r}")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture that the camera took: when, and who was in it."""
+
+    at: float
+    identities: tuple[int, ...]
+
+
+class House:
+    """A door, who lives behind it, and everything that can go wrong with it."""
+
+    PASSING: Final = (
+        ConfigEntryState.SETUP_IN_PROGRESS,
+        ConfigEntryState.SETUP_RETRY,
+        ConfigEntryState.UNLOAD_IN_PROGRESS,
+    )
+    """States of an entry that end by themselves."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        loop: VirtualLoop,
+        rng: np.random.Generator,
+        eyes: Eyes | None = None,
+    ) -> None:
+        """Build the devices; ``async_move_in`` sets the door up."""
+        self.hass = hass
+        self.loop = loop
+        self.eyes = eyes or Eyes()
+        self.painter = Painter(rng)
+        self.people: dict[str, int] = {}
+        """Name -> identity, of whoever was ever enrolled."""
+        self.pictures: dict[str, int] = {}
+        """Name -> number of the first picture that the owner last enrolled them with."""
+        self.present: tuple[int, ...] = ()
+        """Identities of who stands before the door."""
+        self.companion: int | None = None
+        """Who stands beside them."""
+        self.serve: Callable[[], Any] = self.paint
+        """What the camera answers."""
+        self.shots: deque[Shot] = deque(maxlen=400)
+        """What the camera really took, the newest last."""
+        self.last: deque[bytes] = deque(maxlen=15)
+        """The newest of its pictures."""
+        self.delayed_at = float("-inf")
+        """When the picture before the newest was last served."""
+        self.violations: list[str] = []
+        """What should never happen, in words."""
+        self.errors = Errors()
+        self.wall_offset = timedelta()
+        self.commands: list[float] = []
+        """Times at which the owner's lock was told to unlock."""
+        self.camera = self.another_camera()
+        self.deadbolt = self.another_deadbolt()
+        self.works: set[asyncio.Task[Any]] = set()
+        self.entry: MockConfigEntry
+
+    def on_command(self) -> None:
+        """The lock is told to unlock; a test may replace this."""
+        self.commands.append(self.loop.time())
+
+    def paint(self, **options: Any) -> bytes:
+        """Take a picture of whoever is there."""
+        companion = () if self.companion is None else (self.companion,)
+        identities = (*self.present[: 2 - len(companion)], *companion)
+        picture = self.painter(*identities, **options)
+        self.shots.append(Shot(self.loop.time(), identities))
+        self.last.append(picture)
+        return picture
+
+    def another_camera(self) -> DoorCamera:
+        """Make the camera's entity anew."""
+        return DoorCamera(lambda: self.serve())  # noqa: PLW0108 - it may be replaced
+
+    def another_deadbolt(self) -> Deadbolt:
+        """Make the lock's entity anew."""
+        return Deadbolt(lambda: self.on_command())  # noqa: PLW0108 - it may be replaced
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something beside the rest; ``works`` holds what is not done."""
+        task = self.loop.create_task(work)
+        self.works.add(task)
+        task.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[Any]) -> None:
+        self.works.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.violations.append(f"the owner met an exception: {error!r}")
+
+    def utcnow(self) -> datetime:
+        """What the wall clock says."""
+        return DAY + timedelta(seconds=self.loop.time()) + self.wall_offset
+
+    def subentry(self, name: str, **data: Any) -> ConfigSubentry:
+        """Make somebody's subentry."""
+        return ConfigSubentry(
+            data=MappingProxyType({CONF_ENROLLED_AT: self.utcnow().isoformat(), **data}),
+            subentry_type=SUBENTRY_PERSON,
+            title=name,
+            unique_id=name.lower(),
+        )
+
+    async def async_build(self) -> None:
+        """Put the camera, the lock and the phone into the house."""
+        for domain in ("camera", "lock", "homeassistant"):
+            assert await async_setup_component(self.hass, domain, {})
+        await self.hass.data["camera"].async_add_entities([self.camera])
+        await self.hass.data["lock"].async_add_entities([self.deadbolt])
+        self.hass.states.async_set(PHONE, "on")
+        await self.hass.async_block_till_done()
+
+    async def async_move_in(
+        self,
+        people: Mapping[str, int],
+        *,
+        target: bool = True,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Enrol people and set the door up, with the given options by section.
+
+        The liveness check is off unless it is asked for: the networks are not the product's.
+        """
+        registry = er.async_get(self.hass)
+        data = {CONF_CAMERA: registry.async_get(CAMERA).id}
+        if target:
+            data[CONF_LOCK] = registry.async_get(TARGET).id
+        options = {name: dict(section) for name, section in (settings or {}).items()}
+        options["security"] = {"liveness": "off"} | options.get("security", {})
+        self.entry = MockConfigEntry(
+            domain=DOMAIN,
+            title="Front door",
+            unique_id=data[CONF_CAMERA],
+            data=data,
+            options=options,
+            minor_version=2,
+            subentries_data=[self.subentry(name).as_dict() for name in people],
+        )
+        self.entry.add_to_hass(self.hass)
+        records = await self.async_records()
+        for name, identity in people.items():
+            records.pictures.put(name.lower(), self.album(name, identity))
+        await records.async_commit([name.lower() for name in people])
+        await self.async_start()
+
+    def album(self, name: str, identity: int) -> list[Portrait]:
+        """Take new pictures of somebody, to enrol them with."""
+        self.people[name] = identity
+        self.pictures[name] = (self.pictures.get(name, -2) + 2) % 200
+        return portraits(identity, self.eyes.model, self.pictures[name])
+
+    async def async_records(self) -> DoorRecords:
+        """Read what the storage holds."""
+        return await async_open_records(
+            self.hass, self.entry.entry_id, keep_pictures=True, visit_days=None
+        )
+
+    async def async_start(self) -> None:
+        """Set the door up, or try to."""
+        await self.hass.config_entries.async_setup(self.entry.entry_id)
+        await self.hass.async_block_till_done()
+
+    async def async_move_out(self) -> None:
+        """Remove the door and everything of it."""
+        self.loop.release()
+        await self.hass.config_entries.async_remove(self.entry.entry_id)
+        await self.hass.async_block_till_done()
+
+    @property
+    def door(self) -> Any:
+        """The door's coordinator; raises AttributeError where it is not set up."""
+        if self.entry.state is not ConfigEntryState.LOADED:
+            raise AttributeError("the door is not set up")
+        return self.entry.runtime_data
+
+    def state(self, entity_id: str) -> str | None:
+        """A state now, None where there is none."""
+        state = self.hass.states.get(entity_id)
+        return None if state is None else state.state
+
+    async def until(self, condition: Callable[[], object], seconds: float) -> bool:
+        """Wait until something is so; say whether it came in time."""
+        end = self.loop.time() + seconds
+        while not condition():
+            if self.loop.time() >= end:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+
+@contextlib.contextmanager
+def _clocks(house: House) -> Any:
+    """Put the loop's clock in the place of the real ones."""
+    with contextlib.ExitStack() as stack:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("custom_components.face_lock") and hasattr(module, "monotonic"):
+                stack.enter_context(patch.object(module, "monotonic", house.loop.time))
+        at = "homeassistant.helpers.event"
+        for what, value in (
+            ("homeassistant.util.dt.utcnow", house.utcnow),
+            (
+                "homeassistant.util.dt.now",
+                lambda zone=None: house.utcnow().astimezone(
+                    zone or dt_util.get_default_time_zone()
+                ),
+            ),
+            (f"{at}.time_tracker_utcnow", house.utcnow),
+            (f"{at}.time_tracker_timestamp", lambda: house.utcnow().timestamp()),
+        ):
+            stack.enter_context(patch(what, value))
+        yield
+
+
+@contextlib.asynccontextmanager
+async def a_house(folder: Path, seed: int, *, eyes: Eyes | None = None) -> AsyncIterator[House]:
+    """Build a house whose configuration lies in ``folder``; on a ``VirtualLoop`` only.
+
+    ``eyes`` are others than the scripted ones.
+    """
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    link = folder / "custom_components"
+    if not link.exists():
+        link.symlink_to(ROOT / "custom_components", target_is_directory=True)
+    async with async_test_home_assistant(config_dir=str(folder)) as hass:
+        house = House(hass, loop, np.random.default_rng(seed), eyes)
+        logging.getLogger().addHandler(house.errors)
+        hass.data.pop("custom_components", None)  # so that it is looked for in the folder
+        loop.set_exception_handler(
+            lambda _, context: house.errors.found.append(
+                f"loop: {context.get('message')}: {context.get('exception')!r}"
+            )
+        )
+        with (
+            patch.object(runtime, "load_bundle", lambda: house.eyes.bundle),
+            patch.object(watcher, "recognise", house.eyes.recognise),
+            _clocks(house),
+        ):
+            try:
+                await house.async_build()
+                yield house
+            finally:
+                loop.release()
+                await hass.async_stop(force=True)
+                logging.getLogger().removeHandler(house.errors)

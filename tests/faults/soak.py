@@ -1,0 +1,230 @@
+"""Let a door run for a simulated day, and see whether anything grows.
+
+    python -m tests.faults.soak [--hours 24] [--seed 20261124] [--json FILE] [--runtime NAME]
+
+A real Home Assistant core with a real door, whose clock jumps (``virtual``), and a day before it
+(``day``) whose every picture the product's own networks may look at. After a warm-up it measures at
+quiet moments that are alike: nobody is there, and nothing was for a while. It exits with 1 if the
+resident memory rises by 1 MB or more per 100,000 pictures, if a thread, a task, a listener, a timer
+or an open file is more than there was, if the door opened while nobody enrolled could be seen, or
+if anything had a traceback.
+
+``--leak KIND...`` makes the door leak, to show that it would be found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import sys
+import tempfile
+import threading
+import time
+import tracemalloc
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+import numpy as np
+
+from custom_components.face_lock import watcher
+from custom_components.face_lock.vision.runtime import RUNTIMES
+
+from .day import Day, hour_of
+from .growth import COUNTS, PER, Sample, Slope, faults, measure, steady_allocator
+from .house import a_house
+from .street import RealEyes, Street
+from .virtual import VirtualLoop
+
+POOL: Final = 4
+"""Threads of core's executor, all started before anything is measured."""
+QUIET: Final = 90.0
+"""Seconds without anything before a measurement: longer than what core writes with a delay."""
+LEAKS: Final = ("memory", "threads", "tasks", "listeners")
+LEAKED: Final = 60_000
+"""Bytes of each picture that ``--leak memory`` keeps."""
+
+
+@contextlib.contextmanager
+def leaking(kinds: Collection[str]) -> Iterator[None]:
+    """Make every door that is started leak."""
+    kept: list[Any] = []
+    see, start = watcher.Watcher._see, watcher.Watcher.async_start
+
+    def seeing(self: watcher.Watcher, picture: Any, in_visit: bool) -> Any:
+        if "memory" in kinds:
+            kept.append(bytearray(b"x" * LEAKED))
+        return see(self, picture, in_visit)
+
+    def starting(self: watcher.Watcher, create_task: Any) -> None:
+        start(self, create_task)
+        if "tasks" in kinds:
+            kept.append(self._hass.loop.create_task(asyncio.Event().wait()))
+        if "listeners" in kinds:
+            self._hass.bus.async_listen("leak", kept.append)
+        if "threads" in kinds:
+            kept.append(ThreadPoolExecutor(1))
+            kept[-1].submit(time.monotonic)
+
+    leaks = patch.multiple(watcher.Watcher, _see=seeing, async_start=starting)
+    with leaks if kinds else contextlib.nullcontext():
+        yield
+    for each in kept:
+        if isinstance(each, ThreadPoolExecutor):
+            each.shutdown()
+
+
+@dataclass(slots=True)
+class Report:
+    """How a run went."""
+
+    samples: list[Sample]
+    slope: Slope
+    faults: list[str]
+    pictures: int
+    looked_at: int
+    faces: int
+    runtime: str
+    happened: dict[str, int]
+    opened: dict[str, int]
+    seconds: float = 0.0
+
+
+async def _warm(loop: asyncio.AbstractEventLoop) -> None:
+    """Start all threads of the executor, which otherwise come one by one over the day."""
+    loop.set_default_executor(ThreadPoolExecutor(POOL, thread_name_prefix="core"))
+    together = threading.Barrier(POOL)
+    await asyncio.gather(*[loop.run_in_executor(None, together.wait) for _ in range(POOL)])
+
+
+async def run(
+    folder: Path, hours: float, seed: int, *, runtime: str | None = None, trace: bool = False
+) -> Report:
+    """Let the door run ``hours`` after the warm-up."""
+    loop = asyncio.get_running_loop()
+    await _warm(loop)
+    long = hours >= 6
+    pause, every, warm_up = (220.0, 1200.0, 7200.0) if long else (10.0, 30.0, 120.0)
+    eyes = RealEyes(runtime)
+    async with a_house(folder, seed, eyes=eyes) as house:
+        street = Street(loop.time, lambda: hour_of(house), seed)
+        day = Day(house, street, seed)
+        await day.async_move_in()
+
+        async def go_on(seconds: float) -> None:
+            end = loop.time() + seconds
+            while loop.time() < end:
+                await day.async_go_on(pause)
+            if not long:
+                await day.async_reload()  # in a long run it comes often enough by itself
+            await day.async_settle(QUIET)
+
+        await go_on(warm_up)
+        if trace:
+            tracemalloc.start(12)
+            before = tracemalloc.take_snapshot()
+        began = loop.time()
+        samples = [measure(house, street.served, folder)]
+        while loop.time() - began < hours * 3600 or len(samples) < 4:
+            await go_on(every)
+            samples.append(measure(house, street.served, folder))
+        if trace:
+            _tell(before, tracemalloc.take_snapshot())
+        report = Report(
+            samples,
+            Slope.of(samples),
+            [*faults(samples), *dict.fromkeys(day.wrong), *dict.fromkeys(house.errors.found)],
+            street.served,
+            eyes.frames,
+            eyes.faces,
+            eyes.runtime,
+            dict(day.happened),
+            dict(day.opened),
+        )
+        if not any("obama" in cast for cast in day.opened):
+            report.faults.append("the door opened for nobody: what was measured is not its work")
+        await house.async_move_out()
+    return report
+
+
+def _tell(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> None:
+    """Print what was allocated since and is still there."""
+    mine = tracemalloc.Filter(False, tracemalloc.__file__)
+    grown = after.filter_traces([mine]).compare_to(before.filter_traces([mine]), "lineno")
+    print(*grown[:15], sep="\n")
+
+
+def table(report: Report) -> str:
+    """Describe a run."""
+    samples = report.samples
+    shown = [samples[i] for i in sorted({round(i) for i in np.linspace(0, len(samples) - 1, 7)})]
+    names = ("hours", "pictures", "rss", *COUNTS, "store", "digests", "visits", "held")
+    lines = [" ".join(f"{name:>9}" for name in names)]
+    lines += [
+        " ".join(
+            f"{value:>9.1f}" if isinstance(value, float) else f"{value:>9}"
+            for value in (getattr(sample, name) for name in names)
+        )
+        for sample in shown
+    ]
+    happened = ", ".join(f"{name} {count}" for name, count in sorted(report.happened.items()))
+    opened = ", ".join(f"{name} {count}" for name, count in sorted(report.opened.items()))
+    slope, span = report.slope, samples[-1].pictures - samples[0].pictures
+    seen = f"{report.looked_at} pictures, {report.faces} faces"
+    rise = f"{slope.value:+.2f} MB per {PER:,} pictures ({slope.low:+.2f} to {slope.high:+.2f})"
+    figures = (
+        "FAILED" if report.faults else "ok",
+        f"{samples[-1].hours - samples[0].hours:.1f} h",
+        f"{span} pictures measured of {report.pictures}",
+        f"{len(samples)} samples",
+        f"memory {rise}",
+        f"{report.seconds:.0f} s",
+    )
+    lines += [
+        f"happened: {happened}",
+        f"opened for: {opened or 'nobody'}",
+        f"looked at by the networks ({report.runtime}): {seen}",
+        *(f"FAILED: {fault}" for fault in report.faults),
+        f"soak: {'; '.join(figures)}",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--seed", type=int, default=20261124)
+    parser.add_argument("--json", type=Path, help="also write everything that was measured")
+    parser.add_argument(
+        "--runtime", choices=RUNTIMES, help="else the fastest one that is installed"
+    )
+    parser.add_argument("--trace", action="store_true", help="say what was allocated; slow")
+    parser.add_argument("--leak", choices=LEAKS, nargs="+", default=(), help="make it leak")
+    arguments = parser.parse_args()
+    start = time.monotonic()
+    steady_allocator()
+    logging.getLogger("homeassistant").setLevel(logging.CRITICAL)
+    with (
+        tempfile.TemporaryDirectory(prefix="face_lock_soak_") as folder,
+        leaking(arguments.leak),
+        asyncio.Runner(loop_factory=VirtualLoop) as runner,
+    ):
+        hours, seed = arguments.hours, arguments.seed
+        soaking = run(Path(folder), hours, seed, runtime=arguments.runtime, trace=arguments.trace)
+        report = runner.run(soaking)
+    report.seconds = time.monotonic() - start
+    print(table(report))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(asdict(report), indent=1))
+    return 1 if report.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
