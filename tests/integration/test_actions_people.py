@@ -101,7 +101,7 @@ async def test_enroll_adds_to_whom_it_knows(set_up, call, pictures, folder, hass
     assert in_store(hass_storage, door, "barack") == 2
     assert names(door) == {"Barack"}
     # Who is suspended remains so.
-    assert not door.entry.runtime_data.people["barack"].allowed
+    assert not door.entry.runtime_data.entrance.people["barack"].allowed
 
 
 async def test_enroll_from_the_camera(set_up, call, camera, hass_storage) -> None:

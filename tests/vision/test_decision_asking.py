@@ -8,6 +8,7 @@ import pytest
 from tests.vision.doorstep import GOOD, POLICY, Door, evidence, serial, unusable
 from vision import Ask, ChallengeState, Circumstances, DecisionPolicy, Lockout, Problem, Turn
 from vision.asking import Asking
+from vision.pad import HeadTurn, LightFlash
 
 NAN = float("nan")
 THERE_AND_BACK = (0.0, 0.0, 0.0, 0.2, 0.3, 0.2, 0.0, 0.0)
@@ -247,6 +248,16 @@ def test_a_face_that_is_lost_begins_anew(door):
     assert [a.problem for a in attempts if a] == [Problem.CHALLENGE_FAILED]
 
 
+def test_old_or_repeated_frames_are_no_answer():
+    """What a camera serves again may show a turn of the head that was made for another question."""
+    for options in ({"digest": b"again"}, {"age": 2.5}):
+        door = Asked()
+        door.turn(THERE_AND_BACK[:3])
+        for yaw in (0.2, 0.3, 0.3, 0.2):
+            door.see(looking(yaw), after=0.25, **options)
+        assert door.turn([0.0] * 4) is None
+
+
 def test_a_lost_camera_or_a_step_of_the_clock_drops_the_answer(door):
     door.turn(THERE_AND_BACK[:-2])
     assert door.decider.stop(Problem.CAMERA_LOST, door.now).problem is Problem.CAMERA_LOST
@@ -335,6 +346,18 @@ def test_a_question_has_the_time_of_its_longest_part(ask, patience):
     asking.put(1.0)
     assert asking.is_open(1.0 + patience)
     assert not asking.is_open(1.01 + patience)
+
+
+@pytest.mark.parametrize(
+    ("ask", "kinds"),
+    [
+        (Ask(Turn.LEFT), [HeadTurn]),
+        (Ask(flash=True), [LightFlash]),
+        (Ask(Turn.LEFT, flash=True), [HeadTurn, LightFlash]),
+    ],
+)
+def test_a_question_begins_all_its_challenges(ask, kinds):
+    assert [type(one) for one in ask.begin(1.0, FACES["anna"])] == kinds
 
 
 @pytest.mark.parametrize("late", [-0.1, 10.1, NAN, float("inf")])
