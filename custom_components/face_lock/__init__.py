@@ -36,12 +36,13 @@ from .const import (
     ISSUE_STORAGE_TOO_NEW,
     ISSUE_STORAGE_UNREADABLE,
 )
-from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
+from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
 from .disk import NotSavedError
 from .entity import door_device
 from .issues import async_report_only
 from .lockout_store import LockoutStore, async_remove_lockout
 from .memory import async_forget
+from .people import people_of
 from .records import DoorRecords, async_open_records, async_remove_records
 from .runtime import BUNDLE_ISSUES, async_load_bundle
 from .settings import (

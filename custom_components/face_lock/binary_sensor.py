@@ -46,7 +46,7 @@ DESCRIPTIONS: Final = (
         key="locked_out",
         translation_key="locked_out",
         watching=False,
-        value=lambda door: door.data.locked_out,
+        value=lambda door: door.entrance.is_locked_out,
     ),
 )
 

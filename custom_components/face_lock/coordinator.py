@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Callable
 from time import monotonic
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from homeassistant.components.event import DOMAIN as EVENT_DOMAIN
-from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentry
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import (
     CALLBACK_TYPE,
-    Context,
     Event,
     EventStateChangedData,
     HomeAssistant,
@@ -26,36 +23,30 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
 from .access import Access
+from .asker import Asker
 from .const import (
     CONF_CAMERA,
     CONF_LOCK,
     DOMAIN,
     ISSUE_CAMERA_MISSING,
     ISSUE_NOT_RELOCKED,
-    SUBENTRY_PERSON,
 )
 from .door_lock import OwnLock, TargetLock
-from .factor import SecondFactor
+from .entrance import Entrance
 from .issues import async_report
 from .lockout_store import LockoutStore
 from .memory import async_memory
-from .permits import barred, objection
+from .people import made_from, name_of, people_of
 from .records import DoorRecords
-from .settings import CONF_ALLOWED, DoorSettings, PersonSettings, Sensitivity
+from .settings import CONF_ALLOWED, DoorSettings, Sensitivity
 from .source import async_resolve
-from .unlocking import async_carry_out
 from .vision import (
-    RETRIED,
     AccessAttempt,
     Bundle,
-    Circumstances,
     Decider,
-    DecisionPolicy,
     GateSettings,
     LivenessLevel,
     MotionGate,
-    Opening,
-    Problem,
     gallery_matcher,
     judge,
 )
@@ -64,7 +55,6 @@ from .worker import Worker
 
 _LOGGER = logging.getLogger(__name__)
 
-POLICY: Final = DecisionPolicy()
 OWN_RELOCK_AFTER: Final = 5
 """Seconds after which a lock of our own locks again where the owner chose none."""
 MIN_SHARES: Final = {Sensitivity.LOW: 0.03, Sensitivity.NORMAL: 0.01, Sensitivity.HIGH: 0.003}
@@ -73,33 +63,8 @@ MIN_SHARES: Final = {Sensitivity.LOW: 0.03, Sensitivity.NORMAL: 0.01, Sensitivit
 FaceLockConfigEntry: TypeAlias = "ConfigEntry[FaceLockCoordinator]"
 
 
-def people_of(entry: ConfigEntry) -> dict[str, ConfigSubentry]:
-    """Person id -> subentry."""
-    return {
-        subentry.unique_id: subentry
-        for subentry in entry.subentries.values()
-        if subentry.subentry_type == SUBENTRY_PERSON and subentry.unique_id is not None
-    }
-
-
 def _nothing() -> None:
     pass
-
-
-def _now() -> float:
-    return monotonic()
-
-
-def _settings_of(entry: ConfigEntry) -> dict[str, PersonSettings]:
-    return {person: PersonSettings.of(s) for person, s in people_of(entry).items()}
-
-
-def _people(entry: ConfigEntry) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return what a door is made from of its people: all but who is suspended."""
-    return {
-        person: (s.title, {k: v for k, v in s.data.items() if k != CONF_ALLOWED})
-        for person, s in people_of(entry).items()
-    }
 
 
 class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
@@ -136,25 +101,27 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         self.records = records
         self.store = records.pictures
         self.worker = worker
-        self.people = _settings_of(entry)
-        self.changed_by: str | None = None
         self.memory = async_memory(hass, entry.entry_id)
-        self.memory.visits.forget_all_but(self.people)
-        self.passes = self.memory.passes
-        self._made_from = (entry.title, entry.data, entry.options, _people(entry))
+        self.memory.visits.forget_all_but(people_of(entry))
+        self._made_from = made_from(entry)
         self._listening: list[Callable[[Access], None]] = []
-        self._opening: set[asyncio.Task[None]] = set()
-        self._concluding: set[asyncio.Task[None]] = set()
-        self._stopping = False
         self._untrack: CALLBACK_TYPE = _nothing
         self.lock = self._make_lock(entry.data.get(CONF_LOCK))
+        self.entrance = Entrance(
+            hass,
+            entry,
+            settings,
+            self.memory,
+            lockouts,
+            self.lock,
+            on_end=self._visit_ended,
+            on_change=self.async_update_listeners,
+        )
         matcher = gallery_matcher(bundle, records.pictures.gallery())
         rate = self.settings.false_positive_rate
         point = bundle.thresholds.operating_point(rate, len(matcher))
-        self._factor = SecondFactor(hass, settings, self.memory)
-        policy = replace(POLICY, attempts=max(1, settings.attempts), factor_wait=self._factor.wait)
-        self._lockouts = lockouts
-        self._lockout = lockouts.restore(policy, monotonic())
+        asks = settings.liveness is LivenessLevel.CHALLENGE
+        self.asker = Asker(hass, entry, settings) if asks else None
         self.watcher = Watcher(
             hass,
             entry.data[CONF_CAMERA],
@@ -162,20 +129,22 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             bundle,
             matcher,
             Decider(
-                policy,
+                self.entrance.policy,
                 bundle.thresholds,
                 point,
                 judge=judge(settings.liveness, bundle.liveness.points if bundle.liveness else ()),
-                lockout=self._lockout,
+                ask=None if self.asker is None else self.asker.draw,
+                lockout=self.entrance.lockout,
                 frames=self.memory.frames,
             ),
             MotionGate(GateSettings(min_share=MIN_SHARES[self.settings.sensitivity])),
             # A face that votes is measured, others need not be.
             cues_from=None if settings.liveness is LivenessLevel.OFF else point.threshold,
             keep_picture=self.settings.keep_last_visit,
-            circumstances=self._circumstances,
+            circumstances=self.entrance.circumstances,
             on_state=self._state_changed,
             on_attempt=self._attempted,
+            on_ask=None if self.asker is None else self.asker.async_ask,
         )
 
     def _make_lock(self, target: str | None) -> TargetLock | OwnLock:
@@ -210,16 +179,13 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
 
     async def async_stop(self, *_: object) -> None:
         """Stop watching; from here on nothing opens. May be called again."""
-        self._stopping = True
+        self.entrance.async_close()
         self._untrack()
         self._untrack = _nothing
         await self.watcher.async_stop()
-        opening = list(self._opening)
-        for task in opening:
-            task.cancel()
-        await asyncio.gather(*opening, *self._concluding, return_exceptions=True)
-        # A lockout that is over must not begin again with the next start.
-        await self._lockouts.async_save(self._lockout, monotonic())
+        if self.asker is not None:
+            await self.asker.async_stop()
+        await self.entrance.async_stop()
         await self.lock.async_stop()
         await self.worker.async_stop()
 
@@ -232,14 +198,16 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
     @callback
     def async_forget_changed_by(self) -> None:
         """Somebody else than a recognised person works the lock."""
-        if self.changed_by is not None:
-            self.changed_by = None
+        if self.entrance.opened_for is not None:
+            self.entrance.opened_for = None
             self.async_update_listeners()
 
     @callback
     def async_enable(self, *, enabled: bool) -> None:
         """Switch recognition on or off."""
         self.watcher.async_enable(enabled=enabled)
+        if not enabled and self.asker is not None:
+            self.asker.async_end()
         self.async_update_listeners()
 
     @callback
@@ -254,36 +222,8 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
     @callback
     def async_read_people(self) -> None:
         """Take over who is suspended and who is not."""
-        self.people = _settings_of(self.config_entry)
+        self.entrance.async_read_people()
         self.async_update_listeners()
-
-    @property
-    def is_locked_out(self) -> bool:
-        """Whether nothing opens after too many failed visits."""
-        return self._lockout.locked(monotonic())
-
-    async def async_end_lockout(self) -> int:
-        """Forget the failed visits, for the owner; return how many there were in a row."""
-        failures = self._lockout.failures
-        self._lockout.clear()
-        await self._lockouts.async_save(self._lockout, monotonic())
-        self.async_update_listeners()
-        return failures
-
-    async def async_offer_code(self, code: str) -> bool:
-        """Take the second factor; a right code ends a lockout, a wrong one counts as a failure.
-
-        The caller must not be a stranger's way to try codes without end: in a lockout only one
-        whom Home Assistant knows may offer them.
-        """
-        right = await self._factor.async_offer(code, monotonic())
-        if right:
-            self._lockout.clear()
-        else:
-            self._lockout.fail(monotonic())
-        await self._lockouts.async_save(self._lockout, monotonic())
-        self.async_update_listeners()
-        return right
 
     @property
     def is_watching(self) -> bool:
@@ -293,8 +233,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
     @property
     def is_current(self) -> bool:
         """Whether the entry still says what this door was made from."""
-        entry = self.config_entry
-        return (entry.title, entry.data, entry.options, _people(entry)) == self._made_from
+        return made_from(self.config_entry) == self._made_from
 
     # From the owner's other devices
 
@@ -327,88 +266,20 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
                 self.hass, self._camera_issue, ISSUE_CAMERA_MISSING, door=self.config_entry.title
             )
 
+    @callback
+    def _attempted(self, attempt: AccessAttempt, picture: bytes | None) -> None:
+        if attempt.granted and self.asker is not None:
+            self.asker.async_end()
+        self.entrance.conclude(attempt, picture)
+
     @property
     def _camera_issue(self) -> str:
         return f"{ISSUE_CAMERA_MISSING}_{self.config_entry.entry_id}"
 
-    @callback
-    def _circumstances(self) -> Circumstances:
-        now = monotonic()
-        return Circumstances(
-            barred=self.passes.lift(barred(self.hass, self.people.items()), self.people, now),
-            factor_missing=self._factor.missing(now),
-        )
-
-    @callback
-    def _attempted(self, attempt: AccessAttempt, picture: bytes | None) -> None:
-        if attempt.granted:
-            # The lock may take seconds: the door is watched meanwhile.
-            self._spawn(self._async_open(attempt, picture), "open", self._opening)
-        elif self._lockouts.is_saved(self._lockout):
-            self._report(attempt, picture)
-        else:
-            self._spawn(self._async_deny(attempt, picture), "deny", self._concluding)
-
-    @callback
-    def _spawn(
-        self, work: Coroutine[Any, Any, None], name: str, tasks: set[asyncio.Task[None]]
-    ) -> None:
-        task = self.config_entry.async_create_background_task(self.hass, work, f"face_lock {name}")
-        if not task.done():
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-    async def _async_deny(self, attempt: AccessAttempt, picture: bytes | None) -> None:
-        """Report a failed visit once a restart cannot undo that it counts."""
-        await self._lockouts.async_save(self._lockout, monotonic())
-        self._report(attempt, picture)
-
-    async def _async_open(self, attempt: AccessAttempt, picture: bytes | None) -> None:
-        """Open for a grant if it still holds, and report how that went."""
-        opening = Opening(attempt, max_age=POLICY.max_age)
-        try:
-            await async_carry_out(
-                opening, lambda: self._async_unlock(attempt), lambda: self._objection(attempt), _now
-            )
-        finally:
-            # Also where the door is being stopped: the outcome is known then, too.
-            outcome = opening.outcome or replace(attempt, granted=False, problem=Problem.STOPPED)
-            if outcome.granted:
-                self.memory.opened = True
-            else:
-                self.changed_by = None
-            if opening.commanded and outcome.problem not in RETRIED:
-                self._use_pass(attempt)
-            self._report(outcome, picture)
-        await self._lockouts.async_save(self._lockout, monotonic())
-
-    async def _async_unlock(self, attempt: AccessAttempt) -> None:
-        # Set before the call: the lock's change of state arrives while it runs.
-        self.changed_by = self.name_of(attempt.person)
-        self._factor.use()
-        await self.lock.async_grant(Context())
-
-    def _use_pass(self, attempt: AccessAttempt) -> None:
-        """Take the pass of whoever needed one: also a lock that did not answer may have opened."""
-        rules = self.people.get(attempt.person or "")
-        if attempt.person and rules and objection(self.hass, rules) is not None:
-            self.passes.use(attempt.person, rules, monotonic())
-
-    def _objection(self, attempt: AccessAttempt) -> Problem | None:
-        """Say why a grant no longer holds: time has passed since it was found."""
-        if self._stopping or self.config_entry.state is not ConfigEntryState.LOADED:
-            return Problem.STOPPED
-        if attempt.person is None or attempt.person not in people_of(self.config_entry):
-            return Problem.UNKNOWN_FACE
-        rules = self.people[attempt.person]
-        problem = objection(self.hass, rules)
-        held = self.passes.holds(attempt.person, rules, monotonic())
-        return None if held else problem
-
     # To the entities
 
     @callback
-    def _report(self, attempt: AccessAttempt, picture: bytes | None) -> None:
+    def _visit_ended(self, attempt: AccessAttempt, picture: bytes | None) -> None:
         response_time = attempt.response_time
         if attempt.granted and attempt.first_usable_at is not None:
             response_time = monotonic() - attempt.first_usable_at
@@ -421,14 +292,14 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
     @callback
     def _own_lock_changed(self) -> None:
         if isinstance(self.lock, OwnLock) and self.lock.is_locked:
-            self.changed_by = None
+            self.entrance.opened_for = None
         self.async_update_listeners()
 
     def _is_held(self) -> bool:
         """Whether the door must not be locked yet: whom it was opened for is still there."""
         return (
             self.settings.hold
-            and not self._stopping
+            and not self.entrance.is_closed
             and self.data.outage is None
             and self.watcher.is_hosting
         )
@@ -444,5 +315,4 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
 
     def name_of(self, person: str | None) -> str | None:
         """Return the name of a person, by id; None for somebody who is not enrolled."""
-        subentry = people_of(self.config_entry).get(person or "")
-        return None if subentry is None else subentry.title
+        return name_of(self.config_entry, person)

@@ -9,12 +9,27 @@ from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 
-from .coordinator import FaceLockConfigEntry, people_of
+from .coordinator import FaceLockConfigEntry
 from .door_lock import TargetLock
-from .settings import CONF_CODE, CONF_FACTOR_ENTITY, CONF_FACTOR_STATE, CONF_TRIGGERS
+from .people import people_of
+from .settings import (
+    CONF_ANNOUNCE,
+    CONF_CODE,
+    CONF_FACTOR_ENTITY,
+    CONF_FACTOR_STATE,
+    CONF_FLASH_LIGHT,
+    CONF_TRIGGERS,
+)
 from .vision.runtime import available
 
-REDACTED: Final = {CONF_CODE, CONF_FACTOR_ENTITY, CONF_FACTOR_STATE, CONF_TRIGGERS}
+REDACTED: Final = {
+    CONF_ANNOUNCE,
+    CONF_CODE,
+    CONF_FACTOR_ENTITY,
+    CONF_FACTOR_STATE,
+    CONF_FLASH_LIGHT,
+    CONF_TRIGGERS,
+}
 """A code's hash could be tried out; entities are named after people and places."""
 
 

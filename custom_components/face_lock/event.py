@@ -1,22 +1,24 @@
-"""One event for the end of each visit."""
-
-# ruff: noqa: ARG001 - Home Assistant calls these with fixed signatures
+"""One event for the end of each visit, and one for each question to its visitors."""
 
 from __future__ import annotations
 
-from typing import Any, override
+from typing import Any, Final, override
 
 from homeassistant.components.event import EventEntity
-from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, ATTR_NAME
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, ATTR_NAME, Platform
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .access import EVENT_TYPES, Access
-from .const import EVENT_ACCESS
+from .asker import QUESTION_TYPES, Asker, Question
+from .const import DOMAIN, EVENT_ACCESS
 from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
 from .entity import FaceLockEntity, percent
 
 PARALLEL_UPDATES = 0
+
+KEY_CHALLENGE: Final = "challenge"
 
 
 async def async_setup_entry(
@@ -24,8 +26,17 @@ async def async_setup_entry(
     entry: FaceLockConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the access event."""
-    async_add_entities([AccessEvent(entry.runtime_data)])
+    """Add the events; let go of the question's where nobody is asked any more."""
+    coordinator = entry.runtime_data
+    async_add_entities([AccessEvent(coordinator)])
+    if coordinator.asker is not None:
+        async_add_entities([ChallengeEvent(coordinator, coordinator.asker)])
+        return
+    registry = er.async_get(hass)
+    unique_id = f"{entry.entry_id}_{KEY_CHALLENGE}"
+    stale = registry.async_get_entity_id(Platform.EVENT, DOMAIN, unique_id)
+    if stale is not None:
+        registry.async_remove(stale)
 
 
 class AccessEvent(FaceLockEntity, EventEntity):
@@ -73,3 +84,31 @@ class AccessEvent(FaceLockEntity, EventEntity):
     @override
     def _handle_coordinator_update(self) -> None:
         """Leave the state alone: only an access changes it."""
+
+
+class ChallengeEvent(FaceLockEntity, EventEntity):
+    """What the visitor is asked to do, whoever it is."""
+
+    _attr_translation_key = "challenge"
+
+    def __init__(self, coordinator: FaceLockCoordinator, asker: Asker) -> None:
+        super().__init__(coordinator, KEY_CHALLENGE)
+        self._asker = asker
+        self._attr_event_types = list(QUESTION_TYPES)
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Subscribe to the questions."""
+        await super().async_added_to_hass()
+        self.async_on_remove(self._asker.async_subscribe(self._handle))
+
+    @callback
+    def _handle(self, question: Question) -> None:
+        told = {"direction": question.direction, "message": question.message}
+        self._trigger_event(question.event_type, told)
+        self.async_write_ha_state()
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Leave the state alone: only a question changes it."""

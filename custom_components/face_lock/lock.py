@@ -81,7 +81,7 @@ class StandaloneLock(DoorLockEntity):
     @property
     @override
     def changed_by(self) -> str | None:
-        return self.coordinator.changed_by
+        return self.coordinator.entrance.opened_for
 
 
 class MirroredLock(DoorLockEntity):
@@ -137,7 +137,9 @@ class MirroredLock(DoorLockEntity):
     @callback
     def _mirror_attributes(self, target: State | None) -> None:
         attributes = {} if target is None else target.attributes
-        self._attr_changed_by = self.coordinator.changed_by or attributes.get(ATTR_CHANGED_BY)
+        self._attr_changed_by = self.coordinator.entrance.opened_for or attributes.get(
+            ATTR_CHANGED_BY
+        )
         self._attr_code_format = attributes.get(ATTR_CODE_FORMAT)
         features = LockEntityFeature(attributes.get(ATTR_SUPPORTED_FEATURES, 0))
         self._attr_supported_features = features & LockEntityFeature.OPEN

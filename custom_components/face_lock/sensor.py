@@ -22,8 +22,9 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .access import Access
-from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
+from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
 from .entity import DescribedEntity, DoorEntityDescription, PersonEntity, percent
+from .people import people_of
 
 PARALLEL_UPDATES = 0
 

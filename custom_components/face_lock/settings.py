@@ -37,6 +37,8 @@ CONF_RELOCK_AFTER: Final = "relock_after"
 CONF_HOLD: Final = "hold"
 CONF_OPEN_LATCH: Final = "open_latch"
 CONF_LIVENESS: Final = "liveness"
+CONF_ANNOUNCE: Final = "announce"
+CONF_FLASH_LIGHT: Final = "flash_light"
 CONF_FACTOR_ENTITY: Final = "factor_entity"
 CONF_FACTOR_STATE: Final = "factor_state"
 CONF_CODE: Final = "code"
@@ -85,6 +87,10 @@ class DoorSettings:
     open_latch: bool = False
     """Whether a grant opens the target's latch instead of only unlocking it."""
     liveness: LivenessLevel = LivenessLevel.BASIC
+    announce: tuple[Mapping[str, Any], ...] = ()
+    """Actions that tell a visitor where to turn, at the level with a challenge."""
+    flash_light: str | None = None
+    """A light that flashes at the visitor, at that level."""
     factor_entity: str | None = None
     factor_state: str = "on"
     """The second factor: an entity that must be in this state."""
@@ -105,11 +111,17 @@ class DoorSettings:
         """Read a config entry's options.
 
         Raises:
-            KeyError, ValueError: a choice that this version does not know.
+            KeyError, ValueError: a choice that this version does not know, or a challenge that
+                could not be put.
 
         """
         recognition, gate, door, security, privacy = (options.get(name, {}) for name in SECTIONS)
         rate = recognition.get(CONF_FALSE_POSITIVE_RATE, DEFAULT_FALSE_POSITIVE_RATE)
+        liveness = LivenessLevel(security.get(CONF_LIVENESS, cls().liveness))
+        announce = tuple(security.get(CONF_ANNOUNCE) or ())
+        flash_light = security.get(CONF_FLASH_LIGHT)
+        if liveness is LivenessLevel.CHALLENGE and not announce and flash_light is None:
+            raise ValueError("a challenge needs an announcement or a light")
         return cls(
             false_positive_rate=FALSE_POSITIVE_RATES[rate],
             sensitivity=Sensitivity(gate.get(CONF_SENSITIVITY, cls().sensitivity)),
@@ -117,7 +129,9 @@ class DoorSettings:
             relock_after=int(door[CONF_RELOCK_AFTER]) if door.get(CONF_RELOCK_AFTER) else None,
             hold=bool(door.get(CONF_HOLD, cls().hold)),
             open_latch=bool(door.get(CONF_OPEN_LATCH, cls().open_latch)),
-            liveness=LivenessLevel(security.get(CONF_LIVENESS, cls().liveness)),
+            liveness=liveness,
+            announce=announce,
+            flash_light=flash_light,
             factor_entity=security.get(CONF_FACTOR_ENTITY),
             factor_state=security.get(CONF_FACTOR_STATE, cls().factor_state),
             code_hash=security.get(CONF_CODE),

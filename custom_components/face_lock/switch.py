@@ -12,8 +12,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.restore_state import RestoreEntity
 
-from .coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
+from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
 from .entity import FaceLockEntity, PersonEntity
+from .people import people_of
 
 PARALLEL_UPDATES = 0
 
@@ -74,7 +75,7 @@ class AllowedSwitch(PersonEntity, SwitchEntity):
     @property
     @override
     def is_on(self) -> bool:
-        person = self.coordinator.people.get(self._person)
+        person = self.coordinator.entrance.people.get(self._person)
         return person is not None and person.allowed
 
     @override

@@ -28,10 +28,11 @@ from .const import (
     ISSUE_STORAGE_TOO_NEW,
     ISSUE_STORAGE_UNREADABLE,
 )
-from .coordinator import FaceLockConfigEntry, people_of
+from .coordinator import FaceLockConfigEntry
 from .disk import NotSavedError
 from .door_lock import TargetLock
 from .issues import async_report, async_report_only
+from .people import people_of
 from .source import async_resolve
 from .store import pictures_file
 

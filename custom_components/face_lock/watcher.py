@@ -24,6 +24,7 @@ from .meter import Meter, Performance
 from .source import CameraError, Picture, async_take_picture
 from .vision import (
     AccessAttempt,
+    Asking,
     Bundle,
     Circumstances,
     Decider,
@@ -73,6 +74,7 @@ class DoorState:
     person: str | None = None
     """Id of whom the last visit's attempt named, for a while after it."""
     locked_out: bool = False
+    """For its change to be told; what holds at a moment says ``Entrance.is_locked_out``."""
     outage: str | None = None
     """Why nothing is recognised (a translation key), None while all is well."""
     performance: Performance | None = None
@@ -119,12 +121,14 @@ class Watcher:
         circumstances: Callable[[], Circumstances],
         on_state: Callable[[DoorState], None],
         on_attempt: Callable[[AccessAttempt, bytes | None], None],
+        on_ask: Callable[[Asking], None] | None,
     ) -> None:
         """Prepare to watch ``camera`` (a registry id or an entity id).
 
         ``circumstances`` says what holds at the door when a picture was looked at;
         ``cues_from`` is the similarity from which liveness is measured, None for never.
-        ``on_attempt`` gets the visit's best picture where ``keep_picture`` asks for it.
+        ``on_attempt`` gets the visit's best picture where ``keep_picture`` asks for it. ``on_ask``
+        is to put a question to the visitors.
         """
         self._hass = hass
         self._camera = camera
@@ -135,6 +139,8 @@ class Watcher:
         self._circumstances = circumstances
         self._on_state = on_state
         self._on_attempt = on_attempt
+        self._on_ask = on_ask
+        self._asked: Asking | None = None
         self._gate = gate
         self._cues_from = cues_from
         self._keep_picture = keep_picture
@@ -293,7 +299,9 @@ class Watcher:
                 self._gate.keep_open(now)
             self._attempt(self._decider.tick(now))
             self._remember(seen.sighting, picture)
-            self._attempt(self._decider.observe(seen.sighting, now, self._circumstances()))
+            attempt = self._decider.observe(seen.sighting, now, self._circumstances())
+            self._question()
+            self._attempt(attempt)
         self._publish(motion=seen.motion.open)
 
     def _see(self, picture: Picture, in_visit: bool) -> _Seen:
@@ -338,6 +346,14 @@ class Watcher:
         self._publish(motion=self._gate.is_open(now))
 
     # What others are told
+
+    @callback
+    def _question(self) -> None:
+        """Have a new question put, also where the same frame decided the visit."""
+        asking = self._decider.asking
+        if self._on_ask is not None and asking is not None and asking is not self._asked:
+            self._on_ask(asking)
+        self._asked = asking
 
     @callback
     def _attempt(self, attempt: AccessAttempt | None) -> None:

@@ -22,8 +22,8 @@ from homeassistant.config_entries import ConfigEntryState, OperationNotAllowed
 from homeassistant.helpers import entity_registry as er
 from PIL import Image
 
-from custom_components.face_lock.coordinator import people_of
 from custom_components.face_lock.memory import async_forget
+from custom_components.face_lock.people import people_of
 
 from .house import CAMERA, PHONE, TARGET, House
 

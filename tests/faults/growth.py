@@ -109,8 +109,8 @@ def measure(house: House, pictures: int, folder: Path) -> Sample:
                 len,
                 (
                     door._listening,
-                    door._opening,
-                    door._concluding,
+                    door.entrance._opening,
+                    door.entrance._concluding,
                     door._listeners,
                     door.watcher._tasks,
                     decider._denied,

@@ -9,7 +9,7 @@ from homeassistant.components.lock import LockState
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import callback
 
-from custom_components.face_lock.coordinator import people_of
+from custom_components.face_lock.people import people_of
 from custom_components.face_lock.vision import DecisionPolicy
 
 from .house import LOCK, PHONE, House
@@ -78,7 +78,7 @@ class Judge:
             f"{name} was not in the last pictures": not self._was_seen(identity, now),
             f"{name} may not come in": subentry is None or subentry.data.get("allowed") is False,
             "recognition is off": now - self._watched_at > POLICY.max_age,
-            "locked out": house.door.is_locked_out,
+            "locked out": house.door.entrance.is_locked_out,
             "no second factor": asks and now - self._factor_at > POLICY.max_age,
         }
         return next((text for text, holds in objections.items() if holds), None)

@@ -35,7 +35,7 @@ from homeassistant.components.lock import LockState
 from homeassistant.config_entries import ConfigEntryState
 
 from custom_components.face_lock import door_lock, watcher
-from custom_components.face_lock.coordinator import people_of
+from custom_components.face_lock.people import people_of
 
 from .eyes import portraits
 from .faults import FAULTS, Fault
@@ -173,7 +173,7 @@ class Schedule:
         if house.entry.state is not ConfigEntryState.LOADED:
             return
         if self._rng.random() < 0.5:
-            await house.door.async_end_lockout()
+            await house.door.entrance.async_end_lockout()
         elif "lock" not in house.entry.data:
             await house.door.lock.async_lock()
 
@@ -234,7 +234,7 @@ class Schedule:
         if not await house.until(lambda: self._tasks() == LOOPS, QUIET):
             self._fail(f"tasks: {self._tasks()}")
         await asyncio.sleep(POLICY.absence + 0.5)
-        await house.door.async_end_lockout()
+        await house.door.entrance.async_end_lockout()
 
     async def _async_opens(self) -> None:
         """The door opens for Anna, says so, and is shut again."""

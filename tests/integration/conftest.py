@@ -223,7 +223,7 @@ def bundle(monkeypatch: pytest.MonkeyPatch) -> vision.Bundle:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("watcher", "source", "coordinator"):
+    for module in ("watcher", "source", "coordinator", "entrance", "asker", "porch_light"):
         monkeypatch.setattr(f"custom_components.face_lock.{module}.monotonic", clock)
     # As fast as the machine can; the decision's own times stay as they are.
     monkeypatch.setattr(watcher, "IDLE_INTERVAL", 0.05)

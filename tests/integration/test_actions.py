@@ -45,7 +45,7 @@ async def test_others_than_administrators_are_refused(
     hass, set_up, call, hass_read_only_user, hass_admin_user, name
 ) -> None:
     door = await set_up(PEOPLE)
-    people, passes = dict(door.entry.subentries), door.entry.runtime_data.passes
+    people, passes = dict(door.entry.subentries), door.entry.runtime_data.entrance.passes
     context = Context(user_id=hass_read_only_user.id)
     with pytest.raises(Unauthorized):
         await call(name, context=context, **EVERYTHING[name])

@@ -11,9 +11,9 @@ from homeassistant.util import dt as dt_util
 
 from custom_components.face_lock.actions import enroll, people
 from custom_components.face_lock.const import DOMAIN
-from custom_components.face_lock.coordinator import people_of
 from custom_components.face_lock.feedback import Feedback, Verdict
 from custom_components.face_lock.flows.album import MAX_PICTURES
+from custom_components.face_lock.people import people_of
 from custom_components.face_lock.vision.thresholds import Thresholds
 
 from .conftest import LOCK, TARGET, raw, unsealed
@@ -101,7 +101,7 @@ async def test_enroll_adds_to_whom_it_knows(set_up, call, pictures, folder, hass
     assert in_store(hass_storage, door, "barack") == 2
     assert names(door) == {"Barack"}
     # Who is suspended remains so.
-    assert not door.entry.runtime_data.people["barack"].allowed
+    assert not door.entry.runtime_data.entrance.people["barack"].allowed
 
 
 async def test_enroll_from_the_camera(set_up, call, camera, hass_storage) -> None:
@@ -214,7 +214,7 @@ async def test_forget_leaves_nothing(hass, set_up, call, camera, hass_storage) -
         for entity in er.async_entries_for_config_entry(er.async_get(hass), door.entry.entry_id)
         if entity.unique_id.startswith("barack")
     ]
-    assert not door.entry.runtime_data.passes.take_back("barack")
+    assert not door.entry.runtime_data.entrance.passes.take_back("barack")
     camera.show("obama3")
     assert (await door.access()).event_type == "unknown_face"
     with pytest.raises(ServiceValidationError) as error:
@@ -260,7 +260,7 @@ async def test_unlock_for_is_for_one_person_only(set_up, call, camera, target) -
     camera.show("biden")
     assert (await door.access(2)).event_type == "unknown_face"
     assert target.calls == []
-    assert door.entry.runtime_data.passes.take_back("grace")
+    assert door.entry.runtime_data.entrance.passes.take_back("grace")
 
 
 async def test_unlock_for_ends(set_up, call, camera, target, clock) -> None:
@@ -289,19 +289,19 @@ async def test_who_may_come_in_uses_nothing_up(set_up, call, camera, target) -> 
     door = await set_up(BARACK, lock=TARGET)
     await call("unlock_for", person="Barack", minutes=10)
     assert (await visit(door, camera, 1)).event_type == "access_granted"
-    assert door.entry.runtime_data.passes.take_back("barack")
+    assert door.entry.runtime_data.entrance.passes.take_back("barack")
 
 
 async def test_it_outlives_a_reload_and_no_restart(hass, set_up, call, camera, target) -> None:
     door = await set_up(BARACK, lock=TARGET)
     await call("unlock_for", person="Barack", minutes=10)
     await hass.config_entries.async_reload(door.entry.entry_id)
-    assert door.entry.runtime_data.passes.take_back("barack")
+    assert door.entry.runtime_data.entrance.passes.take_back("barack")
     await call("unlock_for", person="Barack", minutes=10)
     # All that a restart leaves is what lies on the disk.
     hass.data.pop(f"{DOMAIN}_memories")
     await hass.config_entries.async_reload(door.entry.entry_id)
-    assert not door.entry.runtime_data.passes.take_back("barack")
+    assert not door.entry.runtime_data.entrance.passes.take_back("barack")
 
 
 @pytest.mark.parametrize("minutes", [-1, 1441, "soon"])
@@ -309,7 +309,7 @@ async def test_for_at_most_a_day(set_up, call, minutes) -> None:
     door = await set_up(BARACK)
     with pytest.raises(Exception, match="minutes"):
         await call("unlock_for", person="Barack", minutes=minutes)
-    assert not door.entry.runtime_data.passes.take_back("barack")
+    assert not door.entry.runtime_data.entrance.passes.take_back("barack")
     with pytest.raises(ServiceValidationError) as error:
         await call("unlock_for", person="Somebody", minutes=5)
     assert error.value.translation_key == "person_not_enrolled"

@@ -123,15 +123,15 @@ async def test_standing_there_for_pictures_locks_nobody_out(hass, set_up, camera
 
     async def fail() -> None:
         for _ in range(door.entry.runtime_data.settings.attempts):
-            await door.entry.runtime_data.async_offer_code("wrong")
+            await door.entry.runtime_data.entrance.async_offer_code("wrong")
 
     await fail()
-    assert door.entry.runtime_data.is_locked_out
+    assert door.entry.runtime_data.entrance.is_locked_out
     count, _ = shown(await steps.run(lambda said: said != "straight" and clock.jump(12)))
     assert count == 1
     await fail()
     assert (await steps._flow.finish())["type"] is FlowResultType.CREATE_ENTRY
-    assert not door.entry.runtime_data.is_locked_out
+    assert not door.entry.runtime_data.entrance.is_locked_out
 
 
 async def test_the_wrong_side_is_not_kept(hass, set_up, camera, clock) -> None:

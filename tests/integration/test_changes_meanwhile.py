@@ -8,7 +8,7 @@ from homeassistant.config_entries import ConfigEntryState
 
 from custom_components.face_lock import runtime
 from custom_components.face_lock.const import DOMAIN
-from custom_components.face_lock.coordinator import people_of
+from custom_components.face_lock.people import people_of
 from custom_components.face_lock.settings import CONF_ALLOWED
 from custom_components.face_lock.store import PictureStore
 from custom_components.face_lock.worker import Worker
@@ -134,7 +134,7 @@ async def test_suspended_while_the_door_starts(hass, set_up, slow_platforms) -> 
     hass.config_entries.async_update_subentry(door.entry, subentry, data=data)
     go_on.set()
     assert await reloading
-    assert not door.entry.runtime_data.people["barack"].allowed
+    assert not door.entry.runtime_data.entrance.people["barack"].allowed
     assert hass.states.get("switch.barack_allowed").state == "off"
 
 

@@ -93,7 +93,7 @@ async def test_wrong_codes_lock_out_and_a_keypad_is_not_listened_to_then(
 async def test_the_owner_ends_a_lockout(set_up, call) -> None:
     door = await set_up(BARACK, settings=security(attempts=3))
     for _ in range(4):
-        door.entry.runtime_data._lockout.fail(door.clock())
+        door.entry.runtime_data.entrance.lockout.fail(door.clock())
     await door.until(lambda: door.state(LOCKED_OUT) == "on")
     assert await call("clear_lockout") == {"failures": 4}
     await door.until(lambda: door.state(LOCKED_OUT) == "off")

@@ -6,7 +6,7 @@ import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.helpers.storage import Store
 
-from custom_components.face_lock import codes, coordinator, door_lock, unlocking
+from custom_components.face_lock import codes, door_lock, entrance, unlocking
 from custom_components.face_lock.const import DOMAIN
 
 from .conftest import LOCK, TARGET
@@ -19,7 +19,7 @@ def file_of(door) -> str:
 
 
 def lockout(door):
-    return door.entry.runtime_data._lockout
+    return door.entry.runtime_data.entrance.lockout
 
 
 async def fail(door, camera, number=1) -> None:
@@ -43,11 +43,11 @@ async def test_strangers_lock_the_door_out_over_a_restart(
         lambda _: seen_on_disk.append(hass_storage[file_of(door)]["data"]["failures"])
     )
     await fail(door, camera, 1)
-    assert not door.entry.runtime_data.is_locked_out
+    assert not door.entry.runtime_data.entrance.is_locked_out
     await fail(door, camera, 2)
     # Each failure was on the disk before it was told.
     assert seen_on_disk == [1, 2]
-    assert door.entry.runtime_data.is_locked_out
+    assert door.entry.runtime_data.entrance.is_locked_out
     stored = hass_storage[file_of(door)]
     assert stored["data"]["remaining"] == pytest.approx(30, abs=1)
     assert set(stored["data"]) == {"failures", "remaining"}
@@ -56,7 +56,7 @@ async def test_strangers_lock_the_door_out_over_a_restart(
     await hass.config_entries.async_unload(door.entry.entry_id)
     hass_storage[file_of(door)] = stored
     await hass.config_entries.async_setup(door.entry.entry_id)
-    assert door.entry.runtime_data.is_locked_out
+    assert door.entry.runtime_data.entrance.is_locked_out
 
     # The restored entity tells its last event again.
     before = len(door.accesses)
@@ -82,15 +82,15 @@ async def test_a_lockout_that_is_over_does_not_begin_again(hass, set_up, camera)
     door.clock.jump(31)
     await hass.config_entries.async_reload(door.entry.entry_id)
     assert lockout(door).failures == 5
-    assert not door.entry.runtime_data.is_locked_out
+    assert not door.entry.runtime_data.entrance.is_locked_out
 
 
 async def test_the_owner_ends_a_lockout(hass, set_up, camera, hass_storage) -> None:
     door = await set_up(BARACK)
     for _ in range(5):
         lockout(door).fail(door.clock())
-    await door.entry.runtime_data.async_end_lockout()
-    assert not door.entry.runtime_data.is_locked_out
+    await door.entry.runtime_data.entrance.async_end_lockout()
+    assert not door.entry.runtime_data.entrance.is_locked_out
     await hass.config_entries.async_reload(door.entry.entry_id)
     assert lockout(door).failures == 0
 
@@ -112,10 +112,10 @@ async def test_a_file_that_cannot_be_read_locks_out_for_a_while(
     hass_storage[file_of(door)] = {"key": file_of(door), "minor_version": 1, **content}
     await hass.config_entries.async_setup(door.entry.entry_id)
     assert door.entry.state is ConfigEntryState.LOADED
-    assert door.entry.runtime_data.is_locked_out
+    assert door.entry.runtime_data.entrance.is_locked_out
     assert "lockout cannot be read" in caplog.text
     door.clock.jump(31)
-    assert not door.entry.runtime_data.is_locked_out
+    assert not door.entry.runtime_data.entrance.is_locked_out
 
 
 async def test_a_full_disk_keeps_no_denial_back(set_up, camera, monkeypatch, caplog) -> None:
@@ -174,7 +174,7 @@ async def test_an_entity_that_is_not_in_its_state_keeps_the_door_shut(
 async def test_a_code_is_waited_for_and_good_for_one_visit(set_up, camera, target) -> None:
     settings = {"security": {"code": codes.hash_code("2468")}}
     door = await set_up(BARACK, lock=TARGET, settings=settings)
-    running = door.entry.runtime_data
+    running = door.entry.runtime_data.entrance
     camera.show("obama3")
     await door.recognised(6)
     assert target.calls == []
@@ -196,7 +196,7 @@ async def test_a_code_is_waited_for_and_good_for_one_visit(set_up, camera, targe
 
 async def test_wrong_codes_lock_out_and_the_right_one_ends_it(hass, set_up, camera) -> None:
     door = await set_up(BARACK, settings={"security": {"code": codes.hash_code("2468")}})
-    running = door.entry.runtime_data
+    running = door.entry.runtime_data.entrance
     for _ in range(5):
         assert not await running.async_offer_code("0000")
     assert running.is_locked_out
@@ -281,7 +281,7 @@ async def test_a_retry_is_not_made_with_frames_that_have_aged(
 
     async def slow(lock) -> None:
         lock.calls.append(("unlock", None))
-        door.clock.jump(coordinator.POLICY.max_age)
+        door.clock.jump(entrance.POLICY.max_age)
         raise RuntimeError("bluetooth")
 
     monkeypatch.setattr(type(target), "async_unlock", slow)

@@ -16,12 +16,14 @@ from custom_components.face_lock.settings import SECTIONS, DoorSettings, Sensiti
 from .conftest import LOCK, TARGET
 
 PORCH = "binary_sensor.porch"
+LAMP = "light.porch"
 MODE = "input_select.mode"
 
 
 @pytest.fixture(autouse=True)
 def _house(hass: HomeAssistant) -> None:
     hass.states.async_set(PORCH, "off")
+    hass.states.async_set(LAMP, "off")
     hass.states.async_set(MODE, "home", {"options": ["home", "away"]})
     hass.states.async_set("sensor.alarm", "disarmed")
 
@@ -172,6 +174,12 @@ async def test_code_is_kept_replaced_and_removed(hass, camera, set_up) -> None:
         ({"factor_entity": "sensor.alarm", "factor_state": " "}, "factor_state"),
         ({"factor_entity": "sensor.alarm", "factor_state": "unavailable"}, "factor_state"),
         ({"factor_after_restart": True}, "factor_missing"),
+        ({"liveness": "challenge"}, "challenge_missing"),
+        ({"liveness": "challenge", "announce": []}, "challenge_missing"),
+        ({"liveness": "challenge", "flash_light": "light.gone"}, "flash_light_not_found"),
+        ({"announce": [{"action": "no service"}]}, "announce_invalid"),
+        ({"announce": [{"nonsense": 1}]}, "announce_invalid"),
+        ({"announce": [{"device_id": "gone", "domain": "light"}]}, "announce_invalid"),
     ],
 )
 async def test_security_that_would_let_nobody_in_or_everybody(
@@ -287,15 +295,17 @@ async def test_entities_are_kept_by_registry_id(hass, camera, set_up) -> None:
     registry = er.async_get(hass)
     porch = registry.async_get_or_create("binary_sensor", "test", "porch").entity_id
     mode = registry.async_get_or_create("input_boolean", "test", "mode").entity_id
-    for entity_id in (porch, mode):
+    lamp = registry.async_get_or_create("light", "test", "lamp").entity_id
+    for entity_id in (porch, mode, lamp):
         hass.states.async_set(entity_id, "off")
     door = await set_up({})
     await submit(
         hass,
         await begin(hass, door.entry),
         gate={"triggers": [porch]},
-        security={"factor_entity": mode},
+        security={"factor_entity": mode, "flash_light": lamp},
     )
+    assert door.entry.options["security"]["flash_light"] == registry.async_get(lamp).id
     assert door.entry.options["gate"]["triggers"] == [registry.async_get(porch).id]
     assert door.entry.options["security"]["factor_entity"] == registry.async_get(mode).id
 
@@ -305,6 +315,27 @@ async def test_entities_are_kept_by_registry_id(hass, camera, set_up) -> None:
     shown = suggested(await begin(hass, door.entry))
     assert shown["gate"]["triggers"] == ["binary_sensor.renamed"]
     assert "factor_entity" not in shown["security"]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"announce": [{"action": "notify.door", "data": {"message": "{{ message }}"}}]},
+        {"flash_light": LAMP},
+    ],
+)
+async def test_a_challenge_can_be_put_in_either_way(hass, camera, set_up, way) -> None:
+    door = await set_up({})
+    security = {"liveness": "challenge", **way}
+    result = await submit(hass, await begin(hass, door.entry), security=security)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert door.entry.options["security"].items() >= security.items()
+    assert door.entry.runtime_data.asker is not None
+    assert suggested(await begin(hass, door.entry))["security"].items() >= security.items()
+    # And emptied again, together with the level.
+    await submit(hass, await begin(hass, door.entry), security={"liveness": "basic"})
+    assert not {"announce", "flash_light"} & set(door.entry.options["security"])
+    assert door.entry.runtime_data.asker is None
 
 
 async def test_own_entities_do_not_lead_back_into_the_door(hass, camera, set_up) -> None:

@@ -258,12 +258,12 @@ async def test_of_several_pictures_each_is_judged_for_itself(hass, set_up, uploa
 async def test_an_upload_ends_no_lockout(hass, set_up, upload) -> None:
     door = await set_up({})
     for _ in range(door.entry.runtime_data.settings.attempts):
-        await door.entry.runtime_data.async_offer_code("wrong")
+        await door.entry.runtime_data.entrance.async_offer_code("wrong")
     flow = Flow(hass, door.entry, upload)
     await flow.start("Barack")
     await flow.add(raw("obama"))
     assert (await flow.finish())["type"] is FlowResultType.CREATE_ENTRY
-    assert door.entry.runtime_data.is_locked_out
+    assert door.entry.runtime_data.entrance.is_locked_out
 
 
 async def test_an_upload_is_used_once(hass, set_up, upload) -> None:

@@ -339,7 +339,12 @@ async def test_rate_too_strict_for_so_many_people(hass, set_up) -> None:
 
 
 async def test_diagnostics_tell_nothing_of_the_people(hass, set_up, target, camera) -> None:
-    security = {"code": "c2FsdA==$aGFzaA==", "factor_after_restart": True}
+    security = {
+        "code": "c2FsdA==$aGFzaA==",
+        "factor_after_restart": True,
+        "announce": [{"action": "notify.ada"}],
+        "flash_light": "light.ada",
+    }
     settings = {"security": security, "gate": {"triggers": ["binary_sensor.porch"]}}
     door = await set_up({**BARACK, "Joe": ("biden",)}, lock=TARGET, settings=settings)
     door.entry.runtime_data.memory.opened = True
@@ -349,7 +354,13 @@ async def test_diagnostics_tell_nothing_of_the_people(hass, set_up, target, came
     text = json.dumps(content)
     assert content["people"] == [2, 1]
     assert content["options"] == {
-        "security": {"liveness": "off", "code": "**REDACTED**", "factor_after_restart": True},
+        "security": {
+            "liveness": "off",
+            "code": "**REDACTED**",
+            "factor_after_restart": True,
+            "announce": "**REDACTED**",
+            "flash_light": "**REDACTED**",
+        },
         "gate": {"triggers": "**REDACTED**"},
     }
     assert content["bundle"]["runtime"] in ("ncnn", "onnxruntime")

@@ -20,7 +20,6 @@ from custom_components.face_lock.entity import percent
 from custom_components.face_lock.feedback import Verdict
 from custom_components.face_lock.flows import capture, options, person
 from custom_components.face_lock.flows.guide import POSES
-from custom_components.face_lock.flows.options import LIVENESS_LEVELS
 from custom_components.face_lock.passes import MAX_SECONDS
 
 from .conftest import ROOT
@@ -117,7 +116,8 @@ def test_the_door_forms_errors_have_a_text() -> None:
     own = literals("flows/options.py") & set(TEXTS["options"]["error"])
     assert set(TEXTS["options"]["error"]) == own | rates
     code = {"code_length", "code_removed", "trigger_not_found"}
-    assert own == code | {"factor_not_found", "factor_state", "factor_missing"}
+    challenge = {"challenge_missing", "announce_invalid", "flash_light_not_found"}
+    assert own == code | challenge | {"factor_not_found", "factor_state", "factor_missing"}
 
 
 def test_whatever_a_capture_says_has_a_text() -> None:
@@ -131,7 +131,7 @@ def test_whatever_a_capture_says_has_a_text() -> None:
 
 def test_choices_have_a_text() -> None:
     assert set(TEXTS["selector"]["sensitivity"]["options"]) == set(settings.Sensitivity)
-    assert set(TEXTS["selector"]["liveness"]["options"]) == set(LIVENESS_LEVELS)
+    assert set(TEXTS["selector"]["liveness"]["options"]) == set(vision.LivenessLevel)
 
 
 def test_costs_are_said_of_every_rate() -> None:

@@ -12,8 +12,8 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from PIL import Image, ImageDraw
 
 from custom_components.face_lock import (
-    coordinator,
     door_lock,
+    entrance,
     runtime,
     source,
     vision,
@@ -153,7 +153,7 @@ async def test_late_pictures_are_refused(set_up, camera, target) -> None:
     door = await set_up(BARACK, lock=TARGET)
 
     def slow() -> bytes:
-        door.clock.jump(coordinator.POLICY.max_age)
+        door.clock.jump(entrance.POLICY.max_age)
         return camera.scene.picture("obama3")
 
     camera.source = slow
@@ -459,7 +459,7 @@ async def almost(door: Door, camera) -> None:
     held: list[bytes] = []
 
     def source() -> bytes:
-        if len(getattr(decider._visit, "votes", ())) >= coordinator.POLICY.quorum - 1:
+        if len(getattr(decider._visit, "votes", ())) >= entrance.POLICY.quorum - 1:
             return held[-1]
         next(count)
         held.append(camera.scene.picture("obama3"))
@@ -494,7 +494,7 @@ async def test_grant_for_somebody_removed_meanwhile(hass, set_up, camera, target
     """The decision is checked again at the moment of unlocking."""
     door = await set_up(BARACK, lock=TARGET)
     attempt = granted(door, "eve")
-    door.entry.runtime_data._attempted(attempt, None)
+    door.entry.runtime_data.entrance.conclude(attempt, None)
     await hass.async_block_till_done()
     assert (await door.access()).reason == "unknown_face"
     assert target.calls == []
@@ -503,8 +503,8 @@ async def test_grant_for_somebody_removed_meanwhile(hass, set_up, camera, target
 async def test_grant_that_is_too_old(hass, set_up, camera, target) -> None:
     door = await set_up(BARACK, lock=TARGET)
     attempt = granted(door, "barack")
-    door.clock.jump(coordinator.POLICY.max_age + 0.1)
-    door.entry.runtime_data._attempted(attempt, None)
+    door.clock.jump(entrance.POLICY.max_age + 0.1)
+    door.entry.runtime_data.entrance.conclude(attempt, None)
     assert (await door.access()).reason == "stale_frames"
     assert target.calls == []
 
@@ -556,7 +556,7 @@ async def test_nothing_opens_while_unloading(hass, set_up, camera, target) -> No
     attempt = granted(door, "barack")
     running = door.entry.runtime_data
     await running.async_stop()
-    running._attempted(attempt, None)
+    running.entrance.conclude(attempt, None)
     assert (await door.access()).reason == "stopped"
     assert target.calls == []
 

@@ -27,8 +27,8 @@ from types import CodeType
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "custom_components" / "face_lock" / "vision"
-MODULES = ("decision", "visit", "voting", "policy", "lockout", "opening", "tracking")
-TESTS = ("", "_circumstances", "_lockout", "_opening", "_tracking", "_machine")
+MODULES = ("decision", "asking", "visit", "voting", "policy", "lockout", "opening", "tracking")
+TESTS = ("", "_asking", "_circumstances", "_lockout", "_opening", "_tracking", "_machine")
 """Of `test_decision*.py`; a module's namesake comes first."""
 PATIENCE = 60
 """Seconds of processor time after which a mutant counts as one that never ends."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.liveness.visits.camera import LIGHTS, SIZE, draw_camera
-from training.liveness.visits.figures import visit_figures
+from training.liveness.visits.figures import challenge_figures, visit_figures
 from training.liveness.visits.head import Look, pose
 from training.liveness.visits.kinds import RENDERERS, Visit, render
 from training.liveness.visits.objects import Flat, Held, corners, paste
@@ -115,3 +115,27 @@ def test_errors_are_counted_of_those_recognised_only():
     ]
     assert rows["off"]["print"]["recognised"] == 0.75
     assert rows["basic"]["print"]["cues"] == {"network": 1}
+
+
+def test_the_report_counts_who_opened_of_those_who_were_recognised():
+    def asked(kind, who, *, recognised=True, opened=False, reason=None):
+        one = {"challenge": "turn", "kind": kind, "light": "day", "who": who}
+        return {**one, "recognised": recognised, "opened": opened, "reason": reason}
+
+    found = challenge_figures(
+        [
+            asked("print", "a", opened=True),
+            asked("print", "b", reason="not_live"),
+            asked("print", "c", reason="unknown_face", recognised=False),
+            asked("living", "a", opened=True),
+            asked("living", "b"),
+            asked("still", "c", recognised=False),
+        ]
+    )["turn"]
+    assert set(found) == {"print, day", "living, day"}
+    assert found["print, day"]["value"] == 0.5
+    assert found["print, day"]["recognised"] == pytest.approx(2 / 3, abs=1e-4)
+    assert found["print, day"]["reasons"] == {"not_live": 1, "opened": 1}
+    # Of the living those count who were not let in.
+    assert found["living, day"]["value"] == 0.5
+    assert found["living, day"]["reasons"] == {"left": 1, "opened": 1}

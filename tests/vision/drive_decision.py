@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 
 from tests.vision.doorstep import GOOD, evidence
-from tests.vision.oracle import BARRED, FAKE, PLACES_APART, Oracle
+from tests.vision.oracle import BARRED, FAKE, NOD, PLACES_APART, SHAKE, Oracle
 from vision import CLEAR, Circumstances, DecisionPolicy, Problem, Sighting
 
 POLICIES = (
@@ -25,6 +25,7 @@ POLICIES = (
     DecisionPolicy(quorum=2, share=1.0, margin=0.0, window=1.0, cool_down=0.0),
     DecisionPolicy(quorum=4, share=0.25, absence=0.5, max_duration=4.0, lockout_base=2.0),
     DecisionPolicy(cool_down=60.0, lockout_base=8.0, factor_wait=1.0, max_age=0.5),
+    DecisionPolicy(ask_again=2.0, put_within=1.0, attempts=50),
 )
 PEOPLE = ("anna", "ben", "eve")
 SEQUENCE = 400
@@ -50,9 +51,10 @@ class Driver:
     def __init__(self, random: Random):
         self.random = random
         self.now = 1024.0
-        self.oracle = Oracle(random.choice(POLICIES), self.now)
+        self.oracle = Oracle(random.choice(POLICIES), self.now, asks=random.random() < 0.4)
         self.cast: dict[int, str] = {}
         self.fake: set[int] = set()
+        self.asked: object = None
         self.circumstances = CLEAR
         self.last = (b"", EMBEDDINGS[0])
         self.faulty = random.random() < 0.5
@@ -69,11 +71,26 @@ class Driver:
             self._rare()
             return
         self._advance()
+        self._ask()
         if self.random.random() < 0.85:
             attempt = self.oracle.observe(self._sighting(), self._clock(), self.circumstances)
         else:
             attempt = self.oracle.tick(self._clock())
         self._note(attempt)
+
+    def _ask(self):
+        """Be the shell, which asks sooner or later, or cannot."""
+        asking = self.oracle.decider.asking
+        if asking is None or asking is self.asked:
+            return
+        chance = self.random.random()
+        if chance < 0.5:
+            self.oracle.put(self._clock())
+        elif chance < 0.55:
+            self.oracle.lose()
+        elif chance < 0.9:
+            return
+        self.asked = asking
 
     def _note(self, attempt):
         if attempt is not None:
@@ -137,6 +154,8 @@ class Driver:
         random = self.random
         x = place * PLACES_APART + random.uniform(-30, 30)
         quality = FAKE if place in self.fake else GOOD
+        if self.oracle.asks and quality is GOOD and random.random() < 0.2:
+            quality = random.choice((NOD, NOD, SHAKE))
         chance = random.random()
         if chance < 0.04:
             problem = random.choice((Problem.BLURRED, Problem.TOO_DARK))

@@ -7,12 +7,14 @@ anew from them; of the decider's inside it looks only at which visit is running.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from tests.vision.doorstep import POINT, THRESHOLDS
 from vision import (
     AccessAttempt,
+    Ask,
+    ChallengeState,
     Circumstances,
     Decider,
     DecisionPolicy,
@@ -26,14 +28,75 @@ from vision import (
 
 FAKE = FaceQuality(80, 120, 13)
 """What the judge of these doors denies."""
+NOD, SHAKE = FaceQuality(81, 120, 200), FaceQuality(82, 120, 200)
+"""The answer to what these doors ask, and a wrong one."""
 BARRED = (Problem.SUSPENDED, Problem.OUTSIDE_SCHEDULE, Problem.EXPIRED)
-FAILED = (Problem.NOT_LIVE, Problem.SECOND_FACTOR_MISSING)
+UNANSWERED = (Problem.CHALLENGE_FAILED, Problem.CHALLENGE_UNAVAILABLE)
+FAILED = (Problem.NOT_LIVE, Problem.SECOND_FACTOR_MISSING, *UNANSWERED)
+WAITING, PASSED, LATE = ChallengeState.WAITING, ChallengeState.PASSED, ChallengeState.FAILED
+WAITS = "waits"
+PATIENCE = 4.0
+"""Seconds for which an answer counts here."""
 PLACES_APART = 1000
 NEVER = float("-inf")
 
 
 def judge(evidence):
     return Problem.NOT_LIVE if any(item.quality == FAKE for item in evidence) else None
+
+
+class Nodding:
+    """A challenge that a nod passes and a shake of the head fails."""
+
+    def __init__(self, put_at: float):
+        self.put_at = put_at
+        self.state = WAITING
+
+    def observe(self, seen: Evidence, taken_at: float) -> ChallengeState:
+        if self.state is WAITING and 0 < taken_at - self.put_at <= PATIENCE:
+            if seen.quality == NOD:
+                self.state = PASSED
+            elif seen.quality == SHAKE:
+                self.state = LATE
+        return self.state
+
+    def tick(self, now: float) -> ChallengeState:
+        if self.state is WAITING and not now - self.put_at <= PATIENCE:
+            self.state = LATE
+        return self.state
+
+    def switched(self, at: float, *, on: bool) -> None:
+        pass
+
+
+class Nod(Ask):
+    """Asks for a nod."""
+
+    def __init__(self):
+        super().__init__(flash=True)
+
+    @property
+    def patience(self) -> float:
+        return PATIENCE
+
+    def begin(self, put_at, face):
+        return (Nodding(put_at),)
+
+
+@dataclass
+class Question:
+    """What became of the question of one visit."""
+
+    visit: object
+    asked_at: float
+    event: int
+    put_at: float | None = None
+    put_event: int = 0
+    lost: bool = False
+
+
+def usable(seen: Evidence) -> bool:
+    return seen.problem is None and seen.embedding is not None
 
 
 def comparable(evidence: Evidence) -> bool:
@@ -68,23 +131,29 @@ class Tally:
 
     looks: int = 0
     tries: int = 0
-
-    def __post_init__(self):
-        self.votes: list[Shown] = []
+    votes: list[Shown] = field(default_factory=list)
 
 
 class Oracle:
     """Runs a decider and raises AssertionError when it breaks a promise."""
 
-    def __init__(self, policy: DecisionPolicy, now: float):
+    def __init__(self, policy: DecisionPolicy, now: float, *, asks: bool = False):
         self.policy = policy
+        self.asks = asks
         self.events = self.grants = self.refusals = 0
         self.failures = 0
         self.locked_since, self.locked_for = NEVER, 0.0
         self._make(Lockout(policy), now)
 
     def _make(self, lockout: Lockout, now: float):
-        self.decider = Decider(self.policy, THRESHOLDS, POINT, judge=judge, lockout=lockout)
+        self.decider = Decider(
+            self.policy,
+            THRESHOLDS,
+            POINT,
+            judge=judge,
+            ask=self._draw if self.asks else None,
+            lockout=lockout,
+        )
         self.now = now
         self.digests: set[bytes] = set()
         self.shown: list[Shown] = []
@@ -93,6 +162,11 @@ class Oracle:
         self.face_at = NEVER
         self.let_in: tuple[str, float] | None = None
         self.visit_began = 0
+        self.judged: dict[tuple[int, int], float] = {}
+        self.faces: list[Shown] = []
+        self.hidden: list[Shown] = []
+        self.question: Question | None = None
+        self.asked_at = NEVER
         self.stepped_back = False
 
     # Events
@@ -100,16 +174,21 @@ class Oracle:
     def observe(self, sighting: Sighting, now: float, circumstances: Circumstances):
         self._pass(now)
         before = self._undecided()
-        faces = self._record(sighting, now)
+        self.faces = self._record(sighting, now)
         locked = self.locked(now)
         attempt = self.decider.observe(sighting, now, circumstances)
         if attempt is not None and (attempt.granted or attempt.evidence_at is not None):
             if before is None:
                 self.visit_began = self.events
-            self._check_quorum(attempt, faces, now, circumstances)
-        elif attempt is None and before is not None and self._undecided() is before:
-            self._check_patience(before, faces, circumstances)
+            self._check_quorum(attempt, before, now, circumstances)
+        elif attempt is None and self._undecided() is not None:
+            if before is None:
+                self.visit_began, self.judged = self.events, {}
+            self._check_patience(self._undecided(), circumstances)
         self._check(attempt, before, now, locked=locked)
+        if attempt is None or attempt.evidence_at is None:
+            # One that was decided in this call was asked before, if at all.
+            self._check_asked(now)
         if attempt is not None and attempt.evidence_at is None:
             # The frame came after the end of that visit, which may have led to a lockout.
             self.shown = [
@@ -128,7 +207,7 @@ class Oracle:
         self._check(attempt, before, now, locked=self.locked(now))
         visit = self._undecided()
         if visit is not None and isfinite(now):
-            limit = self.policy.max_duration + self.policy.factor_wait
+            limit = self._longest()
             assert now - visit.started_at < limit, "a visit without an end"
         return attempt
 
@@ -145,6 +224,26 @@ class Oracle:
         self._pass(now)
         self.decider.lockout.fail(now)
         self._fail(now)
+
+    def put(self, now: float):
+        """Let the shell say that it asked."""
+        asking, question = self.decider.asking, self.question
+        if asking is None:
+            return
+        asking.put(now)
+        if question is None:
+            return
+        if question.put_at is None and not question.lost:
+            in_time = isfinite(now) and 0 <= now - question.asked_at <= self.policy.put_within
+            question.put_at, question.put_event = (now if in_time else None), self.events
+            question.lost = not in_time
+
+    def lose(self):
+        """Let the shell say that it cannot ask."""
+        if self.decider.asking is not None:
+            self.decider.asking.lose()
+            if self.question is not None:
+                self.question.lost = True
 
     def clear(self):
         self.decider.lockout.clear()
@@ -174,11 +273,13 @@ class Oracle:
             # Nothing that was seen counts; who was let in is still standing there.
             self.shown, self.places, self.denied = [], {}, {}
             self.face_at = now
+            self.asked_at = min(self.asked_at, now)
             if self.let_in is not None:
                 self.let_in = (self.let_in[0], now)
         self.now = now
         if now - self.face_at >= self.policy.absence:
             self.let_in = None
+            self.asked_at = NEVER
 
     def locked(self, now: float) -> bool:
         if not isfinite(now):
@@ -188,6 +289,7 @@ class Oracle:
 
     def _record(self, sighting: Sighting, now: float) -> list[Shown]:
         """Note the faces of a frame; return those that count."""
+        self.hidden = []
         if not isfinite(now) or not sighting.evidence or self.stepped_back:
             return []
         self.face_at = now
@@ -205,9 +307,10 @@ class Oracle:
             segment = (place, losses)
             if not 0 <= now - taken_at <= self.policy.max_age or not new:
                 continue
+            face = Shown(self.events, taken_at, segment, evidence, self._counts(evidence, now))
+            self.hidden.append(face)
             if now >= self.denied.get(segment, NEVER):
-                counted = self._counts(evidence, now)
-                faces.append(Shown(self.events, taken_at, segment, evidence, counted))
+                faces.append(face)
         self.shown = [face for face in self.shown if face.event >= self.visit_began] + faces
         return faces
 
@@ -253,11 +356,11 @@ class Oracle:
                 pictures.append(embedding)
         return tallies
 
-    def _quorums(self, faces: list[Shown]) -> list[tuple[tuple[int, int], list[Shown]]]:
+    def _quorums(self) -> list[tuple[tuple[int, int], list[Shown]]]:
         """Find the segments of this frame that are proven to be one person's, in their order."""
         tallies = self._tally()
         found = []
-        for face in faces:
+        for face in self.faces:
             tally = tallies.get(face.segment)
             if tally is None or face not in tally.votes:
                 continue
@@ -272,6 +375,70 @@ class Oracle:
             ):
                 found.append((face.segment, votes))
         return found
+
+    # The question
+
+    def _draw(self) -> Ask:
+        """Ask: it must be time to, and nothing may depend on whom the faces resemble."""
+        visit = self.decider._visit
+        assert self.question is None or self.question.visit is not visit, "asked twice"
+        assert self._may_ask(), "somebody is asked who should not be"
+        self.asked_at = self.now
+        # Also whoever was denied.
+        self.shown = [face for face in self.shown if face not in self.faces] + self.hidden
+        self.faces, self.denied = self.hidden, {}
+        self.question = Question(visit, self.now, self.events)
+        return Nod()
+
+    def _may_ask(self) -> bool:
+        return (
+            any(usable(face.evidence) for face in self.hidden)
+            and not self.locked(self.now)
+            and self.now - self.asked_at >= self.policy.ask_again
+        )
+
+    def _check_asked(self, now: float):
+        """No usable face of a visit is left unasked."""
+        visit = self._undecided()
+        asked = self.question is not None and self.question.visit is visit
+        assert not asked or visit is None or self.decider.asking is visit.asking
+        if self.asks and not asked and not self.decider.is_hosting and isfinite(now):
+            assert not self._may_ask(), "a usable face was not asked"
+
+    def _answer(self, segment, person) -> ChallengeState:
+        """Work out anew whether a face answered, as that of a person, after it was asked."""
+        if not self.asks:
+            return PASSED
+        question = self.question
+        visit = self._undecided()
+        if question is None or (question.visit is not visit and visit is not None):
+            return WAITING
+        for said in self._answers(question, segment, person):
+            return PASSED if said == NOD else LATE
+        if question.put_at is None:
+            in_time = self.now - question.asked_at <= self.policy.put_within
+        else:
+            in_time = self.now - question.put_at <= PATIENCE
+        return WAITING if in_time and not question.lost else LATE
+
+    def _answers(self, question, segment, person):
+        """Give what a face said in time, from the first frame in which it was that person."""
+        if question.put_at is None:
+            return
+        votes = self._tally()[segment].votes
+        met = False
+        for face in self.shown:
+            since = max(self.visit_began, question.put_event + 1)
+            if face.segment != segment or face.event < since:
+                continue
+            met = met or (face in votes and face.evidence.match.person == person)
+            in_time = 0 < face.taken_at - question.put_at <= PATIENCE
+            if met and in_time and face.evidence.quality in (NOD, SHAKE):
+                yield face.evidence.quality
+
+    def _longest(self) -> float:
+        asking = self.policy.put_within + PATIENCE if self.asks else 0.0
+        return self.policy.max_duration + asking + self.policy.factor_wait
 
     def _alive(self, segment: tuple[int, int]) -> bool:
         start = self.now - self.policy.window
@@ -307,8 +474,8 @@ class Oracle:
                 self.refusals += 1
                 self._count(attempt, now, locked=locked)
             assert self.decider.lockout.failures == self.failures
-        if after is not None and after is not before:
-            self.visit_began = self.events
+        if after is not None and after is not before and self.visit_began != self.events:
+            self.visit_began, self.judged = self.events, {}
 
     def _count(self, attempt: AccessAttempt, now: float, *, locked: bool):
         """Add a failure where a stranger could have caused the refusal."""
@@ -333,46 +500,64 @@ class Oracle:
         ):
             self._fail(now)
 
-    def _check_quorum(self, attempt, faces, now, circumstances):
+    def _check_quorum(self, attempt, before, now, circumstances):
         """Whoever is named was proven; a grant has nothing against it, a denial its reason."""
         person = attempt.person
         assert isfinite(now)
         assert not self.stepped_back
         assert not self.locked(now)
-        quorums = [q for q in self._quorums(faces) if q[1][0].evidence.match.person == person]
-        expected = {
-            segment: self._objection(segment, person, circumstances) for segment, _ in quorums
-        }
-        if circumstances.factor_missing and attempt.problem is not Problem.SECOND_FACTOR_MISSING:
-            # Who waits for the second factor lets the next face have its turn.
-            quorums = [q for q in quorums if expected[q[0]] is not Problem.SECOND_FACTOR_MISSING]
+        if before is None:
+            self.judged = {}
+            if self.question is not None and self.question.event != self.events:
+                self.question = None
+        elif self.question is not None and self.question.visit is not before:
+            self.question = None
+        quorums = [q for q in self._quorums() if q[1][0].evidence.match.person == person]
+        verdicts = {s: self._verdict(s, person, before, circumstances) for s, _ in quorums}
+        # Who waits lets the next face have its turn.
+        quorums = [q for q in quorums if verdicts[q[0]] != WAITS]
         assert quorums, "somebody is named without proof"
         segment, votes = quorums[0]
         assert attempt.agreeing == len(votes)
         assert attempt.evidence_at == max(vote.taken_at for vote in votes)
         weakest = min(vote.evidence.match.similarity for vote in votes)
         assert attempt.confidence == THRESHOLDS.confidence(weakest)
-        assert attempt.problem is expected[segment]
+        assert attempt.problem is verdicts[segment]
         if not attempt.granted:
             self.denied[segment] = now + self.policy.max_duration
             return
         self.grants += 1
-        assert now - attempt.started_at < self.policy.max_duration + self.policy.factor_wait
+        assert self._alive(segment)
+        assert self._answer(segment, person) is PASSED, "somebody is let in who did not answer"
+        assert now - attempt.started_at < self._longest()
         if self.let_in is not None and self.let_in[0] == person:
             assert now - self.let_in[1] >= self.policy.cool_down, "the same presence opened twice"
         self.let_in = (person, now)
         self._clear()
 
-    def _objection(self, segment, person, circumstances) -> Problem | None:
+    def _verdict(self, segment, person, visit, circumstances) -> Problem | str | None:
+        """Say what has to come of a face that is proven: a problem, a grant, or that it waits."""
+        answer = self._answer(segment, person)
+        may_wait = circumstances.factor_missing and person not in circumstances.barred
+        since = None if visit is None else visit.waiting_since
+        overdue = self.now - (self.now if since is None else since) >= self.policy.factor_wait
+        waits = answer is WAITING or (answer is PASSED and may_wait and not overdue)
+        lately = self.now - self.judged.get(segment, NEVER) < self.policy.window / 2
+        if waits and lately:
+            return WAITS
         if not self._alive(segment):
             return Problem.NOT_LIVE
+        if waits:
+            self.judged[segment] = self.now
+            return WAITS
+        if answer is LATE:
+            put = self.question.put_at is not None and not self.question.lost
+            return UNANSWERED[0] if put else UNANSWERED[1]
         missing = Problem.SECOND_FACTOR_MISSING if circumstances.factor_missing else None
         return circumstances.barred.get(person) or missing
 
-    def _check_patience(self, visit, faces, circumstances):
-        """Nobody who is proven and may come in is kept waiting, but for the second factor."""
-        for segment, votes in self._quorums(faces):
-            assert self._alive(segment)
-            assert votes[0].evidence.match.person not in circumstances.barred
-            assert circumstances.factor_missing
-            assert self.now - visit.waiting_since < self.policy.factor_wait
+    def _check_patience(self, visit, circumstances):
+        """Nobody who is proven and may come in is kept waiting, but for an answer or a code."""
+        for segment, votes in self._quorums():
+            person = votes[0].evidence.match.person
+            assert self._verdict(segment, person, visit, circumstances) == WAITS

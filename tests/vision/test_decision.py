@@ -157,6 +157,20 @@ def test_the_usual_flaw_of_an_unusable_face_is_the_reason(door, problem):
     assert attempt.response_time is None
 
 
+def test_whom_a_face_is_not_says_more_than_that_it_was_hard_to_see(door):
+    door.see(evidence(similarity=0.1))
+    for _ in range(4):
+        door.see(evidence(problem=Problem.BLURRED))
+    assert door.refusal().problem is Problem.UNKNOWN_FACE
+
+
+def test_two_agreeing_frames_say_more_than_one_that_came_again(door):
+    door.see(evidence(), digest=b"first")
+    door.see(evidence())
+    door.see(evidence(), digest=b"first")
+    assert door.refusal().problem is Problem.TOO_FEW_FRAMES
+
+
 def test_who_stays_is_refused_in_time_and_may_try_again(door):
     door.see(evidence(similarity=0.1))
     started = door.now

@@ -15,7 +15,7 @@ from tests.vision.doorstep import (
     stranger,
     unusable,
 )
-from vision import Circumstances, DecisionPolicy, FaceQuality, Problem, Sighting
+from vision import CLEAR, Circumstances, DecisionPolicy, FaceQuality, Problem, Sighting
 
 MISSING = Circumstances(factor_missing=True)
 WAITING = DecisionPolicy(factor_wait=8.0)
@@ -251,15 +251,66 @@ def test_the_judge_is_given_evidence_in_order_of_time():
     assert judge.asked == [(shown[0], shown[1], shown[2])]
 
 
-def test_the_judge_is_asked_again_after_waiting_for_the_factor():
+@pytest.fixture
+def waiting():
+    """A door at which a face that was judged waits for the second factor, and its judge."""
     judge = Judge()
     door = Door(WAITING, judge=judge)
     door.circumstances = MISSING
-    for _ in range(4):
+    for _ in range(3):
         door.see(evidence())
+    assert len(judge.asked) == 1
+    return door, judge
+
+
+def test_a_face_that_waits_is_judged_twice_in_each_window(waiting):
+    door, judge = waiting
+    for _ in range(11):
+        door.see(evidence(), after=0.125)
+    assert len(judge.asked) == 1
+    door.see(evidence(), after=0.125)
     assert len(judge.asked) == 2
     judge.answer = Problem.NOT_LIVE
+    for _ in range(11):
+        assert door.see(evidence(), after=0.125) is None
+    assert door.see(evidence(), after=0.125).problem is Problem.NOT_LIVE
+
+
+def test_a_grant_is_judged_by_what_was_shown_until_then(waiting):
+    door, judge = waiting
+    door.see(evidence())
+    assert len(judge.asked) == 1
+    judge.answer = Problem.NOT_LIVE
+    door.circumstances = CLEAR
+    last = evidence()
+    assert door.see(last).problem is Problem.NOT_LIVE
+    assert judge.asked[-1][-1] is last
+
+
+def test_who_is_barred_while_waiting_is_judged_at_once(waiting):
+    door, judge = waiting
+    judge.answer = Problem.NOT_LIVE
+    door.circumstances = Circumstances({"anna": Problem.EXPIRED}, factor_missing=True)
     assert door.see(evidence()).problem is Problem.NOT_LIVE
+
+
+def test_who_waited_too_long_is_judged_once_more(waiting):
+    door, judge = waiting
+    door.see(evidence(), after=1.5)
+    asked = len(judge.asked)
+    while door.attempts == []:
+        door.see(evidence(), after=0.25)
+    judged = len(judge.asked) - asked
+    assert judged <= WAITING.factor_wait / (WAITING.window / 2) + 1
+    assert door.attempts[0].problem is Problem.SECOND_FACTOR_MISSING
+
+
+def test_each_face_is_judged_by_itself(waiting):
+    door, judge = waiting
+    door.see(evidence(), evidence("ben", x=600.0), after=0.25)
+    door.see(evidence(), evidence("ben", x=600.0), after=0.25)
+    door.see(evidence(), evidence("ben", x=600.0), after=0.25)
+    assert len(judge.asked) == 2
 
 
 # Not known to be either

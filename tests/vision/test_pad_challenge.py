@@ -104,23 +104,26 @@ def test_a_face_that_hardly_turns_never_passes(frames):
         assert challenge.observe(looking(yaw), at) is not PASSED
 
 
-def lit(stops, noise=0.0, wall=60):
+def lit(stops, noise=0.0, wall=60, who=ME):
     """Evidence of a face `stops` brighter than the wall behind it."""
     grey = np.full((SIDE, SIDE), wall, np.uint8)
     linear = (wall / 255) ** 2.2 * 2.0 ** (stops + noise)
     grey[33:63, 36:60] = min(round(255 * linear ** (1 / 2.2)), 255)
     view = View(grey, (0.0, 0.0), 2.0, (0, 0, SIDE, SIDE))
     return Evidence(
-        Face((72.0, 66.0, 120.0, 126.0), np.zeros((5, 2)), 0.9), QUALITY, cues=Cues(view)
+        Face((72.0, 66.0, 120.0, 126.0), np.zeros((5, 2)), 0.9),
+        QUALITY,
+        embedding=who,
+        cues=Cues(view),
     )
 
 
 SWITCHES = [(1.0, True), (2.1, False), (3.0, True), (4.2, False)]
 
 
-def flash(stops_of, switches=SWITCHES, seconds=5.5, seed=0):
+def flash(stops_of, switches=SWITCHES, seconds=5.5, seed=0, who=ME):
     rng = np.random.default_rng(seed)
-    challenge = LightFlash(0.0)
+    challenge = LightFlash(0.0, ME)
     pending = list(switches)
     on, state = False, WAITING
     for number in range(1, int(seconds * 5) + 1):
@@ -128,12 +131,17 @@ def flash(stops_of, switches=SWITCHES, seconds=5.5, seed=0):
         while pending and pending[0][0] <= at:
             moment, on = pending.pop(0)
             challenge.switched(moment, on=on)
-        state = challenge.observe(lit(stops_of(at, on), rng.normal(0, 0.04)), at)
+        state = challenge.observe(lit(stops_of(at, on), rng.normal(0, 0.04), who=who), at)
     return challenge, state
 
 
 def test_a_face_that_answers_the_light_passes():
     assert flash(lambda at, on: 1.0 + 0.5 * on)[1] is PASSED
+
+
+@pytest.mark.parametrize("who", [OTHER, None])
+def test_no_other_face_answers_the_light(who):
+    assert flash(lambda at, on: 1.0 + 0.5 * on, who=who)[1] is WAITING
 
 
 @pytest.mark.parametrize(
@@ -160,8 +168,8 @@ def test_an_answer_needs_two_flashes_and_a_light_that_was_switched():
 
 
 def test_frames_without_cues_or_out_of_time_say_nothing():
-    challenge = LightFlash(0.0)
-    blind = Evidence(Face(BOX, np.zeros((5, 2)), 0.9), QUALITY)
+    challenge = LightFlash(0.0, ME)
+    blind = Evidence(Face(BOX, np.zeros((5, 2)), 0.9), QUALITY, embedding=ME)
     assert challenge.observe(blind, 0.5) is WAITING
     assert challenge.observe(lit(1.0), 0.4) is WAITING
     assert challenge.observe(lit(1.0), float("nan")) is FAILED

@@ -24,12 +24,12 @@ async def async_present_code(call: ServiceCall) -> ServiceResponse:
     door = async_door(call)
     if door.settings.code_hash is None:
         raise refusal("no_code")
-    if door.is_locked_out and call.context.user_id is None:
+    if door.entrance.is_locked_out and call.context.user_id is None:
         return {"accepted": False, "locked_out": True}
-    accepted = await door.async_offer_code(call.data[ATTR_CODE])
-    return {"accepted": accepted, "locked_out": door.is_locked_out}
+    accepted = await door.entrance.async_offer_code(call.data[ATTR_CODE])
+    return {"accepted": accepted, "locked_out": door.entrance.is_locked_out}
 
 
 async def async_clear_lockout(call: ServiceCall) -> ServiceResponse:
     """Forget a door's failed visits."""
-    return {"failures": await async_door(call).async_end_lockout()}
+    return {"failures": await async_door(call).entrance.async_end_lockout()}

@@ -23,7 +23,8 @@ from homeassistant.helpers import config_validation as cv, selector, service
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
 from ..const import DOMAIN
-from ..coordinator import FaceLockConfigEntry, FaceLockCoordinator, people_of
+from ..coordinator import FaceLockConfigEntry, FaceLockCoordinator
+from ..people import people_of
 from ..vision.decode import MAX_BYTES
 
 RELOAD_TIMEOUT: Final = 30.0

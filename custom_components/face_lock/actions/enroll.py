@@ -20,8 +20,9 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import CONF_CAMERA, CONF_ENROLLED_AT, DOMAIN, SUBENTRY_PERSON
-from ..coordinator import FaceLockConfigEntry, people_of
+from ..coordinator import FaceLockConfigEntry
 from ..flows.album import MAX_PICTURES, Album, RefusedError, Standard, examine_upload
+from ..people import people_of
 from ..source import CameraError, async_take_picture
 from ..vision import Portrait
 from .common import (

@@ -11,9 +11,10 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
-from ..coordinator import FaceLockCoordinator, people_of
+from ..coordinator import FaceLockCoordinator
 from ..feedback import Feedback, Verdict
 from ..memory import TOLERANCE, Visit
+from ..people import people_of
 from ..vision import (
     Bundle,
     PictureError,

@@ -38,7 +38,7 @@ async def async_forget(call: ServiceCall) -> ServiceResponse:
         async_person(entry, person)  # who may have been removed meanwhile
         door = entry.runtime_data
         pictures = len(door.store.album(person))
-        door.passes.take_back(person)
+        door.entrance.passes.take_back(person)
         # Its devices and entities go with it; the entry's update listener deletes the rest.
         call.hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
         await reload.async_wait()
@@ -66,11 +66,11 @@ async def async_unlock_for(call: ServiceCall) -> ServiceResponse:
     door = entry.runtime_data
     person, subentry = async_person(entry, call.data[ATTR_PERSON])
     minutes: int = call.data[ATTR_MINUTES]
-    rules = door.people[person]
+    rules = door.entrance.people[person]
     if minutes:
-        door.passes.give(person, rules, 60.0 * minutes, monotonic())
+        door.entrance.passes.give(person, rules, 60.0 * minutes, monotonic())
     else:
-        door.passes.take_back(person)
+        door.entrance.passes.take_back(person)
     problem = objection(call.hass, rules)
     until = dt_util.utcnow() + timedelta(minutes=minutes)
     return {

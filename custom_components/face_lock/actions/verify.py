@@ -11,8 +11,8 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 
 from ..const import CONF_CAMERA, DOMAIN
-from ..coordinator import POLICY
 from ..entity import percent
+from ..entrance import POLICY
 from ..permits import objection
 from ..source import CameraError, async_take_picture
 from ..vision import (
@@ -68,8 +68,8 @@ async def async_verify(call: ServiceCall) -> ServiceResponse:
     except PictureError as error:
         raise refusal(error.problem.value) from error
     person, confidence, problem, faces = found
-    if problem is None and person in door.people:
-        problem = objection(call.hass, door.people[person])
+    if problem is None and person in door.entrance.people:
+        problem = objection(call.hass, door.entrance.people[person])
     return {
         "person": door.name_of(person),
         "person_id": person,

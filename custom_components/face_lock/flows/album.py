@@ -9,7 +9,7 @@ from typing import Final
 from homeassistant.components.file_upload import process_uploaded_file
 from homeassistant.core import HomeAssistant
 
-from ..coordinator import POLICY
+from ..entrance import POLICY
 from ..vision import (
     Bundle,
     Gallery,

@@ -12,11 +12,13 @@ from homeassistant.const import (
     ATTR_SUPPORTED_FEATURES,
     STATE_UNAVAILABLE,
     STATE_UNKNOWN,
+    Platform,
     UnitOfTime,
 )
 from homeassistant.core import HomeAssistant, State, callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
+    ActionSelector,
     BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
@@ -28,10 +30,13 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
+from ..announcer import async_checked
 from ..codes import hash_code
 from ..const import CONF_LOCK
-from ..coordinator import OWN_RELOCK_AFTER, people_of
+from ..coordinator import OWN_RELOCK_AFTER
+from ..people import people_of
 from ..settings import (
+    CONF_ANNOUNCE,
     CONF_ATTEMPTS,
     CONF_CODE,
     CONF_DAYS,
@@ -39,6 +44,7 @@ from ..settings import (
     CONF_FACTOR_ENTITY,
     CONF_FACTOR_STATE,
     CONF_FALSE_POSITIVE_RATE,
+    CONF_FLASH_LIGHT,
     CONF_HOLD,
     CONF_KEEP_LAST_VISIT,
     CONF_KEEP_PICTURES,
@@ -57,6 +63,7 @@ from ..settings import (
     Sensitivity,
 )
 from ..source import async_entity_reference, async_resolve
+from ..vision import LivenessLevel
 from .fields import (
     RATE_FIELD,
     RATE_SELECTOR,
@@ -72,8 +79,9 @@ from .fields import (
 
 CONF_REMOVE_CODE: Final = "remove_code"
 """Only in the form: a code that is kept is never shown, so that it cannot be emptied either."""
-LIVENESS_LEVELS: Final = ("off", "basic", "strict")
 CODE_LENGTHS: Final = range(4, 13)
+ENTITIES: Final = (CONF_FACTOR_ENTITY, CONF_FLASH_LIGHT)
+"""Of the section on security."""
 NUMBERS: Final = (CONF_RELOCK_AFTER, CONF_ATTEMPTS, CONF_DAYS)
 ON_OFF_DOMAINS: Final = ("binary_sensor", "calendar", "input_boolean", "schedule", "switch")
 FACTOR_DOMAINS: Final = (
@@ -123,9 +131,22 @@ class DoorOptionsFlow(OptionsFlow):
             SECTION_GATE: None
             if all(exists(self.hass, trigger) for trigger in triggers)
             else "trigger_not_found",
-            SECTION_SECURITY: self._security_problem(user_input[SECTION_SECURITY]),
+            SECTION_SECURITY: await self._async_challenge_problem(user_input[SECTION_SECURITY])
+            or self._security_problem(user_input[SECTION_SECURITY]),
         }
         return {name: problem for name, problem in found.items() if problem is not None}
+
+    async def _async_challenge_problem(self, security: Mapping[str, Any]) -> str | None:
+        actions, light = security.get(CONF_ANNOUNCE), security.get(CONF_FLASH_LIGHT)
+        if light is not None and not exists(self.hass, light):
+            return "flash_light_not_found"
+        if actions:
+            try:
+                await async_checked(self.hass, actions)
+            except Exception:  # noqa: BLE001 - whatever the actions' integrations object to
+                return "announce_invalid"
+        asks = security[CONF_LIVENESS] == LivenessLevel.CHALLENGE
+        return "challenge_missing" if asks and not actions and light is None else None
 
     def _security_problem(self, security: Mapping[str, Any]) -> str | None:
         code = security.get(CONF_CODE, "")
@@ -156,8 +177,9 @@ class DoorOptionsFlow(OptionsFlow):
             kept[name] |= {k: int(v) if k in NUMBERS else v for k, v in values.items()}
         gate, security = kept[SECTION_GATE], kept[SECTION_SECURITY]
         gate[CONF_TRIGGERS] = references(self.hass, gate.get(CONF_TRIGGERS, ()))
-        if factor := security.get(CONF_FACTOR_ENTITY):
-            security[CONF_FACTOR_ENTITY] = async_entity_reference(self.hass, factor)
+        for key in ENTITIES:
+            if entity_id := security.get(key):
+                security[key] = async_entity_reference(self.hass, entity_id)
         security[CONF_FACTOR_STATE] = security[CONF_FACTOR_STATE].strip()
         stored = self.config_entry.options.get(SECTION_SECURITY, {}).get(CONF_CODE)
         if code := security.pop(CONF_CODE, None):
@@ -176,10 +198,11 @@ def _shown(hass: HomeAssistant, options: Mapping[str, Any]) -> Sections:
     if CONF_TRIGGERS in gate:
         gate[CONF_TRIGGERS] = resolved(hass, gate[CONF_TRIGGERS])
     security.pop(CONF_CODE, None)
-    if factor := security.pop(CONF_FACTOR_ENTITY, None):
-        entity_id = async_resolve(hass, factor)
+    for key in ENTITIES:
+        reference = security.pop(key, None)
+        entity_id = None if reference is None else async_resolve(hass, reference)
         if entity_id is not None:
-            security[CONF_FACTOR_ENTITY] = entity_id
+            security[key] = entity_id
     return shown
 
 
@@ -248,7 +271,9 @@ def _door_fields(hass: HomeAssistant, entry: ConfigEntry) -> dict[probatio.Marke
 @callback
 def _security_fields(hass: HomeAssistant, entry: ConfigEntry) -> dict[probatio.Marker, Any]:
     fields: dict[probatio.Marker, Any] = {
-        _required(CONF_LIVENESS): _choice(CONF_LIVENESS, LIVENESS_LEVELS),
+        _required(CONF_LIVENESS): _choice(CONF_LIVENESS, LivenessLevel),
+        probatio.Optional(CONF_ANNOUNCE): ActionSelector(),
+        probatio.Optional(CONF_FLASH_LIGHT): entities(hass, [Platform.LIGHT]),
         probatio.Optional(CONF_FACTOR_ENTITY): entities(hass, FACTOR_DOMAINS),
         _required(CONF_FACTOR_STATE): TextSelector(),
         probatio.Optional(CONF_CODE): TextSelector(

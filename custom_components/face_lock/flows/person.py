@@ -28,7 +28,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.util import dt as dt_util
 
 from ..const import CONF_ENROLLED_AT
-from ..coordinator import people_of
+from ..people import people_of
 from ..settings import CONF_ALLOWED, PersonSettings
 from .album import RefusedError, examine_upload, read_upload, resembled
 from .capture import CaptureFlow
@@ -248,7 +248,7 @@ class PersonFlow(CaptureFlow):
         """Keep the person."""
         if self._was_before_camera:
             # To the door this was an unknown face all the while; it must not be locked out for it.
-            await self._door.async_end_lockout()
+            await self._door.entrance.async_end_lockout()
         # No await from here on: the store in memory and the entry change together, and the entry's
         # update listener writes both.
         store, enrolled = self._door.store, {CONF_ENROLLED_AT: dt_util.utcnow().isoformat()}

@@ -7,6 +7,7 @@ top-level ``vision`` by ``training/``, so that what is measured is what runs at 
 """
 
 from .align import align
+from .asking import Ask, Asking
 from .bundle import (
     Bundle,
     BundleError,
@@ -26,7 +27,7 @@ from .gate import GateSettings, MotionGate
 from .liveness import Liveness, LivenessPoint, LivenessScore
 from .lockout import Lockout, LockoutState
 from .opening import RETRIED, Opening
-from .pad import LivenessLevel, judge
+from .pad import ChallengeState, LivenessLevel, Turn, judge
 from .policy import CLEAR, Circumstances, Judge
 from .pose import HeadPose, Pose, head_pose, is_in_pose
 from .presence import Presence, PresenceScore
@@ -55,11 +56,14 @@ __all__ = [
     "CLEAR",
     "RETRIED",
     "AccessAttempt",
+    "Ask",
+    "Asking",
     "Bundle",
     "BundleError",
     "BundleFormatError",
     "BundleInfo",
     "BundleIntegrityError",
+    "ChallengeState",
     "Circumstances",
     "Decider",
     "DecisionPolicy",
@@ -98,6 +102,7 @@ __all__ = [
     "Survey",
     "Template",
     "Thresholds",
+    "Turn",
     "align",
     "check_bundle",
     "decode_grey",

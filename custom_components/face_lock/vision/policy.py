@@ -55,6 +55,11 @@ class DecisionPolicy:
     """Time after a grant in which whoever was let in, and did not leave, is not let in again."""
     factor_wait: float = 0.0
     """Time for which a complete quorum waits for the second factor."""
+    put_within: float = 10.0
+    """Time in which the shell has to put a question to the visitor."""
+    ask_again: float = 30.0
+    """Time from a question to the next for whoever stays, known or not. It is longer than any
+    visit in which nobody answers, so that a second question tells nothing of the first."""
     attempts: int = 5
     """Failed visits in a row that lock out."""
     lockout_base: float = 30.0
@@ -70,6 +75,8 @@ class DecisionPolicy:
             and all(time > 0 for time in times)
             and 0 < self.share <= 1
             and all(value >= 0 for value in (self.margin, self.cool_down, self.factor_wait))
+            and self.put_within > 0
+            and self.ask_again >= 0
             and self.attempts >= 1
             and 0 < self.lockout_base <= self.lockout_max
         ):

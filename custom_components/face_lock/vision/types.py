@@ -44,6 +44,8 @@ class Problem(StrEnum):
     # A known face that may not come in, or not yet.
     AMBIGUOUS = "ambiguous"
     NOT_LIVE = "not_live"
+    CHALLENGE_FAILED = "challenge_failed"
+    CHALLENGE_UNAVAILABLE = "challenge_unavailable"
     SUSPENDED = "suspended"
     OUTSIDE_SCHEDULE = "outside_schedule"
     EXPIRED = "expired"

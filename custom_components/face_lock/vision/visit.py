@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .types import Evidence, FloatArray, Problem
+from .asking import Asking
+from .thresholds import Thresholds
+from .types import AccessAttempt, Evidence, FloatArray, Problem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +65,12 @@ class Visit:
         self.best: tuple[float, str | None] = (-1.0, None)
         self.waiting_since: float | None = None
         """When a quorum was first complete that lacked only the second factor."""
+        self.asking: Asking | None = None
+        """What the visitors are asked, once somebody is."""
+        self.unanswered = False
+        """Whether a face lacks only its answer, and what comes after that."""
+        self.judged: dict[int, float] = {}
+        """Track -> when the liveness judge was last asked about it."""
         self.factor_missing = False
         """Whether it was lacking when last a face was seen."""
         self.admitted: int | None = None
@@ -81,18 +90,44 @@ class Visit:
         recent = [item for item in self.evidence if item[1] == track and item[0] >= since]
         return [evidence for _, _, evidence in sorted(recent, key=lambda item: item[0])]
 
+    @property
+    def shortcoming(self) -> Problem:
+        """What is wrong with a face that did not answer."""
+        return Problem.CHALLENGE_FAILED if self.asking is None else self.asking.shortcoming
+
     def reason(self) -> Problem:
         """Of all that kept the visit from opening, give what was nearest to opening."""
         if self.waiting_since is not None and self.factor_missing:
             return Problem.SECOND_FACTOR_MISSING
+        if self.unanswered:
+            return self.shortcoming
         if len(self.votes) > 1:
             return Problem.TOO_FEW_FRAMES
-        for problem in (Problem.STATIC_PICTURE, Problem.STALE_FRAMES):
-            if self.problems[problem]:
-                return problem
-        if self.votes:
-            return Problem.TOO_FEW_FRAMES
-        for problem in (Problem.AMBIGUOUS, Problem.UNKNOWN_FACE):
-            if self.problems[problem]:
-                return problem
-        return self.problems.most_common(1)[0][0]
+        found = [p for p in (Problem.STATIC_PICTURE, Problem.STALE_FRAMES) if self.problems[p]]
+        found += [Problem.TOO_FEW_FRAMES] * len(self.votes)
+        found += [p for p in (Problem.AMBIGUOUS, Problem.UNKNOWN_FACE) if self.problems[p]]
+        return (found or [self.problems.most_common(1)[0][0]])[0]
+
+    def attempt(
+        self,
+        thresholds: Thresholds,
+        now: float,
+        problem: Problem | None,
+        quorum: Sequence[Vote] = (),
+    ) -> AccessAttempt:
+        """Return how the visit ended at ``now``: by its quorum, or without one."""
+        similarity, person = self.best
+        if quorum:
+            similarity, person = min((vote.similarity, vote.person) for vote in quorum)
+        return AccessAttempt(
+            granted=problem is None,
+            person=person,
+            problem=problem,
+            confidence=thresholds.confidence(similarity),
+            started_at=self.started_at,
+            decided_at=now,
+            first_usable_at=self.first_usable_at,
+            frames=self.frames,
+            agreeing=len(quorum or self.votes),
+            evidence_at=max((vote.taken_at for vote in quorum), default=None),
+        )

@@ -5,7 +5,9 @@ in; BPCER that of the living that it turns away (ISO/IEC 30107-3). Both at the f
 quorum of frames agrees, as the door decides, and with all frames of the visit, as if it waited.
 
     {"levels": {LEVEL: {"quorum" | "whole visit": {KIND: SHARE with "recognised" and "cues"}}},
-     "challenges": {CHALLENGE: {KIND: SHARE}}}
+     "challenges": {CHALLENGE: {KIND: SHARE with "recognised" and "reasons"}}}
+
+The figures of a challenge are those of the whole level: quorum, judge and answer.
 """
 
 from __future__ import annotations
@@ -69,21 +71,25 @@ def _row(
 
 
 def challenge_figures(asked: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the share of wrong answers: pictures that passed, living people who did not."""
+    """Return the errors of the level with each challenge, of those whose face was recognised."""
     report: dict[str, Any] = {}
     for challenge in sorted({one["challenge"] for one in asked}):
         report[challenge] = {}
         for kind, light in sorted({(one["kind"], one["light"]) for one in asked}):
-            mine = [
+            every = [
                 one
                 for one in asked
                 if (one["challenge"], one["kind"], one["light"]) == (challenge, kind, light)
             ]
+            mine = [one for one in every if one["recognised"]]
             if mine:
-                wrong = np.array([one["passed"] != (kind == "living") for one in mine])
+                wrong = np.array([one["opened"] != (kind == "living") for one in mine])
                 figures: dict[str, Any] = share(wrong, np.array([one["who"] for one in mine]))
                 figures["visits"] = figures.pop("pictures")
                 figures["people"] = figures.pop("subjects")
+                figures["recognised"] = len(mine) / len(every)
+                reasons = ("opened" if one["opened"] else one["reason"] or "left" for one in mine)
+                figures["reasons"] = dict(sorted(Counter(reasons).items()))
                 report[challenge][f"{kind}, {light}"] = figures
     return report
 
@@ -96,10 +102,12 @@ def table(report: dict[str, Any]) -> str:
         cells = [_cell(levels[level.value]["quorum"][kind]) for level in LEVELS]
         name = ("BPCER " if "living" in kind else "APCER ") + kind
         lines.append(f"| {name} | {first['visits']} ({first['people']}) | {' | '.join(cells)} |")
-    lines += ["", "| challenge | visits | wrongly passed, or wrongly failed |", "|---|---|---|"]
+    lines += ["", "| with a challenge | visits | wrong | reasons |", "|---|---|---|---|"]
     for challenge, kinds in report["challenges"].items():
         for kind, one in kinds.items():
-            lines.append(f"| {challenge}: {kind} | {one['visits']} | {_cell(one)} |")
+            reasons = ", ".join(f"{count} {reason}" for reason, count in one["reasons"].items())
+            name = ("BPCER " if "living" in kind else "APCER ") + f"{challenge}: {kind}"
+            lines.append(f"| {name} | {one['visits']} | {_cell(one)} | {reasons} |")
     return "\n".join(lines)
 
 

@@ -43,6 +43,9 @@ class Challenge(Protocol):
     def tick(self, now: float) -> ChallengeState:
         """Let time pass."""
 
+    def switched(self, at: float, *, on: bool) -> None:
+        """Note that the light at the door changed at ``at``."""
+
 
 SAME_FACE: Final = 0.3
 """Cosine to the face asked: strangers' are about 0 and rarely 0.3; the face's own, turned by 30
@@ -77,13 +80,17 @@ class HeadTurnRules:
 
 
 class _Timed:
-    """What both have in common: frames in order, until one verdict or the end of the time."""
+    """What both have in common: frames of one face in order, until a verdict or the time's end."""
 
-    def __init__(self, started_at: float, timeout: float) -> None:
+    def __init__(self, started_at: float, timeout: float, face: FloatArray) -> None:
         self._started_at = started_at
+        self._face = face
         self._timeout = timeout
         self._last = started_at
         self._state = ChallengeState.WAITING
+
+    def switched(self, at: float, *, on: bool) -> None:
+        """Note that the light at the door changed, which says nothing unless it was asked for."""
 
     def tick(self, now: float) -> ChallengeState:
         """Let time pass; fails once it is over."""
@@ -98,6 +105,11 @@ class _Timed:
             return False
         self._last = taken_at
         return True
+
+    def _same(self, evidence: Evidence) -> bool:
+        """Whether it is the face that was asked; one that could not be embedded is not."""
+        seen = evidence.embedding
+        return seen is not None and float(seen @ self._face) >= SAME_FACE
 
 
 class HeadTurn(_Timed):
@@ -114,12 +126,11 @@ class HeadTurn(_Timed):
         face: FloatArray,
         rules: HeadTurnRules | None = None,
     ) -> None:
-        """``face`` is the unit embedding float32[D] of who is asked, from their quorum."""
+        """``face`` is the unit embedding float32[D] of who is asked, from a vote for them."""
         self._rules = rules or HeadTurnRules()
-        super().__init__(asked_at, self._rules.timeout)
+        super().__init__(asked_at, self._rules.timeout, face)
         # The visitor's left is the viewer's right.
         self._sign = 1.0 if asked is Turn.LEFT else -1.0
-        self._face = face
         self._before: list[float] = []
         self._turned = 0
         self._turned_away = 0
@@ -150,11 +161,6 @@ class HeadTurn(_Timed):
             self._state = ChallengeState.PASSED
         return self._state
 
-    def _same(self, evidence: Evidence) -> bool:
-        """Whether it is the face that was asked; one that could not be embedded is not."""
-        seen = evidence.embedding
-        return seen is not None and float(seen @ self._face) >= SAME_FACE
-
 
 @dataclass(frozen=True, slots=True)
 class LightFlashRules:
@@ -183,10 +189,15 @@ class LightFlash(_Timed):
     nobody passes.
     """
 
-    def __init__(self, started_at: float, rules: LightFlashRules | None = None) -> None:
-        """Begin with the light off; :meth:`switched` says when that changes."""
+    def __init__(
+        self, started_at: float, face: FloatArray, rules: LightFlashRules | None = None
+    ) -> None:
+        """Begin with the light off; :meth:`switched` says when that changes. ``face``: see above.
+
+        Paper answers, so a helper's face must not answer for a screen.
+        """
         self._rules = rules or LightFlashRules()
-        super().__init__(started_at, self._rules.timeout)
+        super().__init__(started_at, self._rules.timeout, face)
         self._switches: list[tuple[float, bool]] = [(started_at, False)]
         self._phases: list[tuple[bool, list[float]]] = [(False, [])]
 
@@ -199,6 +210,8 @@ class LightFlash(_Timed):
     def observe(self, evidence: Evidence, taken_at: float) -> ChallengeState:
         """Take one frame's face, with its cues; ``taken_at`` must be close to the exposure."""
         if not self._is_next(taken_at):
+            return self._state
+        if not self._same(evidence):
             return self._state
         bright = contrast(evidence)
         number = max(i for i, (at, _) in enumerate(self._switches) if at <= taken_at)
