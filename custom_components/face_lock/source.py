@@ -73,7 +73,10 @@ async def async_take_picture(
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError from error
         raise CameraError("camera_timeout" if limit.expired() else "camera_failed") from error
-    return Picture(image.content, asked_at)
+    # Core passes on whatever a camera's integration returned.
+    if not isinstance(image.content, bytes | bytearray | memoryview):
+        raise CameraError("camera_failed")
+    return Picture(bytes(image.content), asked_at)
 
 
 @callback

@@ -195,6 +195,7 @@ FAULTS = {
     "unavailable": (lambda camera: camera.set_available(False), "camera_unavailable"),
     "no picture": (lambda camera: camera.freeze(None), "camera_failed"),
     "text": (lambda camera: camera.freeze(b"<html>"), "picture_unsupported"),
+    "no bytes": (lambda camera: camera.freeze("text"), "camera_failed"),
     "truncated": (lambda camera: camera.freeze(camera.scene.picture()[:2000]), "picture_corrupt"),
 }
 
