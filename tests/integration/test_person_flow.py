@@ -589,7 +589,7 @@ async def test_person_removed_in_mid_flow(hass, set_up, upload) -> None:
     assert door.entry.runtime_data.store.people == {}
 
 
-async def test_full_disk_is_an_issue(hass, set_up, upload) -> None:
+async def test_full_disk_is_an_issue_and_the_person_can_come_in(hass, set_up, upload) -> None:
     door = await set_up({})
     flow = Flow(hass, door.entry, upload)
     await flow.start("Barack")
@@ -597,9 +597,9 @@ async def test_full_disk_is_an_issue(hass, set_up, upload) -> None:
     with patch.object(storage.Store, "_async_write_data", side_effect=WriteError("disk full")):
         await flow.finish()
     assert door.entry.state is ConfigEntryState.LOADED
-    assert hass.states.get("sensor.barack_pictures").state == "0"
-    issue = f"pictures_missing_{door.entry.entry_id}"
-    assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
+    assert hass.states.get("sensor.barack_pictures").state == "1"
+    issues = {issue for domain, issue in ir.async_get(hass).issues if domain == DOMAIN}
+    assert issues == {f"pictures_not_saved_{door.entry.entry_id}"}
 
 
 async def test_a_door_that_does_not_run_enrols_nobody(hass, set_up) -> None:
