@@ -242,9 +242,11 @@ def test_confidence_follows_the_best_frame_of_the_visit(door):
         {name: value}
         for name, values in {
             "quorum": (0, -1),
-            **dict.fromkeys(("window", "max_age", "absence", "max_duration"), (0.0, -1.0, NAN)),
+            **dict.fromkeys(
+                ("window", "max_age", "absence", "max_duration", "put_within"), (0.0, -1.0, NAN)
+            ),
             "share": (0.0, 1.01, NAN),
-            **dict.fromkeys(("margin", "cool_down", "factor_wait"), (-0.01, NAN)),
+            **dict.fromkeys(("margin", "cool_down", "factor_wait", "ask_again"), (-0.01, NAN)),
             "attempts": (0,),
             "lockout_base": (0.0, NAN, 3601.0),
             "lockout_max": (29.0, NAN),
@@ -264,6 +266,8 @@ def test_the_least_a_policy_may_ask_for_is_accepted():
         margin=0.0,
         cool_down=0.0,
         factor_wait=0.0,
+        put_within=0.01,
+        ask_again=0.0,
         attempts=1,
         lockout_base=0.5,
         lockout_max=0.5,
@@ -285,6 +289,8 @@ def test_what_is_asked_for_unless_the_owner_says_otherwise():
             same_frame=0.9995,
             cool_down=10.0,
             factor_wait=0.0,
+            put_within=10.0,
+            ask_again=30.0,
             attempts=5,
             lockout_base=30.0,
             lockout_max=3600.0,
