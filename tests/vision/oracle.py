@@ -416,9 +416,9 @@ class Oracle:
         for said in self._answers(question, segment, person):
             return PASSED if said == NOD else LATE
         if question.put_at is None:
-            in_time = self.now - question.asked_at <= self.policy.put_within
+            in_time = 0 <= self.now - question.asked_at <= self.policy.put_within
         else:
-            in_time = self.now - question.put_at <= PATIENCE
+            in_time = 0 <= self.now - question.put_at <= PATIENCE
         return WAITING if in_time and not question.lost else LATE
 
     def _answers(self, question, segment, person):
