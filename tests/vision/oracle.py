@@ -154,7 +154,7 @@ class Oracle:
             ask=self._draw if self.asks else None,
             lockout=lockout,
         )
-        self.now = now
+        self.now = NEVER  # nothing is known of the time before
         self.digests: set[bytes] = set()
         self.shown: list[Shown] = []
         self.places: dict[int, tuple[float, int]] = {}
