@@ -24,6 +24,7 @@ SLACK: Final = 25.0
 leak from what is allocated once."""
 COUNTS: Final = ("threads", "tasks", "listeners", "timers", "files")
 M_MMAP_THRESHOLD: Final = -3
+M_ARENA_MAX: Final = -8
 LARGE: Final = 256 * 1024
 """Bytes; see ``steady_allocator``."""
 
@@ -122,10 +123,13 @@ def measure(house: House, pictures: int, folder: Path) -> Sample:
 
 
 def steady_allocator() -> None:
-    """Have glibc give large blocks to the system and take them from it, always.
+    """Have glibc keep small blocks in one place, and large ones with the system, always.
 
     By default it changes its mind with what was freed before, and where a network's 50 MB come to
     lie differs from one start of the door to the next by some 10 MB: more than what is looked for.
+    It also keeps a heap for each of up to 16 threads (on two cores): a door that is loaded anew has
+    a new thread, whose heap then fills for the first time. That ends, but not within a day.
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
