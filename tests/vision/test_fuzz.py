@@ -3,7 +3,6 @@
 `python -m tests.fuzz` gives a million; here are as many as fit into a test, always the same.
 """
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import engine
+from tests.fuzz.command import run_command
 from tests.fuzz.pictures import picture
 from tests.fuzz.seeds import seeds
 from tests.fuzz.target import ACCEPTED, BrokenContractError, Target, corpus, refused
@@ -25,20 +25,7 @@ NUMBERS = ["--pictures", "1000", "--faces", "30", "--manifest", "300"]
 
 @pytest.mark.parametrize("options", [["--replay"], NUMBERS], ids=["corpus", "new"])
 def test_nothing_is_found(options, tmp_path):
-    told = tmp_path / "told.json"
-    command = [
-        *engine.COMMAND,
-        "--only",
-        *TARGETS,
-        *options,
-        "--json",
-        str(told),
-        "--keep",
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    reports = json.loads(told.read_text())
+    reports = run_command(TARGETS, options, tmp_path)
     assert [report["target"] for report in reports] == TARGETS
     for report in reports:
         wanted = int(
