@@ -70,7 +70,8 @@ def main() -> int:
     if arguments.child:
         target = TARGETS[arguments.child][0]()
         at = arguments.first, arguments.count, arguments.journal
-        engine.serve(target, arguments.seed, *at, replay=arguments.replay)
+        how = {"replay": arguments.replay, "measured": not arguments.unmeasured}
+        engine.serve(target, arguments.seed, *at, **how)
         return 0
     reports = []
     for name in arguments.only or TARGETS:
@@ -78,7 +79,8 @@ def main() -> int:
         if not count:
             continue
         at = arguments.seed, arguments.first, count
-        report = engine.run(name, *at, arguments.workers, replay=arguments.replay)
+        how = {"replay": arguments.replay, "measured": not arguments.unmeasured}
+        report = engine.run(name, *at, arguments.workers, **how)
         reports.append(report)
         if not arguments.replay:
             _keep(report, arguments.seed, arguments.keep)
@@ -99,6 +101,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     parser.add_argument("--keep", type=Path, default=CORPUS, help="folder for what finds something")
     parser.add_argument("--replay", action="store_true", help="give the corpus, nothing new")
+    parser.add_argument(
+        "--unmeasured", action="store_true", help="judge no time and no memory: the machine is busy"
+    )
     parser.add_argument("--child", choices=TARGETS, help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--journal", type=Path, help=argparse.SUPPRESS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import mmap
 import os
 import resource
@@ -109,8 +110,13 @@ def attempt(
     count: int,
     begin: Callable[[int], None] = lambda _: None,
     told: Callable[[Report], None] = lambda _: None,
+    *,
+    measured: bool = True,
 ) -> Report:
-    """Give ``count`` inputs to ``target``; ``told`` hears of it now and then, and at the end."""
+    """Give ``count`` inputs to ``target``; ``told`` hears of it now and then, and at the end.
+
+    Time and memory are findings only where they are ``measured``: they depend on the machine.
+    """
     report = Report(target.name)
     warm_up, batch = min(WARM_UP, count // 5), min(BATCH, max(1, count // 20))
     base, top = _resident(), _highest()
@@ -122,13 +128,13 @@ def attempt(
                 outcome, seconds = _timed(call)
                 if 1000 * seconds > report.slowest_ms:
                     report.slowest_ms, report.slowest = 1000 * seconds, number
-                if seconds > SLOW:
+                if measured and seconds > SLOW:
                     report.findings.append(Finding(number, "slow", f"{seconds:.1f} s"))
             report.outcomes[outcome] = report.outcomes.get(outcome, 0) + 1
         except Exception as error:  # noqa: BLE001 - that is what is looked for
             report.findings.append(Finding(number, type(error).__name__, _told(error)))
         report.inputs += 1
-        if (highest := _highest()) > top + PEAK:
+        if (highest := _highest()) > top + PEAK and measured:
             report.findings.append(Finding(number, "memory", f"{highest - top:.0f} MB at once"))
             top = highest - PEAK
         report.peak_mb = max(report.peak_mb, highest - base)
@@ -137,7 +143,7 @@ def attempt(
                 base = _resident()
             report.growth_mb = max(report.growth_mb, _resident() - base)
             told(report)
-    if report.growth_mb > GROWTH and count >= JUDGED:
+    if measured and report.growth_mb > GROWTH and count >= JUDGED:
         detail = f"{report.growth_mb:.0f} MB over {report.inputs} inputs"
         report.findings.append(Finding(-1, "growth", detail))
     told(report)
@@ -180,7 +186,16 @@ def _highest() -> float:
     return int(status.partition(b"VmHWM:")[2].split(maxsplit=1)[0]) / 1024
 
 
-def serve(target: Target, seed: int, first: int, count: int, journal: Path, replay: bool) -> None:
+def serve(
+    target: Target,
+    seed: int,
+    first: int,
+    count: int,
+    journal: Path,
+    *,
+    replay: bool,
+    measured: bool,
+) -> None:
     """Work as the process that is watched.
 
     Reports go to stdout, one a line, the number of the input at hand to the journal.
@@ -200,7 +215,7 @@ def serve(target: Target, seed: int, first: int, count: int, journal: Path, repl
         def inputs(number: int) -> bytes:
             return content(files[number]) if replay else target.make(seed, number)
 
-        attempt(target, inputs, first, count, begin, told)
+        attempt(target, inputs, first, count, begin, told, measured=measured)
     target.close()
 
 
@@ -208,17 +223,31 @@ def serve(target: Target, seed: int, first: int, count: int, journal: Path, repl
 
 
 def run(
-    name: str, seed: int, first: int, count: int, workers: int = 1, *, replay: bool = False
+    name: str,
+    seed: int,
+    first: int,
+    count: int,
+    workers: int = 1,
+    *,
+    replay: bool = False,
+    measured: bool = True,
 ) -> Report:
-    """Give inputs to a target in ``workers`` processes; with ``replay`` those of its corpus."""
+    """Give inputs to a target in ``workers`` processes; with ``replay`` those of its corpus.
+
+    Where nothing is ``measured``, a process may also take as long as it likes.
+    """
     began = time.monotonic()
+    options = [*(["--replay"] if replay else []), *([] if measured else ["--unmeasured"])]
+    patience = STUCK if measured else math.inf
     total = Report(name)
     if replay:
         workers, count = 1, len(corpus(name))
     share = -(-count // workers) if count else 0
     with contextlib.ExitStack() as stack:
         watched = [
-            stack.enter_context(_watched(name, seed, at, min(share, first + count - at), replay))
+            stack.enter_context(
+                _watched(name, seed, at, min(share, first + count - at), options, patience)
+            )
             for at in range(first, first + count, share or 1)
         ]
         while watched:
@@ -235,14 +264,21 @@ class _Worker:
     """One range of inputs, in one process after the other if they die."""
 
     def __init__(
-        self, name: str, seed: int, first: int, count: int, replay: bool, folder: Path
+        self,
+        name: str,
+        seed: int,
+        first: int,
+        count: int,
+        options: list[str],
+        patience: float,
+        folder: Path,
     ) -> None:
         self.report = Report(name)
         self.done = False
         self._deaths = 0
         self._seen = b""
-        self._command = [*COMMAND, "--child", name, "--seed", str(seed)]
-        self._command += ["--replay"] if replay else []
+        self._command = [*COMMAND, "--child", name, "--seed", str(seed), *options]
+        self._patience = patience
         self._at, self._end = first, first + count
         self._journal, self._folder = folder / "journal", folder
         self._start()
@@ -267,9 +303,11 @@ class _Worker:
         status = self._process.poll()
         if status is None:
             # An entry that is just being written may read as anything, but not twice.
-            if entry == self._seen and number >= 0 and time.monotonic() - since > STUCK:
+            waited = time.monotonic() - since
+            if entry == self._seen and number >= 0 and waited > self._patience:
                 self._process.kill()
-                self._lost(number, "stuck", f"more than {STUCK:.0f} s", self._process.wait())
+                detail = f"more than {self._patience:.0f} s"
+                self._lost(number, "stuck", detail, self._process.wait())
             self._seen = entry
             return self.done
         if status == 0:
@@ -307,9 +345,11 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _watched(name: str, seed: int, first: int, count: int, replay: bool) -> Iterator[_Worker]:
+def _watched(
+    name: str, seed: int, first: int, count: int, options: list[str], patience: float
+) -> Iterator[_Worker]:
     with tempfile.TemporaryDirectory(prefix="face_lock_fuzz_") as folder:
-        worker = _Worker(name, seed, first, count, replay, Path(folder))
+        worker = _Worker(name, seed, first, count, options, patience, Path(folder))
         try:
             yield worker
         finally:

@@ -135,8 +135,6 @@ DoorMachine.TestCase.settings = settings(
     max_examples=max(20, EVENTS // 200),
     stateful_step_count=40,
     deadline=None,
-    # Mutants must all meet the same events.
-    derandomize="FACE_LOCK_DERANDOMIZE" in os.environ,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

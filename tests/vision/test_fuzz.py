@@ -1,4 +1,4 @@
-"""Malformed pictures and descriptions of models: what once found something, and some new ones.
+"""Malformed pictures and descriptions of models: what once found something, and others.
 
 `python -m tests.fuzz` gives a million; here are as many as fit into a test, always the same.
 """
@@ -23,7 +23,7 @@ TARGETS = ["pictures", "faces", "manifest"]
 NUMBERS = ["--pictures", "1000", "--faces", "30", "--manifest", "300"]
 
 
-@pytest.mark.parametrize("options", [["--replay"], NUMBERS], ids=["corpus", "new"])
+@pytest.mark.parametrize("options", [["--replay"], NUMBERS], ids=["corpus", "seed 1"])
 def test_nothing_is_found(options, tmp_path):
     reports = run_command(TARGETS, options, tmp_path)
     assert [report["target"] for report in reports] == TARGETS
