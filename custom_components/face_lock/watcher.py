@@ -36,6 +36,7 @@ from .vision import (
     PictureError,
     Problem,
     Sighting,
+    Stacker,
     decode_grey,
     decode_rgb,
     recognise,
@@ -143,6 +144,7 @@ class Watcher:
         self._asked: Asking | None = None
         self._gate = gate
         self._cues_from = cues_from
+        self._stacker = Stacker()
         self._keep_picture = keep_picture
         self._mailbox: Picture | None = None
         self._arrived = asyncio.Event()
@@ -316,7 +318,9 @@ class Watcher:
         self._searched_at = picture.asked_at
         frame = Frame(decode_rgb(picture.data), picture.asked_at)
         began = monotonic()
-        sighting = recognise(self._bundle, self._matcher, frame, cues_from=self._cues_from)
+        sighting = recognise(
+            self._bundle, self._matcher, frame, cues_from=self._cues_from, stacker=self._stacker
+        )
         return _Seen(motion, sighting, seconds=monotonic() - began)
 
     def _somebody(self, grey: GreyImage) -> bool:

@@ -10,7 +10,8 @@ import torch
 from training.common import bundle
 from training.common.formats import multiply_adds, rename_blobs
 from training.verifier import int8, model, verify
-from training.verifier.backbones import Verifier, build_backbone
+from training.verifier.backbones import build_backbone
+from training.verifier.network import Verifier
 from training.verifier.config import Config, ExportSettings, ModelSettings, PrepareSettings
 from training.verifier.export import check_size, export_verifier, to_onnx
 from training.verifier.prepare import teacher_embeddings

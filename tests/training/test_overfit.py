@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from training.common.pictures import encode
-from training.verifier.backbones import Verifier, build_backbone
+from training.verifier.backbones import build_backbone
+from training.verifier.network import Verifier
 from training.verifier.config import TrainSettings
 from training.verifier.overfit import memorise
 

@@ -194,7 +194,7 @@ def test_the_bundle_is_complete(run):
 
 def test_the_average_follows_and_a_blend_lies_between():
     torch.manual_seed(0)
-    start, trained = (model.Verifier(build_backbone("mobilefacenet", **NETWORK)) for _ in range(2))
+    start, trained = (Verifier(build_backbone("mobilefacenet", **NETWORK)) for _ in range(2))
     first, last = (next(network.parameters()) for network in (start, trained))
     middle = next(train.blend(start, trained, 0.25).parameters())
     assert torch.allclose(middle, 0.75 * first + 0.25 * last)
@@ -223,7 +223,7 @@ def test_the_rate_warms_up_and_ends_at_nothing():
 
 
 def test_a_loss_that_is_not_a_number_stops_training():
-    network = model.Verifier(build_backbone("mobilefacenet", **NETWORK))
+    network = Verifier(build_backbone("mobilefacenet", **NETWORK))
     settings = TrainSettings()
     trainer = train.Trainer(network, 0, settings)
     image = torch.full((2, 3, 112, 112), math.nan)

@@ -219,7 +219,7 @@ def test_the_start_s_maps_of_clean_views_are_a_target(faces):
             batch_size=8, clean_share=clean_share, feature_weight=1.0, distillation_weight=0.0
         )
         torch.manual_seed(1)
-        network = model.Verifier(model.build_backbone("mobilefacenet", **NETWORK)).eval()
+        network = Verifier(build_backbone("mobilefacenet", **NETWORK)).eval()
         trainer = train.Trainer(network, data.people, settings)
         network.eval()
         losses[clean_share] = trainer.step(next(batches(data, settings)), 1e-3)
@@ -239,7 +239,7 @@ def test_half_precision_trains_weights_of_full_precision(faces):
     for precision in ("float32", "bfloat16"):
         settings.precision = precision
         torch.manual_seed(1)
-        network = model.Verifier(model.build_backbone("mobilefacenet", **NETWORK))
+        network = Verifier(build_backbone("mobilefacenet", **NETWORK))
         trainer = train.Trainer(network, data.people, settings)
         losses[precision] = trainer.step(next(batches(data, settings)), 1e-3)
         assert next(network.parameters()).dtype == torch.float32

@@ -34,7 +34,7 @@ serial = itertools.count()
 
 def random_embedding():
     vector = np.random.default_rng(next(serial)).normal(size=64).astype(np.float32)
-    return vector / np.linalg.norm(vector)
+    return np.append(vector / np.linalg.norm(vector), np.float32(0.0))
 
 
 def evidence(

@@ -15,7 +15,7 @@ from tests.vision.doorstep import (
     stranger,
     unusable,
 )
-from vision import CLEAR, Circumstances, DecisionPolicy, FaceQuality, Problem, Sighting
+from vision import CLEAR, MIN_SCORE, Circumstances, DecisionPolicy, FaceQuality, Problem, Sighting
 
 MISSING = Circumstances(factor_missing=True)
 WAITING = DecisionPolicy(factor_wait=8.0)
@@ -351,11 +351,11 @@ def test_a_stranger_is_unknown_and_not_ambiguous(door):
 
 
 @pytest.mark.parametrize("similarity", [1.5, float("inf"), float("-inf"), float("nan")])
-def test_what_is_no_cosine_is_no_similarity(door, similarity):
+def test_what_is_no_score_is_no_similarity(door, similarity):
     frames(door, 6, similarity=similarity)
     attempt = door.refusal()
     assert attempt.problem is Problem.UNKNOWN_FACE
-    assert attempt.confidence == THRESHOLDS.confidence(-1.0)
+    assert attempt.confidence == THRESHOLDS.confidence(MIN_SCORE)
 
 
 def test_a_cosine_may_be_one_but_for_rounding(door):

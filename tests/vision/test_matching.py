@@ -21,7 +21,8 @@ from vision.tracking import Tracker
 
 def unit(*values):
     vector = np.array(values, dtype=np.float32)
-    return vector / np.linalg.norm(vector)
+    # Behind the direction stands the crowding.
+    return np.append(vector / np.linalg.norm(vector), np.float32(0.0))
 
 
 ANNA = Template(unit(1, 0, 0), "m1")

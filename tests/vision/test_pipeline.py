@@ -23,6 +23,7 @@ from vision import (
 )
 from vision.detector import Candidates, agreed_landmarks, decode, suppress
 from vision.runtime import available
+from vision.verifier import Verifier
 
 SAME = ("obama", "obama2", "obama3")
 STRANGERS = ("biden",)
@@ -162,12 +163,9 @@ class TestVerifier:
     def test_an_answer_that_is_no_direction_is_an_error_not_a_match(self, bundle, value):
         class Broken:
             def run(self, image, outputs):
-                size = bundle.verifier.embedding_size
-                return {"embedding": np.full((len(image), size), value, np.float32)}
+                return {"embedding": np.full((len(image), 8), value, np.float32)}
 
-        broken = type(bundle.verifier)(
-            Broken(), model="m", embedding_size=bundle.verifier.embedding_size
-        )
+        broken = Verifier(Broken(), model="m", directions=8, crowding=False)
         with pytest.raises(RuntimeError, match="not an embedding"):
             broken.embed(np.zeros((2, 112, 112, 3), dtype=np.uint8))
 

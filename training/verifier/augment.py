@@ -228,7 +228,7 @@ def degrade(crop: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -
         crop = small(crop, rng.uniform(0.25, 0.8))
     night = rng.random()
     if night < 0.65 * strength:
-        exposure = float(np.exp(rng.uniform(np.log(0.006), np.log(0.4))))
+        exposure = float(np.exp(rng.uniform(np.log(0.003), np.log(0.4))))
         crop = low_light(crop, rng, exposure, rng.uniform(0.3, 1.0))
     elif night < 0.85 * strength:
         crop = infrared(crop, rng, float(np.exp(rng.uniform(np.log(0.02), np.log(0.5)))))
@@ -251,8 +251,16 @@ def _dark(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return jpeg(low_light(rgb, rng, 0.02, 0.6), 70)
 
 
+def _very_dark(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return jpeg(low_light(rgb, rng, 0.005, 0.6), 70)
+
+
 def _infrared(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return jpeg(infrared(rgb, rng, 0.05), 70)
+
+
+def _lamp(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return jpeg(lamp(rgb, rng, rng.uniform(45.0, 85.0), 0.05), 70)
 
 
 def _clean(rgb: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
@@ -264,7 +272,9 @@ CONDITIONS: dict[str, Degrade] = {
     "clean": _clean,
     "dim": _dim,
     "dark": _dark,
+    "very dark": _very_dark,
     "infrared": _infrared,
+    "lamp": _lamp,
 }
 
 

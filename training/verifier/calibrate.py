@@ -24,6 +24,7 @@ Writes the table, the confidence and the quality limits into models.json, and in
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,12 @@ import torch
 from training.common import bundle
 from training.common.paths import ROOT, use_vision
 from training.common.runs import open_run, write_json
-from training.verifier import gallery, limits, metrics, record, tries
+from training.verifier import gallery, limits, metrics, record, strangers, tries, webcam
 from training.verifier.conditions import CLEAN, Measured, measure, measure_lighting
 from training.verifier.config import Config
 from training.verifier.embedders import Embed, embedder
 from training.verifier.table import (
+    by_source,
     fit_confidence,
     make_domains,
     make_table,
@@ -64,6 +66,21 @@ def measure_all(config: Config, embed: Embed, side: str) -> list[Measured]:
     return sets
 
 
+def everybody(
+    config: Config, embed: Embed, sets: list[Measured], side: str
+) -> Iterator[tuple[str, metrics.Trials]]:
+    """Yield the trials of all impostors by the name of their domain: what the table rests on.
+
+    Enrolled people against one another, strangers within each group, and people before a webcam.
+    """
+    yield from by_source(sets)
+    if (shown := strangers.load(config, side)) is not None:
+        for condition, group, trials in strangers.trials(config, embed, shown):
+            yield f"{condition}, {group}", trials
+    if (people := webcam.load(config)) is not None:
+        yield from webcam.impostors(config, embed, people)
+
+
 def calibrate(config: Config) -> None:
     """Measure the bundled verifier through `vision` and write thresholds into models.json."""
     torch.set_num_threads(config.evaluate.threads)
@@ -73,7 +90,7 @@ def calibrate(config: Config) -> None:
     sets = measure_all(config, embed, "validation")
     clean_set = next(one for one in sets if one.condition == CLEAN)
     sizes = tuple(sorted({1, *config.evaluate.gallery_sizes}))
-    domains, watched = make_domains(config, sets, sizes)
+    domains, watched = make_domains(config, everybody(config, embed, sets, "validation"), sizes)
     clean = clean_set.trials()
     rows = make_table(domains, clean, settings)
     slope, offset = fit_confidence(clean.genuine, _impostor_sample(clean_set))
@@ -208,8 +225,9 @@ def check(config: Config) -> list[str]:
     rows = [row for row in entry["thresholds"] if row["measured"]]
     if not rows:
         raise ValueError("the table has no measured row to check")
-    sets = measure_all(config, embedder(config, "bundle"), side)
-    domains, watched = make_domains(config, sets)
+    embed = embedder(config, "bundle")
+    sets = measure_all(config, embed, side)
+    domains, watched = make_domains(config, everybody(config, embed, sets, side))
     counted = [
         {
             "domain": one.name,
@@ -249,5 +267,6 @@ def _impostor_sample(measured: Measured, most: int = 200_000) -> np.ndarray:
     one = rng.integers(len(measured.enrolled), size=most)
     other = rng.integers(len(measured.probe), size=most)
     different = measured.enrolled_person[one] != measured.probe_person[other]
-    scores = (measured.enrolled[one] * measured.probe[other]).sum(axis=1)
-    return scores[different]
+    enrolled, probe = measured.enrolled[one], measured.probe[other]
+    cosines = (enrolled[:, :-1] * probe[:, :-1]).sum(axis=1)
+    return (cosines - enrolled[:, -1] - probe[:, -1])[different]

@@ -88,6 +88,28 @@ class TrainSettings:
 
 
 @dataclass
+class CrowdSettings:
+    """What teaches the network how crowded a face's neighbourhood is (`crowding.py`)."""
+
+    # What the score takes of the crowding of each of two faces.
+    weight: float = 0.9
+    # Crowding is the mean cosine with so many nearest strangers.
+    nearest: int = 10
+    # Strangers with a cosine above this are held to be one person twice.
+    double: float = 0.62
+    # Of each picture: as it is, in one of these conditions, and so often degraded at random.
+    conditions: list[str] = field(default_factory=lambda: ["dim", "dark", "very dark", "infrared"])
+    degraded: int = 1
+    hidden: int = 64
+    epochs: int = 30
+    batch_size: int = 1024
+    learning_rate: float = 2e-3
+    # Of the noise added to embeddings while they teach.
+    noise: float = 0.03
+    seed: int = 1
+
+
+@dataclass
 class EvaluateSettings:
     """Measurement on people never trained on."""
 
@@ -114,6 +136,23 @@ class EvaluateSettings:
     # Pictures of a source without identities that come as strangers; empty: none.
     strangers: str = "aaf"
     stranger_pictures: int = 500
+    # Pack of willing people before a webcam (see webcam.py), in `data`; empty: none.
+    webcam_pack: str = ""
+    # In which strangers of one group are compared, as `conditions`.
+    stranger_conditions: list[str] = field(
+        default_factory=lambda: [
+            "clean",
+            "dim",
+            "dark",
+            "very dark",
+            "infrared",
+            "lamp",
+            "dark/dark",
+            "very dark/very dark",
+            "infrared/infrared",
+            "lamp/lamp",
+        ]
+    )
     # Pack of real lamps (`identity`, `file` with azimuth and elevation), in `data`; empty: none.
     lighting_pack: str = ""
     # Which of the product's runtimes measures the bundle: onnxruntime or ncnn.
@@ -242,6 +281,7 @@ class Config(RunSettings):
     model: ModelSettings = field(default_factory=ModelSettings)
     prepare: PrepareSettings = field(default_factory=PrepareSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    crowd: CrowdSettings = field(default_factory=CrowdSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     calibrate: CalibrateSettings = field(default_factory=CalibrateSettings)
     export: ExportSettings = field(default_factory=ExportSettings)

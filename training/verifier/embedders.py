@@ -13,10 +13,9 @@ import numpy as np
 from training.common import product
 from training.verifier import model
 from training.verifier.config import Config
-from training.verifier.train import BEST
 
 Embed = Callable[[np.ndarray], np.ndarray]
-"""uint8 [N, 112, 112, 3] -> float32 [N, D] of unit length."""
+"""uint8 [N, 112, 112, 3] -> float32 [N, D + 1], as `vision.similarity` describes it."""
 
 BATCH = 64
 CACHE = "cache"
@@ -36,7 +35,8 @@ def bundled_embedder(config: Config) -> Embed:
     verifier = Verifier(
         loaded,
         model=entry["files"]["onnx"]["sha256"],
-        embedding_size=entry["embedding_size"],
+        directions=entry["embedding_size"],
+        crowding=entry.get("crowding", False),
     )
 
     def embed(crops: np.ndarray) -> np.ndarray:
@@ -53,7 +53,8 @@ def embedder(config: Config, what: str) -> Embed:
     if what == "bundle":
         embed = bundled_embedder(config)
     else:
-        network = model.load(config.run_dir / BEST) if what == "checkpoint" else model.build(config)
+        kept = model.checkpoint(config.run_dir)
+        network = model.load(kept) if what == "checkpoint" else model.build(config)
 
         def embed(crops: np.ndarray) -> np.ndarray:
             return model.embed(network, crops)

@@ -94,7 +94,7 @@ def score(config: Config, embed: Embed, shown: Protocol, condition: str) -> Scor
     templates, owner = gallery.templates(embeddings[True], shown.person[rows[True]])
     person = shown.person[rows[False]]
     return Scored(
-        templates @ embeddings[False].T,
+        metrics.pairwise_scores(templates, embeddings[False]),
         owner,
         person,
         rows[True],
@@ -210,7 +210,7 @@ def worst_genuine(scored: Scored, most: int) -> list[tuple[int, int, float]]:
 def worst_impostors(scored: Scored, most: int) -> list[tuple[int, int, float]]:
     """Template, probe and score of the highest impostor trials, one a pair of people."""
     scores = scored.scores.copy()
-    scores[scored.owner[:, None] == scored.person[None, :]] = -2.0
+    scores[scored.owner[:, None] == scored.person[None, :]] = metrics.NO_SCORE
     # No more than this many trials are of one pair of people, who bring so many probes each.
     most_alike = 2 * int(np.bincount(scored.person).max())
     keep = min(scores.size, most * most_alike)
@@ -220,7 +220,7 @@ def worst_impostors(scored: Scored, most: int) -> list[tuple[int, int, float]]:
     for template, probe in zip(*np.divmod(top, scores.shape[1]), strict=True):
         value = float(scores[template, probe])
         pair = frozenset((int(scored.owner[template]), int(scored.person[probe])))
-        if len(pair) == 2 and value > -2.0:
+        if len(pair) == 2 and value > metrics.NO_SCORE:
             found.setdefault(pair, (int(template), int(probe), value))
         if len(found) == most:
             break

@@ -11,7 +11,6 @@ from training.common.pictures import CROP
 from training.common.runs import open_run
 from training.verifier import model
 from training.verifier.config import Config, ExportSettings
-from training.verifier.train import BEST
 
 OUTPUT_NAME = "embedding"
 SHAPE = (3, CROP, CROP)
@@ -71,7 +70,7 @@ def export(config: Config, *, from_start: bool = False) -> None:
     """
     folder = open_run(config, "export start" if from_start else "export")
     settings = config.export
-    verifier = model.build(config) if from_start else model.load(folder / BEST)
+    verifier = model.build(config) if from_start else model.load(model.checkpoint(folder))
     check_size(verifier, settings)
     entry = export_verifier(verifier, Path(settings.models), half=settings.half)
     described = {

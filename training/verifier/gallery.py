@@ -59,7 +59,9 @@ def load_side(
 
     Rows of a person are shuffled (seeded): packs keep pictures of one occasion together.
     """
-    table = pq.read_table(config.prepared_dir / TABLE, filters=[("side", "=", side)])
+    # Strangers with a group have trials of their own: within it.
+    wanted = [("side", "=", side), ("group", "=", "")]
+    table = pq.read_table(config.prepared_dir / TABLE, filters=wanted)
     names = np.array(table["person"].to_pylist())
     limit = pictures_per_person or config.evaluate.pictures_per_person
     rows, known = choose(names, people=people, most=limit, seed=config.evaluate.seed)
@@ -192,11 +194,12 @@ def lamp_angle(name: str) -> float:
 
 
 def templates(embeddings: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of each person's embeddings float32 [N, D], at unit length, and the person of each."""
-    numbers, index = np.unique(person, return_inverse=True)
-    sums = np.zeros((len(numbers), embeddings.shape[1]), np.float32)
-    np.add.at(sums, index, embeddings)
-    return sums / np.linalg.norm(sums, axis=1, keepdims=True), numbers
+    """Template of each person's embeddings float32 [N, D + 1], as `vision` makes it, and whose."""
+    use_vision()
+    from vision.similarity import centre as template  # noqa: PLC0415 - needs the path above
+
+    numbers = np.unique(person)
+    return np.stack([template(embeddings[person == number]) for number in numbers]), numbers
 
 
 def qualities(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -139,14 +139,14 @@ def stranger_figures(
     protocol than enrolling several. Intervals of the first draw strangers and enrolled people.
     """
     known, _ = gallery.templates(measured.enrolled, measured.enrolled_person)
-    above = (known @ embeddings.T >= threshold).astype(float)
+    above = (metrics.pairwise_scores(known, embeddings) >= threshold).astype(float)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(draws):
         rows = rng.multinomial(len(above), np.full(len(above), 1 / len(above)))
         columns = rng.multinomial(above.shape[1], np.full(above.shape[1], 1 / above.shape[1]))
         drawn.append(float(rows @ above @ columns) / above.size)
-    own = embeddings @ embeddings.T >= threshold
+    own = metrics.pairwise_scores(embeddings, embeddings) >= threshold
     pairs = len(embeddings) * (len(embeddings) - 1) / 2
     return {
         "pictures": len(embeddings),

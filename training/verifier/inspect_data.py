@@ -71,7 +71,7 @@ def embeddings_of(
         if len(found) == len(pictures):
             return np.arange(len(pictures)), found / np.linalg.norm(found, axis=1, keepdims=True)
     crops = decode_centres([pictures.image[row] for row in wanted])
-    return wanted, bundled_embedder(config)(crops)
+    return wanted, bundled_embedder(config)(crops)[:, :-1]
 
 
 def near_copies(embeddings: np.ndarray, limit: float) -> list[tuple[int, int, float]]:

@@ -13,6 +13,14 @@ from functools import cached_property
 
 import numpy as np
 
+from training.common.paths import use_vision
+
+use_vision()
+from vision.similarity import pairwise_scores  # noqa: E402 - needs the path above
+
+# Lower than any score.
+NO_SCORE = -4.0
+
 
 @dataclass(frozen=True)
 class Trials:
@@ -72,12 +80,12 @@ def collect(
     people: int | None = None,
     tail_share: float = 0.05,
 ) -> Trials:
-    """Compare every probe float32 [M, D] with every template float32 [P, D], all of unit length.
+    """Score every probe float32 [M, D + 1] with every template float32 [P, D + 1] (`vision`).
 
     `people` is the number of people, by default one more than the highest number given. The tail
     is the highest `tail_share` of the impostor trials, and 200 of them at least.
     """
-    scores = templates.astype(np.float32) @ probes.astype(np.float32).T
+    scores = pairwise_scores(templates.astype(np.float32), probes.astype(np.float32))
     return collect_scores(
         scores, template_person, probe_person, people=people, tail_share=tail_share
     )
@@ -98,7 +106,7 @@ def collect_scores(
     same = template_person[:, None] == probe_person[None, :]
     enrolled_index, probe_index = np.nonzero(same)
     genuine = scores[enrolled_index, probe_index]
-    scores[same] = -2.0
+    scores[same] = NO_SCORE
     beaten = [
         (scores[:, probe_index[start : start + 256]] > genuine[start : start + 256]).sum(axis=0)
         for start in range(0, len(genuine), 256)

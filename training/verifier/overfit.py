@@ -17,10 +17,11 @@ from training.common.pictures import decode_centres
 from training.common.runs import begin, write_json
 from training.common.split import TRAIN
 from training.verifier import model
-from training.verifier.backbones import Verifier, build_backbone
+from training.verifier.backbones import build_backbone
 from training.verifier.config import Config, TrainSettings
 from training.verifier.dataset import TrainingSet
 from training.verifier.loader import batches
+from training.verifier.network import Verifier
 from training.verifier.prepare import TABLE
 from training.verifier.train import Trainer, learning_rate
 
@@ -79,10 +80,12 @@ def memorise(
         rate = learning_rate(settings, step, step / settings.steps)
         losses.append(trainer.step(next(shown), rate))
         bar.set_postfix(loss=f"{losses[-1]:.3f}")
-    known = model.embed(verifier, decode_centres(data.images))
+    known = model.directions(verifier, decode_centres(data.images))
     centres = np.stack([known[labels == number].mean(axis=0) for number in range(people)])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    unseen = model.embed(verifier, decode_centres([images[k] for k in np.nonzero(held_out)[0]]))
+    unseen = model.directions(
+        verifier, decode_centres([images[k] for k in np.nonzero(held_out)[0]])
+    )
     guess = (unseen @ centres.T).argmax(axis=1)
     return Outcome(
         loss=float(np.mean(losses[-10:])),

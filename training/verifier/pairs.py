@@ -14,12 +14,13 @@ from PIL import Image
 
 from training.common import product
 from training.verifier.embedders import Embed
+from training.verifier.metrics import NO_SCORE, score
 
 RATES = (1e-2, 1e-3, 1e-4)
 # Impostor pairs that must lie above a threshold for its rate to be told from none.
 COUNTED = 3
 # Similarity of a pair one of whose faces was not found: no threshold accepts it.
-NOT_FOUND = -2.0
+NOT_FOUND = NO_SCORE
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def similarities(embed: Embed, folder: Path, pairs: list[Pair]) -> tuple[np.ndar
     rows = {name: row for row, name in enumerate(found)}
     embeddings = embed(np.stack([crops[name] for name in found]))
     values = [
-        embeddings[rows[pair.left]] @ embeddings[rows[pair.right]]
+        score(embeddings[rows[pair.left]], embeddings[rows[pair.right]])
         if pair.left in rows and pair.right in rows
         else NOT_FOUND
         for pair in pairs

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from tqdm import tqdm
 
 from training.common import bundle, product
 from training.common.pictures import decode_centres
 from training.common.split import TEST, TRAIN, VALIDATION, rule, side_of
+from training.verifier import model
 from training.verifier.config import Config
 from training.verifier.sources import Aligner, Source, fingerprint, read, source_of
 
@@ -33,46 +35,61 @@ SCHEMA = pa.schema(
         ("person", pa.string()),
         ("side", pa.string()),
         ("face_px", pa.float32()),
+        ("group", pa.string()),
     ]
 )
 
 
-def teacher_embeddings(
-    images: list[bytes], path: Path, *, mirrors: bool = False, threads: int = 1
-) -> np.ndarray:
-    """Embed stored crops with an ONNX teacher: float32 [N, D] of unit length.
+Teach = Callable[[np.ndarray], np.ndarray]
+"""uint8 [N, 112, 112, 3] -> float32 [N, D]."""
 
-    The teacher takes RGB in -1..1, (x - 127.5) / 128, NHWC or NCHW as its input's shape says. With
-    `mirrors` the embedding of a crop and that of its mirror image are added.
+
+def teacher_embeddings(images: list[bytes], teach: Teach, *, mirrors: bool = False) -> np.ndarray:
+    """Embed stored crops with a teacher: float32 [N, D] of unit length.
+
+    With `mirrors` the embedding of a crop and that of its mirror image are added.
     """
+    parts = []
+    for start in tqdm(range(0, len(images), 64), desc="teacher", mininterval=10):
+        crops = decode_centres(images[start : start + 64])
+        part = _unit(teach(crops))
+        parts.append(_unit(part + _unit(teach(crops[:, :, ::-1]))) if mirrors else part)
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _teacher(config: Config) -> Teach:
+    """Return the teacher: the run's own start, or any ONNX file that takes what MobileFaceNet does.
+
+    That is RGB in -1..1, (x - 127.5) / 128, NHWC or NCHW as its input's shape says.
+    """
+    if config.prepare.teacher == config.model.warm_start:
+        # Four times as fast as onnxruntime here, and surely what training starts from.
+        start = model.build(config)
+        start.compile()
+        return lambda crops: model.directions(start, crops)
+    path = Path(config.teachers) / config.prepare.teacher
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = config.train.threads
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]
     channels_last = entry.shape[-1] == 3
 
-    def embed(crops: np.ndarray) -> np.ndarray:
-        values = crops if channels_last else crops.transpose(0, 3, 1, 2)
-        return _unit(session.run(None, {entry.name: np.ascontiguousarray(values)})[0])
+    def teach(crops: np.ndarray) -> np.ndarray:
+        values = (crops.astype(np.float32) - 127.5) / 128.0
+        values = values if channels_last else values.transpose(0, 3, 1, 2)
+        return session.run(None, {entry.name: np.ascontiguousarray(values)})[0]
 
-    parts = []
-    for start in tqdm(range(0, len(images), 64), desc="teacher", mininterval=10):
-        crops = decode_centres(images[start : start + 64]).astype(np.float32)
-        crops = (crops - 127.5) / 128.0
-        part = embed(crops)
-        parts.append(_unit(part + embed(crops[:, :, ::-1])) if mirrors else part)
-    return np.concatenate(parts).astype(np.float32)
+    return teach
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def cached_embeddings(
-    out: Path, images: list[bytes], path: Path, *, mirrors: bool = False
-) -> np.ndarray:
+def cached_embeddings(config: Config, images: list[bytes]) -> np.ndarray:
     """Return the teacher's embeddings, computed once for these pictures and this teacher."""
-    digest = hashlib.sha256(path.read_bytes())
+    out, mirrors = config.prepared_dir, config.prepare.teacher_mirrors
+    digest = hashlib.sha256((Path(config.teachers) / config.prepare.teacher).read_bytes())
     for image in images:
         digest.update(hashlib.sha256(image).digest())
     if mirrors:
@@ -80,7 +97,9 @@ def cached_embeddings(
     key, stored = out / TEACHER_KEY, out / TEACHER
     if not (key.is_file() and stored.is_file() and key.read_text() == digest.hexdigest()):
         key.unlink(missing_ok=True)
-        np.save(stored, teacher_embeddings(images, path, mirrors=mirrors).astype(np.float16))
+        torch.set_num_threads(config.train.threads)
+        found = teacher_embeddings(images, _teacher(config), mirrors=mirrors)
+        np.save(stored, found.astype(np.float16))
         key.write_text(digest.hexdigest())
     return np.load(stored).astype(np.float32)
 
@@ -107,14 +126,24 @@ def find_duplicates(
     return found
 
 
-def sides_of(people: list[str | None], same: Sequence[Sequence[str]], pictures: int) -> list[str]:
+def sides_of(
+    people: list[str | None],
+    same: Sequence[Sequence[str]],
+    pictures: int,
+    halved: frozenset[str] = frozenset(),
+) -> list[str]:
     """Return the side of every row; `same` are groups of names that are one person.
 
+    People in `halved` are split in halves; see `Source.halves`.
     Of a person under several names, only one name is kept: on the side that is measured, if there
     is one, so that nobody measured was trained on.
     """
     order = {TRAIN: 0, VALIDATION: 1, TEST: 2}
-    side = {person: side_of(person, pictures) for person in set(people) if person}
+    side = {
+        person: side_of(person, pictures, halves=person in halved)
+        for person in set(people)
+        if person
+    }
     # Chains count: two names that both look like a third are one person too.
     group = {person: {person} for person in side}
     for names in same:
@@ -205,19 +234,30 @@ def prepare(config: Config) -> dict[str, Any]:
 
     aligner = None if all(source.aligned for source in sources) else Aligner()
     refused: dict[str, str] = {}
-    rows = [row for source in sources for row in read(source, aligner, refused)]
+    rows, halved = [], set()
+    for source in sources:
+        found = list(read(source, aligner, refused))
+        rows += found
+        if source.halves:
+            halved |= {row.person for row in found if row.person}
     if not rows:
         raise ValueError(f"no picture in prepare.sources ({len(refused)} refused)")
     images, people = [row.image for row in rows], [row.person for row in rows]
     duplicates: list[tuple[str, str, float]] = []
     out.mkdir(parents=True, exist_ok=True)
     if settings.teacher:
-        teacher = Path(config.teachers) / settings.teacher
-        embeddings = cached_embeddings(out, images, teacher, mirrors=settings.teacher_mirrors)
+        embeddings = cached_embeddings(config, images)
         duplicates = find_duplicates(people, embeddings, settings.duplicate_cosine)
     same = [*settings.same_people, *((one, other) for one, other, _ in duplicates)]
-    sides = sides_of(people, same, len(rows))
-    columns = [images, [row.source for row in rows], people, sides, [row.face_px for row in rows]]
+    sides = sides_of(people, same, len(rows), frozenset(halved))
+    columns = [
+        images,
+        [row.source for row in rows],
+        people,
+        sides,
+        [row.face_px for row in rows],
+        [row.group for row in rows],
+    ]
     table = pa.table(columns, schema=SCHEMA)
     pq.write_table(table, out / TABLE, compression="none", row_group_size=4096)
     side = {person: side for person, side in zip(people, sides, strict=True) if person}

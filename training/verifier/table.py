@@ -4,6 +4,7 @@ Every threshold is the upper 95 % bound over a bootstrap of people, in the worst
 (a condition, and a source in it) that have enough people.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,26 +164,29 @@ def make_table(
     return rows
 
 
-def make_domains(
-    config: Config, measured_sets: list[Measured], sizes: tuple[int, ...] = (1,)
-) -> tuple[list[Domain], dict[str, metrics.Trials]]:
-    """Return the domains that set thresholds, and the trials of those too small to do so."""
-    domains: list[Domain] = []
-    watched: dict[str, metrics.Trials] = {}
+def by_source(measured_sets: list[Measured]) -> Iterator[tuple[str, metrics.Trials]]:
+    """Yield the trials of every condition, of all sources together and of each."""
     for measured in measured_sets:
         sources = sorted(
             {name.split("_")[0] for name in measured.shown.source[measured.enrolled_row]}
         )
         for source in ["", *(sources if len(sources) > 1 else [])]:
-            trials = measured.trials(source=source)
             name = f"{measured.condition}, {source or 'all sources'}"
-            if (trials.enrolled > 0).sum() < config.calibrate.min_people:
-                watched[name] = trials
-                continue
-            draws = metrics.draw_people(
-                trials.people, config.evaluate.bootstrap, config.evaluate.seed
-            )
-            domains.append(domain(name, trials, config.calibrate, draws, sizes))
+            yield name, measured.trials(source=source)
+
+
+def make_domains(
+    config: Config, named: Iterable[tuple[str, metrics.Trials]], sizes: tuple[int, ...] = (1,)
+) -> tuple[list[Domain], dict[str, metrics.Trials]]:
+    """Return the domains that set thresholds, and the trials of those too small to do so."""
+    domains: list[Domain] = []
+    watched: dict[str, metrics.Trials] = {}
+    for name, trials in named:
+        if (trials.enrolled > 0).sum() < config.calibrate.min_people:
+            watched[name] = trials
+            continue
+        draws = metrics.draw_people(trials.people, config.evaluate.bootstrap, config.evaluate.seed)
+        domains.append(domain(name, trials, config.calibrate, draws, sizes))
     if not domains:
         raise ValueError(f"no condition has {config.calibrate.min_people} enrolled people")
     return domains, watched

@@ -25,18 +25,18 @@ from training.common.parallel import Team
 from training.common.runs import Work, begin, write_json
 from training.verifier import gallery, metrics, model
 from training.verifier.augment import in_condition
-from training.verifier.backbones import Verifier
 from training.verifier.config import Config, TrainSettings
 from training.verifier.dataset import Batch, load_training_set
 from training.verifier.loader import batches
 from training.verifier.losses import ArcFace, distillation_loss, feature_loss
+from training.verifier.model import BEST
+from training.verifier.network import Verifier
 from training.verifier.prepare import TABLE, TEACHER
 
 # The satisficing metric of a lock: nobody else gets in more often than this.
 WANTED_FAR = 1e-4
 # Two TARs this close are not told apart on a few hundred people.
 CLOSE = 0.005
-BEST = "best.pt"
 LAST = "last.pt"
 # All that a training needs to go on; it goes when the training is done.
 STATE = "state.pt"

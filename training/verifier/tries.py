@@ -44,7 +44,7 @@ class Tries:
     """Tries by enrolled people, scored with their own template.
 
     `reached` float32 [N] is the threshold up to which a try opens the door, `frames` [N, K] that of
-    its frames; -2 where no frame, or too few, are evidence. `person` int [N] says whose tries they
+    its frames; `NO_EVIDENCE` where no frame, or too few, are evidence. `person` int [N] says whose tries they
     are, `owner` bool [N] which are such as an owner's.
     """
 

@@ -19,7 +19,7 @@ from training.verifier import gallery, int8, metrics, model
 from training.verifier.config import Config
 from training.verifier.export import OUTPUT_NAME, SHAPE
 from training.verifier.prepare import TABLE
-from training.verifier.train import BEST, WANTED_FAR
+from training.verifier.train import WANTED_FAR
 
 # Pictures of a person that are compared.
 PICTURES = 8
@@ -75,7 +75,8 @@ def ncnn_embedder(param: Path, weights: Path, *, threads: int = 1) -> Embed:
 
 
 def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Row-wise cosine of two float [N, D]."""
+    """Row-wise cosine of two float [N, D + 1], without the crowding."""
+    one, other = one[:, :-1], other[:, :-1]
     norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     return (one * other).sum(axis=1) / norms
 
@@ -112,7 +113,7 @@ def verify(config: Config) -> dict[str, Any] | None:
         "param": models / files["ncnn"]["param"]["name"],
         "bin": models / files["ncnn"]["bin"]["name"],
     }
-    inputs = [*paths.values(), config.run_dir / BEST, config.prepared_dir / TABLE]
+    inputs = [*paths.values(), model.checkpoint(config.run_dir), config.prepared_dir / TABLE]
     keys = ("model", "evaluate.side", "evaluate.seed", "export.int8")
     work = begin(config, "verify", keys, inputs)
     if work is None:
@@ -122,8 +123,8 @@ def verify(config: Config) -> dict[str, Any] | None:
     embeds = [onnx_embedder(paths["onnx"]), ncnn_embedder(paths["param"], paths["bin"])]
     by_onnx, by_ncnn = (embed(side.crops) for embed in embeds)
     candidates = {"start": model.build(config)}
-    if (work.folder / BEST).is_file():
-        candidates["checkpoint"] = model.load(work.folder / BEST)
+    if model.checkpoint(work.folder).is_file():
+        candidates["checkpoint"] = model.load(model.checkpoint(work.folder))
     by_torch = {name: model.embed(network, side.crops) for name, network in candidates.items()}
     to_torch = {
         name: float(cosines(by_onnx, embedded).min()) for name, embedded in by_torch.items()

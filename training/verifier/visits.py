@@ -23,14 +23,14 @@ from training.verifier.gallery import Protocol
 # Seconds between two frames: within the policy's window there is room for all of a visit.
 INTERVAL = 0.4
 # The score of a frame that is no evidence, and of a visit with too few that are.
-NO_EVIDENCE = -2.0
+NO_EVIDENCE = metrics.NO_SCORE
 
 
 @dataclass(frozen=True)
 class Visits:
     """Visits of one condition: scores float32 [P, V, K] of templates, visits and frames.
 
-    `usable` bool [V, K] says which frames pass the quality limits (others score -2); `owner` int
+    `usable` bool [V, K] says which frames pass the quality limits (others `NO_EVIDENCE`); `owner` int
     [P] and `person` int [V] say whose templates and visits they are. `templates` float32 [P, D]
     and `frames` float32 [V, K, D] are the unit embeddings.
     """
@@ -97,7 +97,8 @@ def film(
         usable.append(acceptable(config, crops, shown.face_px[rows]))
         frames.append(embed(crops))
     passes, embeddings = np.stack(usable, axis=1), np.stack(frames, axis=1)
-    scores = np.einsum("pd,vkd->pvk", templates, embeddings)
+    flat = embeddings.reshape(-1, embeddings.shape[-1])
+    scores = metrics.pairwise_scores(templates, flat).reshape(-1, *embeddings.shape[:2])
     scores[:, ~passes] = NO_EVIDENCE
     return Visits(
         scores, passes, owner, shown.person[rows], templates, embeddings, len(shown.names)

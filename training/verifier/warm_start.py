@@ -1,6 +1,7 @@
 """Load a public ONNX checkpoint into a backbone of ours, weight by weight in graph order."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,14 +9,21 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from training.verifier.backbones.mobilenet_se import Scale
+
+Layers = list[tuple[str, list[Any]]]
+"""Kind of every layer with its arrays or parameters: "scale", "conv" or "prelu"."""
+
 
 def load_onnx_weights(backbone: nn.Module, path: Path) -> None:
-    """Copy convolutions and PReLU slopes of an ONNX graph into `backbone`, in graph order.
+    """Copy scales, convolutions and PReLU slopes of an ONNX graph into `backbone`, in graph order.
 
     Raises ValueError where the number or the shape of the layers differs, or where a BatchNorm
     stands in the backbone (the checkpoint's are folded).
     """
     source, target = _checkpoint_layers(path), _backbone_layers(backbone)
+    if getattr(backbone, "published_order", "RGB") == "BGR":
+        source = _for_rgb(source)
     shapes = [
         [(kind, [tuple(value.shape) for value in values]) for kind, values in side]
         for side in (source, target)
@@ -32,11 +40,20 @@ def load_onnx_weights(backbone: nn.Module, path: Path) -> None:
                 parameter.copy_(torch.from_numpy(np.array(array, np.float32)))
 
 
-def _checkpoint_layers(path: Path) -> list[tuple[str, list[np.ndarray]]]:
-    """Return the graph's convolutions and PReLUs with their weights.
+def _for_rgb(layers: Layers) -> Layers:
+    """Turn what takes BGR of 0..255 (a scale, then a convolution) into what takes RGB of -1..1."""
+    (kind, (weight, bias)), (then, (kernel, *rest)), *others = layers
+    if (kind, then) != ("scale", "conv"):
+        raise ValueError("a checkpoint for BGR begins with a scale and a convolution")
+    scale = [(128.0 * weight)[::-1], (bias + 127.5 * weight)[::-1]]
+    return [(kind, scale), (then, [kernel[:, ::-1], *rest]), *others]
+
+
+def _checkpoint_layers(path: Path) -> Layers:
+    """Return the graph's scales of the input, convolutions and PReLUs with their weights.
 
     The graph may write PReLU out as relu(x) + c * (x - |x|), as MobileFaceNet_TF's TFLite file
-    does; the slope is then 2 c.
+    does; the slope is then 2 c. A bias may be an addition of its own.
     """
     graph = onnx.load(str(path)).graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -44,33 +61,53 @@ def _checkpoint_layers(path: Path) -> list[tuple[str, list[np.ndarray]]]:
         # Exporters keep one copy of equal constants and pass it on.
         if node.op_type == "Identity" and node.input[0] in constants:
             constants[node.output[0]] = constants[node.input[0]]
+    return _layers(graph, constants)
+
+
+def _layers(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> Layers:
     absolute = {node.output[0] for node in graph.node if node.op_type == "Abs"}
     differences = {
         node.output[0]
         for node in graph.node
         if node.op_type == "Sub" and absolute.intersection(node.input)
     }
-    layers: list[tuple[str, list[np.ndarray]]] = []
+    image = graph.input[0].name
+    layers: Layers = []
+
+    def add(kind: str, arrays: list[np.ndarray], output: str) -> None:
+        layers.append((kind, arrays))
+        if len(arrays) == 1:
+            pending[output] = arrays
+
+    # What waits for its bias: the output of a convolution without one, or of a scale.
+    pending: dict[str, list[np.ndarray]] = {}
     for node in graph.node:
+        known = [constants[name] for name in node.input if name in constants]
         if node.op_type == "Conv":
-            layers.append(("conv", [constants[name] for name in node.input[1:]]))
+            add("conv", [constants[name] for name in node.input[1:]], node.output[0])
         elif node.op_type == "PRelu":
             layers.append(("prelu", [constants[node.input[1]].reshape(-1)]))
         elif node.op_type == "Mul" and differences.intersection(node.input):
-            (slope,) = [constants[name] for name in node.input if name in constants]
-            layers.append(("prelu", [2.0 * slope.reshape(-1)]))
+            layers.append(("prelu", [2.0 * known[0].reshape(-1)]))
+        elif node.op_type == "Mul" and image in node.input and known:
+            add("scale", [known[0].reshape(-1)], node.output[0])
+        elif node.op_type == "Add" and known:
+            for name in pending.keys() & set(node.input):
+                pending.pop(name).append(known[0].reshape(-1))
     return layers
 
 
-def _backbone_layers(backbone: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
-    """Return the backbone's convolutions and PReLUs with their parameters."""
-    layers: list[tuple[str, list[nn.Parameter]]] = []
+def _backbone_layers(backbone: nn.Module) -> Layers:
+    """Return the backbone's scales, convolutions and PReLUs with their parameters."""
+    layers: Layers = []
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             raise ValueError(  # noqa: TRY004 - a setting, not a type, is wrong
                 "warm start needs batch_norm: false (the checkpoint's is folded)"
             )
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, Scale):
+            layers.append(("scale", [module.weight, module.bias]))
+        elif isinstance(module, nn.Conv2d):
             layers.append(("conv", [p for p in (module.weight, module.bias) if p is not None]))
         elif isinstance(module, nn.PReLU):
             layers.append(("prelu", [module.weight]))

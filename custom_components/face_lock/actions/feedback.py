@@ -23,7 +23,7 @@ from ..vision import (
     decode_rgb,
     embed_crop,
 )
-from ..vision.gallery import centre
+from ..vision.similarity import centre, score
 from ..vision.types import RgbImage
 from .common import DOOR_FIELD, allowed_path, async_entry, async_person, refusal, text
 
@@ -108,7 +108,7 @@ def _look(
     comparable = [t.embedding for t in templates if t.model == model]
     if crop is None or not comparable:
         return crop, None
-    return crop, float(centre(comparable) @ embed_crop(bundle, crop).embedding)
+    return crop, score(centre(comparable), embed_crop(bundle, crop).embedding)
 
 
 def _aware(when: datetime | None) -> datetime | None:

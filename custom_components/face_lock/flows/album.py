@@ -26,7 +26,7 @@ from ..vision import (
     with_boxes,
 )
 from ..vision.decode import MAX_BYTES
-from ..vision.gallery import centre
+from ..vision.similarity import centre, cosine
 from ..vision.types import Face, RgbImage
 
 MAX_PICTURES: Final = 10
@@ -153,7 +153,7 @@ def _portrait(
 ) -> Portrait:
     portrait = portray(standard.bundle, rgb, face, [p.template for p in album])
     embedding = portrait.template.embedding
-    if any(float(p.template.embedding @ embedding) >= POLICY.same_frame for p in album):
+    if any(cosine(p.template.embedding, embedding) >= POLICY.same_frame for p in album):
         raise RefusedError("same_picture")
     match = _matcher(standard).match(embedding)
     point = standard.bundle.thresholds.operating_point(standard.rate)

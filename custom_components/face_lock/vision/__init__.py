@@ -33,6 +33,8 @@ from .pose import HeadPose, Pose, head_pose, is_in_pose
 from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
+from .similarity import MAX_CROWDING, MIN_SCORE, centre, cosine, pairwise_scores, score
+from .stacking import Stacker
 from .survey import Shortcoming, Survey, survey, with_boxes
 from .thresholds import OperatingPoint, RateUnavailableError, Thresholds
 from .types import (
@@ -43,6 +45,7 @@ from .types import (
     Frame,
     Gallery,
     GreyImage,
+    Look,
     Match,
     Motion,
     PictureError,
@@ -54,6 +57,8 @@ from .visit import SeenFrames
 
 __all__ = [
     "CLEAR",
+    "MAX_CROWDING",
+    "MIN_SCORE",
     "RETRIED",
     "AccessAttempt",
     "Ask",
@@ -82,6 +87,7 @@ __all__ = [
     "LivenessScore",
     "Lockout",
     "LockoutState",
+    "Look",
     "Match",
     "Matcher",
     "Motion",
@@ -99,12 +105,15 @@ __all__ = [
     "SeenFrames",
     "Shortcoming",
     "Sighting",
+    "Stacker",
     "Survey",
     "Template",
     "Thresholds",
     "Turn",
     "align",
+    "centre",
     "check_bundle",
+    "cosine",
     "decode_grey",
     "decode_rgb",
     "embed_crop",
@@ -120,9 +129,11 @@ __all__ = [
     "load_bundle",
     "load_fastest_bundle",
     "load_thresholds",
+    "pairwise_scores",
     "picture_size",
     "portray",
     "recognise",
+    "score",
     "survey",
     "with_boxes",
 ]

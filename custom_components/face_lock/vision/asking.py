@@ -41,7 +41,7 @@ class Ask:
         return max(turning, LightFlashRules().timeout if self.flash else 0.0)
 
     def begin(self, put_at: float, face: FloatArray) -> tuple[Challenge, ...]:
-        """Begin the challenges of one face, a unit embedding float32[D]."""
+        """Begin the challenges of one face, an embedding float32[D + 1]."""
         challenges: list[Challenge] = []
         if self.turn is not None:
             challenges.append(HeadTurn(self.turn, put_at, face))

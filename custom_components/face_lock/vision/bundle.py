@@ -21,7 +21,7 @@ from .verifier import Verifier
 BUNDLED: Final = Path(__file__).resolve().parent.parent / "models"
 FORMAT: Final = 1
 MAX_EMBEDDING: Final = 4096
-"""Numbers of an embedding, at most; face verification uses 128 to 512."""
+"""Numbers of a direction, at most; face verification uses 128 to 512."""
 OPTIONAL: Final = ("presence", "liveness")
 """Roles that a bundle may lack."""
 _MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
@@ -104,7 +104,8 @@ def load_bundle(
                 engine.load(files["verifier"], threads),
                 # The weights' own hash binds templates to them, whatever a version says.
                 model=str(verifier["files"]["onnx"]["sha256"])[:16],
-                embedding_size=int(_number(verifier["embedding_size"], 1, MAX_EMBEDDING)),
+                directions=int(_number(verifier["embedding_size"], 1, MAX_EMBEDDING)),
+                crowding=_flag(verifier.get("crowding", False)),
             ),
             thresholds=thresholds,
             quality=quality,
@@ -191,11 +192,16 @@ def _number(value: Any, least: float = -math.inf, most: float = math.inf) -> flo
     return float(value)
 
 
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
+
 def _operating_point(row: Mapping[str, Any]) -> OperatingPoint:
     known = {field.name for field in fields(OperatingPoint)}
     figures = {key: value for key, value in row.items() if key in known and value is not None}
-    if type(measured := figures.pop("measured")) is not bool:
-        raise ValueError(f"{measured!r} is neither true nor false")
+    measured = _flag(figures.pop("measured"))
     return OperatingPoint(**{k: _number(v) for k, v in figures.items()}, measured=measured)
 
 

@@ -66,7 +66,7 @@ class Decider:
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
         self._thresholds = thresholds
-        self._voting = Voting(policy, operating_point.threshold)
+        self._voting = Voting(policy, operating_point.threshold, thresholds.rows[0].threshold)
         self._judge = judge
         self._ask = ask
         self._asking: Asking | None = None
@@ -229,8 +229,8 @@ class Decider:
         for track, evidence in seen.items():
             if shot.distinct:
                 visit.evidence.append((shot.taken_at, track, evidence))
-            problem = self._voting.note(visit, shot, evidence)
-            match, embedding = evidence.match, evidence.embedding
+            match, embedding = self._voting.said(visit, shot, track, evidence), evidence.embedding
+            problem = self._voting.note(visit, shot, evidence, match)
             if problem is None and match is not None and embedding is not None:
                 problem = self._objection(match) or self._voting.cast(
                     visit, shot, track, match, embedding

@@ -15,8 +15,8 @@ import numpy as np
 from .align import align
 from .bundle import Bundle
 from .detector import PORTRAIT_SIDE
-from .gallery import centre
 from .quality import measure
+from .similarity import centre, score
 from .types import Face, FloatArray, PictureError, Problem, RgbImage, Template
 
 SAME_PERSON_FPR: Final = 1e-3
@@ -93,5 +93,5 @@ def is_same_person(bundle: Bundle, embedding: FloatArray, others: Sequence[Templ
     comparable = [t.embedding for t in others if t.model == bundle.verifier.model]
     if not comparable:
         return True
-    similarity = float(centre(comparable) @ embedding)
+    similarity = score(centre(comparable), embedding)
     return similarity >= bundle.thresholds.operating_point(SAME_PERSON_FPR).threshold

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from .similarity import MIN_SCORE, centre, pairwise_scores
 from .types import FloatArray, Gallery, Match
-
-
-def centre(embeddings: Sequence[FloatArray]) -> FloatArray:
-    """Average one person's unit embeddings float32[D] and scale the mean to unit length.
-
-    Calibration enrols people in the same way (`training/verifier/gallery.py`), so that its
-    thresholds hold for what is compared at the door. Taking the best of several templates instead
-    would multiply the false positive rate by up to their number.
-    """
-    mean: FloatArray = np.mean(embeddings, axis=0, dtype=np.float32)
-    unit: FloatArray = mean / np.linalg.norm(mean)
-    return unit
 
 
 class Matcher:
     """Compares embeddings with a gallery, made once per change of the gallery.
 
-    A face's similarity to a person is its cosine with the centre of that person's templates.
+    A face's similarity to a person is its score with the centre of that person's templates.
     """
 
     def __init__(self, gallery: Gallery, *, model: str) -> None:
@@ -43,13 +30,13 @@ class Matcher:
         return len(self._people)
 
     def match(self, embedding: FloatArray) -> Match | None:
-        """Find whom float32[D] resembles most; None with nobody enrolled."""
+        """Find whom float32[D + 1] resembles most; None with nobody enrolled."""
         if self._centres is None:
             return None
-        similarities = self._centres @ embedding
+        similarities = pairwise_scores(self._centres, embedding[np.newaxis])[:, 0]
         order = np.argsort(-similarities, kind="stable")
         return Match(
             person=self._people[order[0]],
             similarity=float(similarities[order[0]]),
-            runner_up=float(similarities[order[1]]) if len(order) > 1 else -1.0,
+            runner_up=float(similarities[order[1]]) if len(order) > 1 else MIN_SCORE,
         )

@@ -17,18 +17,19 @@ Judge: TypeAlias = Callable[[Sequence[Evidence]], Problem | None]
 class DecisionPolicy:
     """What it takes to open, and when a visit is over. Times are seconds.
 
-    What a visit promises of the table's rate q (one frame against one person; the union bound over
-    the people enrolled is in ``thresholds.py``): frames are correlated, so rates are not
-    multiplied; but a long visit is many tries, so one rate does not simply hold either. Of n
-    usable frames of a stranger's face n q pass on average, and so ``quorum`` of them with a
-    probability of up to n q / quorum (Markov): 17 q for ten seconds at five frames a second. A run
-    of consecutive frames has the same bound. Hence ``share``: at each moment at least that share of
-    *all* distinct usable frames of the face must have agreed. If no moment of the visit is special
-    (the frames are exchangeable), the running share is a reversed martingale, and the probability
-    that it ever reaches ``share`` is at most q / ``share`` (Doob), however long the visit lasts.
-    That is 2 q with the default, and a bound: simulated visits of 50 frames, with every mixture of
-    lasting and passing likeness tried, opened at 0.15 to 1.5 q (2 to 6 q without ``share``). What
-    exceeds it: a face that leaves its track begins a new one, which is a new chance.
+    What a visit promises of the table's rate q (one try against one person; the union bound over
+    the people enrolled is in ``thresholds.py``). Each distinct usable frame of a face is one try:
+    the frame by itself, or the stack that ends with it, which calibration counts at the same rate.
+    Tries are correlated, frames through the face they show and stacks through the frames they
+    share, so rates are not multiplied; but a long visit is many tries, so one rate does not simply
+    hold either. Of n tries n q pass on average, and so ``quorum`` of them with a probability of up
+    to n q / quorum (Markov): 17 q for ten seconds at five frames a second. Hence ``share``: at each
+    moment at least that share of *all* tries of the face must have agreed. If no moment of the
+    visit is special (the tries are stationary), the probability that the running share ever reaches
+    ``share`` is at most q / ``share``, however long the visit lasts: the maximal ergodic theorem
+    (Garsia 1965), which asks for neither independence nor exchangeability. That is 2 q with the
+    default, and a bound: `training/verifier/visits.py` counts strangers' visits, stacks included.
+    What exceeds it: a face that leaves its track begins a new one, which is a new chance.
     """
 
     quorum: int = 3

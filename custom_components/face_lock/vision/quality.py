@@ -35,8 +35,8 @@ class QualityLimits:
         return None
 
 
-def luma(rgb: RgbImage) -> FloatArray:
-    """ITU-R BT.601 luma of uint8[H, W, 3]: float32[H, W], 0..255."""
+def luma(rgb: RgbImage | FloatArray) -> FloatArray:
+    """ITU-R BT.601 luma of uint8 or float32[H, W, 3]: float32[H, W], 0..255."""
     weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
     return rgb.astype(np.float32) @ weights
 

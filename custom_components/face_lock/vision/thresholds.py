@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import exp
 
+from .similarity import MIN_SCORE
+
 
 class RateUnavailableError(ValueError):
     """No threshold is known that keeps a false positive rate."""
@@ -55,8 +57,8 @@ class Thresholds:
         if not all(0 < row.fpr < 1 and 0 <= row.fpr_high <= row.fpr for row in self.rows):
             raise ValueError("a row promises less than its upper bound")
         # The fitted tail of a poor network may reach beyond 1, where nothing opens.
-        if not all(-1 <= row.threshold < 2 and 0 <= row.tar <= 1 for row in self.rows):
-            raise ValueError("a threshold is near no cosine, or a share outside 0..1")
+        if not all(MIN_SCORE <= row.threshold < 2 and 0 <= row.tar <= 1 for row in self.rows):
+            raise ValueError("a threshold is near no score, or a share outside 0..1")
         if not all(0 <= row.fpr_low <= row.fpr_high for row in self.rows):
             raise ValueError("an interval ends before it begins")
         shares = [miss for row in self.rows for miss in (row.miss_day, row.miss_night)]

@@ -127,12 +127,12 @@ class FaceQuality:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The enrolled person who resembles a face most; similarities are cosines, -1..1."""
+    """The enrolled person who resembles a face most; similarities are ``similarity.score``'s."""
 
     person: str
     similarity: float
-    runner_up: float = -1.0
-    """Similarity of the second-best person, -1 in a gallery of one."""
+    runner_up: float = -3.0
+    """Similarity of the second-best person; the least there is in a gallery of one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,12 +171,28 @@ class Cues:
     infrared: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the mean of several frames of one face says (``stacking.py``), in place of the last.
+
+    ``older`` and ``newer`` are what the means of the two halves say by themselves: a mean of two
+    faces may resemble a person whom its newer half does not show. ``taken_at`` are the times of all
+    its frames, in order; the frame that the evidence is of is the last.
+    """
+
+    match: Match
+    older: Match
+    newer: Match
+    taken_at: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """What one face in one frame says.
 
-    ``embedding`` float32[D] is of unit length, ``None`` where a ``problem`` of the face kept it
-    from being embedded. ``match`` is ``None`` for such a face, or with nobody enrolled.
+    ``embedding`` float32[D + 1] is as ``similarity`` describes it, ``None`` where a ``problem`` of
+    the face kept it from being embedded. ``match`` is ``None`` for such a face, or with nobody
+    enrolled.
     """
 
     face: Face
@@ -184,8 +200,15 @@ class Evidence:
     problem: Problem | None = None
     embedding: FloatArray | None = None
     match: Match | None = None
+    look: Look | None = None
+    """Of a face in poor light, once there are enough frames of it."""
     cues: Cues | None = None
     """Measured where asked for, and only for a face that resembles somebody enrolled."""
+
+    @property
+    def said(self) -> Match | None:
+        """What the face is compared by: the mean of its frames where there is one."""
+        return self.match if self.look is None else self.look.match
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,7 +261,7 @@ class AccessAttempt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """One enrolled picture of a person: a unit embedding float32[D], and the model that made it."""
+    """One enrolled picture of a person: an embedding float32[D + 1], and the model that made it."""
 
     embedding: FloatArray
     model: str

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .asking import Asking
+from .similarity import MIN_SCORE
 from .thresholds import Thresholds
 from .types import AccessAttempt, Evidence, FloatArray, Problem
 
@@ -62,7 +63,7 @@ class Visit:
         self.looks: Counter[int] = Counter()
         """The same, with what was recognised as a picture that stands still."""
         self.problems: Counter[Problem] = Counter()
-        self.best: tuple[float, str | None] = (-1.0, None)
+        self.best: tuple[float, str | None] = (MIN_SCORE, None)
         self.waiting_since: float | None = None
         """When a quorum was first complete that lacked only the second factor."""
         self.asking: Asking | None = None

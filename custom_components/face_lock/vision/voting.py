@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from .policy import DecisionPolicy
-from .types import Evidence, FloatArray, Match, Problem
+from .similarity import MAX_SCORE, MIN_SCORE, cosine
+from .stacking import FEWEST
+from .types import Evidence, FloatArray, Look, Match, Problem
 from .visit import Visit, Vote
-
-MAX_COSINE: Final = 1.001
-"""What is beyond a cosine by more than rounding is no similarity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,44 @@ class Shot:
 class Voting:
     """The rules at one threshold. All are written so that what is not a number never counts."""
 
-    def __init__(self, policy: DecisionPolicy, threshold: float) -> None:
-        """Accept similarities of at least ``threshold``."""
+    def __init__(self, policy: DecisionPolicy, threshold: float, loosest: float = np.inf) -> None:
+        """Accept similarities of at least ``threshold``; halves of a stack may have ``loosest``."""
         self._policy = policy
         self._threshold = threshold
+        self._slack = max(0.0, threshold - loosest)
+
+    def said(self, visit: Visit, shot: Shot, track: int, evidence: Evidence) -> Match | None:
+        """Return what a face is compared by in this frame: the frame itself, or its stack.
+
+        Never the better of both: each frame is one try. A stack counts only if all its frames are
+        usable, distinct and fresh ones of this track, within the window. Where a half of it is less
+        like the person than the loosest row of the table asks, the whole is as much below its
+        threshold: a mean of two faces is nobody's.
+        """
+        look = evidence.look
+        if look is None or not self._holds(visit, shot, track, look):
+            return evidence.match
+        similarity = look.match.similarity
+        for half in (look.older, look.newer):
+            alike = half.similarity if half.person == look.match.person else MIN_SCORE
+            # Not min(), which passes over what is not a number.
+            similarity = float(np.minimum(similarity, alike + self._slack))
+        return replace(look.match, similarity=similarity)
+
+    def _holds(self, visit: Visit, shot: Shot, track: int, look: Look) -> bool:
+        times = look.taken_at
+        seen = {at for at, one, evidence in visit.evidence if one == track and not evidence.problem}
+        return (
+            shot.distinct
+            and len(set(times)) == len(times) >= FEWEST
+            and seen.issuperset(times)
+            and max(times) == shot.taken_at
+            and shot.taken_at - min(times) <= self._policy.window
+        )
 
     def accepts(self, match: Match | None) -> bool:
         """Whether a face is similar enough to the person whom it resembles most."""
-        return match is not None and self._threshold <= match.similarity <= MAX_COSINE
+        return match is not None and self._threshold <= match.similarity <= MAX_SCORE
 
     def objection(self, match: Match | None) -> Problem | None:
         """Say why a face is nobody's, from what it resembles alone."""
@@ -47,14 +77,19 @@ class Voting:
             return Problem.UNKNOWN_FACE
         return None if self._clear(match) else Problem.AMBIGUOUS
 
-    def note(self, visit: Visit, shot: Shot, evidence: Evidence) -> Problem | None:
+    def note(
+        self, visit: Visit, shot: Shot, evidence: Evidence, match: Match | None
+    ) -> Problem | None:
         """Note what a face looks like, or return why it cannot be compared with anybody."""
         if evidence.problem is not None:
             return evidence.problem
         if visit.first_usable_at is None:
             visit.first_usable_at = shot.taken_at
-        match = evidence.match
-        if match is None or evidence.embedding is None or not abs(match.similarity) <= MAX_COSINE:
+        if (
+            match is None
+            or evidence.embedding is None
+            or not MIN_SCORE <= match.similarity <= MAX_SCORE
+        ):
             return Problem.UNKNOWN_FACE
         if match.similarity > visit.best[0]:
             visit.best = (match.similarity, match.person if self.accepts(match) else None)
@@ -82,5 +117,5 @@ class Voting:
 
     def _seen_before(self, visit: Visit, embedding: FloatArray) -> bool:
         return not all(
-            float(vote.embedding @ embedding) < self._policy.same_frame for vote in visit.votes
+            cosine(vote.embedding, embedding) < self._policy.same_frame for vote in visit.votes
         )

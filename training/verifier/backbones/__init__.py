@@ -5,9 +5,13 @@ from typing import Any
 
 from torch import nn
 
-from training.verifier.backbones.mobilefacenet import MobileFaceNet, Verifier
+from training.verifier.backbones.mobilefacenet import MobileFaceNet
+from training.verifier.backbones.mobilenet_se import MobileNetSE
 
-BACKBONES: dict[str, Callable[..., nn.Module]] = {"mobilefacenet": MobileFaceNet}
+BACKBONES: dict[str, Callable[..., nn.Module]] = {
+    "mobilefacenet": MobileFaceNet,
+    "mobilenet-se": MobileNetSE,
+}
 
 
 def build_backbone(name: str, **options: Any) -> nn.Module:
@@ -17,4 +21,4 @@ def build_backbone(name: str, **options: Any) -> nn.Module:
     return BACKBONES[name](**options)
 
 
-__all__ = ["BACKBONES", "MobileFaceNet", "Verifier", "build_backbone"]
+__all__ = ["BACKBONES", "MobileFaceNet", "MobileNetSE", "build_backbone"]

@@ -5,10 +5,9 @@ loaded: TensorFlow's asymmetric SAME padding at stride 2, and a linear 1x1 layer
 global depthwise convolution and the embedding.
 """
 
-import math
-
 from torch import Tensor, nn
-from torch.nn import functional
+
+from training.verifier.backbones.common import initialise, scaled_channels
 
 # (expansion width, output width, repeats, stride of the first) at width 1.0.
 STAGES = ((128, 64, 5, 2), (256, 128, 1, 2), (256, 128, 6, 1), (512, 128, 1, 2), (256, 128, 2, 1))
@@ -80,7 +79,7 @@ class MobileFaceNet(nn.Module):
         super().__init__()
 
         def scaled(channels: int) -> int:
-            return max(8, int(channels * width / 8 + 0.5) * 8)
+            return scaled_channels(channels, width)
 
         stem, head = scaled(STEM), scaled(HEAD)
         layers: list[nn.Module] = [
@@ -110,17 +109,7 @@ class MobileFaceNet(nn.Module):
         ]
         self.layers = nn.Sequential(*layers)
         self.embedding_size = embedding
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                # He et al. 2015, by fan out; a depthwise output feeds one channel, not all.
-                kernel = module.kernel_size[0] * module.kernel_size[1]
-                fan_out = kernel * module.out_channels // module.groups
-                nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed [N, 3, 112, 112] as [N, embedding]."""
@@ -134,25 +123,6 @@ class MobileFaceNet(nn.Module):
             if number in self.stage_ends:
                 maps.append(x)
         return x.flatten(1), maps
-
-
-class Verifier(nn.Module):
-    """A backbone with the bundle's contract: RGB 0..255 in, unit length out.
-
-    Input float32 [N, 3, 112, 112] in 0..255, output float32 [N, D] of unit length.
-    """
-
-    def __init__(self, backbone: nn.Module) -> None:
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, image: Tensor, maps: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Embed [N, 3, 112, 112] as [N, D]; with the backbone's `maps` too where asked."""
-        scaled = (image - 127.5) * (1.0 / 128.0)
-        if maps:
-            embedding, seen = self.backbone.features(scaled)
-            return functional.normalize(embedding, dim=1), seen
-        return functional.normalize(self.backbone(scaled), dim=1)
 
 
 def parameter_count(model: nn.Module) -> int:

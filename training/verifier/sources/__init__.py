@@ -28,6 +28,9 @@ class Source:
     (112x112, or 128x128 with the border that packs have), taken as they are; all others are whole
     pictures, in which the bundle finds and aligns the one face. `name` stands before the names of
     its people, NAME/PERSON; `image` and `identity` are columns of tables, found where empty.
+    `everybody_once` says that each row of a table is a person of its own, NAME/ROW; `group` lists
+    the columns whose values, joined, are the group that its strangers are compared within. `halves`
+    puts half of its people on the training side and half on the validation side.
     """
 
     path: Path
@@ -36,6 +39,9 @@ class Source:
     name: str
     image: str = ""
     identity: str = ""
+    everybody_once: bool = False
+    group: tuple[str, ...] = ()
+    halves: bool = False
 
 
 def source_of(entry: str | dict[str, Any], data: Path) -> Source:
@@ -61,6 +67,7 @@ def source_of(entry: str | dict[str, Any], data: Path) -> Source:
         kind=kind,
         aligned=values.pop("aligned", kind not in _WHOLE),
         name=values.pop("name", "") or path.stem,
+        group=tuple(values.pop("group", ())),
         **values,
     )
 

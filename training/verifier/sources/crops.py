@@ -18,7 +18,8 @@ class Found:
     """A picture as it lies in a source: its file's bytes, source, person (None: unknown).
 
     `where` names it for the one who looks for it. `face_px` is the width of the face in the picture
-    that a crop was cut from, in pixels; NaN where nobody knows.
+    that a crop was cut from, in pixels; NaN where nobody knows. `group` is what strangers are
+    compared within, for example an origin and a sex; empty where nobody knows.
     """
 
     image: bytes
@@ -26,16 +27,18 @@ class Found:
     person: str | None
     where: str
     face_px: float = np.nan
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One crop: stored bytes, source, person (None: unknown), width of the face in the picture."""
+    """One crop: stored bytes, source, person (None: unknown), width of the face, group."""
 
     image: bytes
     source: str
     person: str | None
     face_px: float
+    group: str = ""
 
 
 def stored(found: Found) -> Row | str:
@@ -50,7 +53,7 @@ def stored(found: Found) -> Row | str:
             f"{found.where} is {size[0]}x{size[1]}, no aligned crop of {CROP} or {STORED} pixels: "
             "say `aligned: false` of this source"
         )
-    return Row(found.image, found.source, found.person, found.face_px)
+    return Row(found.image, found.source, found.person, found.face_px, found.group)
 
 
 class Aligner:
@@ -76,4 +79,4 @@ class Aligner:
             return "several faces" if faces else "no face"
         crop = self._align(rgb, faces[0].landmarks)
         width = float(faces[0].box[2] - faces[0].box[0])
-        return Row(encode(crop), found.source, found.person, width)
+        return Row(encode(crop), found.source, found.person, width, found.group)

@@ -74,18 +74,26 @@ def _column(schema: pa.Schema, chosen: str, usual: tuple[str, ...], kind: str, p
 
 def _rows(source: Source, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[Found]:
     image = _column(schema, source.image, ("image",), "Image", source.path)
-    identity = _column(schema, source.identity, ("identity", "label"), "ClassLabel", source.path)
-    names = _features(schema).get(identity, {}).get("names")
-    columns = [image, identity, *sorted({"source", "face_px"} & set(schema.names))]
+    known = {"source", "face_px"} & set(schema.names)
+    columns = [image, *sorted(known | set(source.group))]
+    identity, names = "", None
+    if not source.everybody_once:
+        usual = ("identity", "label")
+        identity = _column(schema, source.identity, usual, "ClassLabel", source.path)
+        names = _features(schema).get(identity, {}).get("names")
+        columns.append(identity)
     number = 0
     for batch in batches:
         for row in batch.select(columns).to_pylist():
             where = f"{source.path.name}, row {number}"
-            number += 1
             origin = row.get("source") or source.name
-            person = _person(origin, row[identity], names)
+            who = row[identity] if identity else number
+            number += 1
+            person = _person(origin, who, names)
             content = _content(row[image], source.path.parent)
-            yield Found(content, origin, person, where, float(row.get("face_px") or "nan"))
+            width = float(row.get("face_px") or "nan")
+            group = " ".join(str(row[column]) for column in source.group)
+            yield Found(content, origin, person, where, width, group)
 
 
 def _content(value: Any, folder: Path) -> bytes:

@@ -14,6 +14,7 @@ from math import isfinite, sqrt
 from statistics import fmean, median
 from typing import Final, Protocol
 
+from ..similarity import cosine
 from ..types import Evidence, FloatArray
 from .light import contrast
 from .shape import pose
@@ -109,7 +110,7 @@ class _Timed:
     def _same(self, evidence: Evidence) -> bool:
         """Whether it is the face that was asked; one that could not be embedded is not."""
         seen = evidence.embedding
-        return seen is not None and float(seen @ self._face) >= SAME_FACE
+        return seen is not None and cosine(seen, self._face) >= SAME_FACE
 
 
 class HeadTurn(_Timed):
@@ -126,7 +127,7 @@ class HeadTurn(_Timed):
         face: FloatArray,
         rules: HeadTurnRules | None = None,
     ) -> None:
-        """``face`` is the unit embedding float32[D] of who is asked, from a vote for them."""
+        """``face`` is the embedding float32[D + 1] of who is asked, from a vote for them."""
         self._rules = rules or HeadTurnRules()
         super().__init__(asked_at, self._rules.timeout, face)
         # The visitor's left is the viewer's right.

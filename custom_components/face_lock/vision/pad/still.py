@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from ..similarity import cosine
 from ..types import FloatArray
 
 SAME_PICTURE: Final = 0.999
@@ -14,13 +15,13 @@ between 0.98 and 0.995, and no two of 690 webcam frames of living people came ab
 
 
 def stillness(embeddings: Sequence[FloatArray]) -> float | None:
-    """Return the median cosine of consecutive unit embeddings; ``None`` for fewer than three.
+    """Return the median cosine of consecutive embeddings; ``None`` for fewer than three.
 
     The median, so that neither one repeated frame makes a visit still, nor one disturbed frame
     makes it alive.
     """
     if len(embeddings) < 3:
         return None
-    cosines = sorted(float(one @ two) for one, two in pairwise(embeddings))
+    cosines = sorted(cosine(one, two) for one, two in pairwise(embeddings))
     # Of an even number the lower one: a tie is no proof.
     return cosines[(len(cosines) - 1) // 2]
