@@ -9,13 +9,16 @@ import torch
 
 from training.common import bundle
 from training.common.formats import multiply_adds, rename_blobs
-from training.verifier import int8, model, verify
+from training.common.pictures import decode_centres
+from training.verifier import model, verify
 from training.verifier.backbones import build_backbone
-from training.verifier.network import Verifier
 from training.verifier.config import Config, ExportSettings, ModelSettings, PrepareSettings
-from training.verifier.export import check_size, export_verifier, to_onnx
-from training.verifier.prepare import teacher_embeddings
+from training.verifier.export import check_size, export_verifier
+from training.verifier.network import Crowding, Verifier
+from training.verifier.prepare import teacher, teacher_embeddings
 from training.verifier.warm_start import load_onnx_weights
+from vision import verifier as vision_verifier
+from vision.runtime import ModelFiles, choose
 
 OPTIONS = {"width": 0.25, "embedding": 32, "batch_norm": False}
 
@@ -24,12 +27,27 @@ OPTIONS = {"width": 0.25, "embedding": 32, "batch_norm": False}
 def verifier() -> Verifier:
     torch.set_num_threads(1)
     torch.manual_seed(11)
-    network = Verifier(build_backbone("mobilefacenet", **OPTIONS))
+    network = Verifier(build_backbone("mobilefacenet", **OPTIONS), taught())
     for parameter in network.parameters():
         # Biases and slopes too, or a layer missed by the loader would go unnoticed.
         if parameter.dim() == 1:
             torch.nn.init.uniform_(parameter, -0.05, 0.3)
     return network.eval()
+
+
+def taught() -> Crowding:
+    torch.manual_seed(13)
+    return Crowding(OPTIONS["embedding"], hidden=8, low=0.1, high=0.7)
+
+
+def run(folder, runtime: str, crops: np.ndarray, *, crowding: bool = True) -> np.ndarray:
+    """Embed crops with an exported file, as the product does."""
+    files = ModelFiles(*(folder / f"verifier.{suffix}" for suffix in ("onnx", "param", "bin")))
+    session = choose(runtime).load(files, 1)
+    size = OPTIONS["embedding"]
+    return vision_verifier.Verifier(session, model="m", directions=size, crowding=crowding).embed(
+        crops
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,38 +74,44 @@ def test_warm_start_refuses_another_network(exported, options):
 def test_a_folded_batch_norm_exports_to_the_same_answers(crops, tmp_path):
     torch.manual_seed(12)
     network = Verifier(build_backbone("mobilefacenet", width=0.25, embedding=32, batch_norm=True))
-    network.train()(torch.from_numpy(verify.to_input(crops)))  # running statistics move
-    to_onnx(network.eval(), tmp_path / "bn.onnx")
-    by_onnx = verify.onnx_embedder(tmp_path / "bn.onnx")(crops)
+    image = crops.transpose(0, 3, 1, 2).astype(np.float32)
+    network.train()(torch.from_numpy(image))  # running statistics move
+    entry = export_verifier(network.eval(), tmp_path)
+    assert entry["crowding"] is False
+    by_onnx = run(tmp_path, "onnxruntime", crops, crowding=False)
+    assert (by_onnx[:, -1] == 0.0).all()
     assert verify.cosines(by_onnx, model.embed(network, crops)).min() > 0.9999
 
 
 def test_the_runtimes_agree_with_torch(verifier, exported, crops):
     folder, _ = exported
     by_torch = model.embed(verifier, crops)
-    by_onnx = verify.onnx_embedder(folder / "verifier.onnx", batch=5)(crops)
-    by_ncnn = verify.ncnn_embedder(folder / "verifier.param", folder / "verifier.bin")(crops)
+    by_onnx, by_ncnn = (run(folder, runtime, crops) for runtime in ("onnxruntime", "ncnn"))
     assert verify.cosines(by_onnx, by_torch).min() > 0.99999
     assert verify.cosines(by_ncnn, by_torch).min() > 0.999
-    assert np.abs(np.linalg.norm(by_ncnn, axis=1) - 1.0).max() < 1e-3
+    assert np.abs(by_onnx[:, -1] - by_torch[:, -1]).max() < 1e-5
+    assert np.abs(by_ncnn[:, -1] - by_torch[:, -1]).max() < 1e-3
     # The crops are told apart, so agreement means something.
-    assert (by_torch @ by_torch.T).min() < 0.98
+    directions = by_torch[:, :-1]
+    assert (directions @ directions.T).min() < 0.98
+    assert ((by_torch[:, -1] > 0.1) & (by_torch[:, -1] < 0.7)).all()
+    assert np.ptp(by_torch[:, -1]) > 1e-4
 
 
 def test_the_onnx_file_keeps_the_bundle_contract(exported):
     folder, entry = exported
     graph = onnx.load(str(folder / "verifier.onnx"))
     assert [opset.version for opset in graph.opset_import if not opset.domain] == [17]
-    (image,), (embedding,) = graph.graph.input, graph.graph.output
+    (image,), (embedding, crowding) = graph.graph.input, graph.graph.output
     shape = [axis.dim_param or axis.dim_value for axis in image.type.tensor_type.shape.dim]
-    assert (image.name, embedding.name) == ("image", "embedding")
+    assert (image.name, embedding.name, crowding.name) == ("image", "embedding", "crowding")
     assert shape[1:] == [3, 112, 112]
     assert isinstance(shape[0], str)
-    assert entry["embedding_size"] == 32
+    assert (entry["embedding_size"], entry["crowding"]) == (32, True)
     assert not [t for t in graph.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
 
 
-def test_the_teacher_sees_what_the_network_sees(verifier, exported, faces, tmp_path):
+def test_the_teacher_sees_what_the_network_sees(verifier, faces, tmp_path):
     """A teacher file takes -1..1; the cached embedding is the network's own of the same crop."""
     images, _ = faces
     torch.onnx.export(
@@ -98,11 +122,10 @@ def test_the_teacher_sees_what_the_network_sees(verifier, exported, faces, tmp_p
         dynamic_axes={"x": {0: "n"}},
         dynamo=False,
     )
-    from training.common.pictures import decode_centres
-
-    found = teacher_embeddings(images[:4], tmp_path / "teacher.onnx")
-    own = model.embed(verifier, decode_centres(images[:4]))
-    assert verify.cosines(found, own).min() > 0.99999
+    config = Config("x", teachers=str(tmp_path), prepare=PrepareSettings(teacher="teacher.onnx"))
+    found = teacher_embeddings(images[:4], teacher(config))
+    own = model.directions(verifier, decode_centres(images[:4]))
+    assert (found * own).sum(axis=1).min() > 0.99999
 
 
 def test_a_checkpoint_needs_nothing_but_itself(verifier, crops, tmp_path):
@@ -157,26 +180,3 @@ def test_a_network_too_large_for_the_door_is_not_exported(verifier, limits, said
     check_size(verifier, ExportSettings())
     with pytest.raises(ValueError, match=said):
         check_size(verifier, ExportSettings(**limits))
-
-
-def test_an_int8_copy_embeds_nearly_alike_in_a_smaller_file(verifier, exported, crops, tmp_path):
-    folder, _ = exported
-    int8.quantise(folder / "verifier.onnx", tmp_path / "int8.onnx", crops)
-    found = verify.onnx_embedder(tmp_path / "int8.onnx")(crops)
-    assert 0.8 < verify.cosines(found, model.embed(verifier, crops)).min() < 0.99999
-    sizes = [path.stat().st_size for path in (tmp_path / "int8.onnx", folder / "verifier.onnx")]
-    assert sizes[0] < 0.85 * sizes[1]
-
-
-@pytest.mark.parametrize(
-    ("tar", "ms", "better"),
-    [
-        ((0.850, 0.851), (2.0, 3.0), True),
-        ((0.850, 0.853), (2.0, 3.0), False),
-        ((0.900, 0.851), (3.1, 3.0), False),
-    ],
-)
-def test_int8_is_better_only_if_it_is_faster_and_hardly_worse(tar, ms, better):
-    found = int8.verdict(tar, ms)
-    assert found["better"] is better
-    assert found["tar_lost"] == pytest.approx(tar[1] - tar[0])

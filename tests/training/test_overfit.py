@@ -5,8 +5,8 @@ import torch
 
 from training.common.pictures import encode
 from training.verifier.backbones import build_backbone
-from training.verifier.network import Verifier
 from training.verifier.config import TrainSettings
+from training.verifier.network import Verifier
 from training.verifier.overfit import memorise
 
 SETTINGS = TrainSettings(

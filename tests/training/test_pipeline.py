@@ -19,12 +19,12 @@ from training.verifier import (
     config as configuration,
     embedders,
     evaluate,
-    model,
     record,
     train,
 )
 from training.verifier.backbones import build_backbone
 from training.verifier.config import TrainSettings
+from training.verifier.network import Verifier
 
 NETWORK = {"width": 0.25, "embedding": 32, "batch_norm": False}
 

@@ -17,7 +17,7 @@ from training.common.pictures import CROP, STORED, decode, decode_centres, encod
 from training.verifier import sources
 from training.verifier.config import Config
 from training.verifier.embedders import bundled_embedder
-from training.verifier.sources import recordio, verification
+from training.verifier.sources import verification
 
 
 @pytest.fixture(scope="module")
@@ -36,60 +36,6 @@ def read(entry, data: Path, refused: dict[str, str] | None = None) -> list[sourc
     source = sources.source_of(entry, data)
     aligner = None if source.aligned else sources.Aligner()
     return list(sources.read(source, aligner, {} if refused is None else refused))
-
-
-def write_record(file, content: bytes, flag: int = 0) -> None:
-    file.write(struct.pack("<II", 0xCED7230A, flag << 29 | len(content)) + content)
-    file.write(b"\0" * (-len(content) % 4))
-
-
-def write_rec(path: Path, jpegs: list[bytes]) -> None:
-    """Write a training set as InsightFace does: a first record, pictures, records of people."""
-    with path.open("wb") as file:
-        write_record(file, struct.pack("<IfQQ", 2, 0, 0, 0) + struct.pack("<ff", 5, 7))
-        for number, jpeg in enumerate(jpegs, 1):
-            # Some tools write the label into the header, some into the list after it.
-            label = number // 3
-            if number % 2:
-                content = struct.pack("<IfQQ", 0, label, number, 0) + jpeg
-            else:
-                content = (
-                    struct.pack("<IfQQ", 2, 0, number, 0) + struct.pack("<ff", label, 9) + jpeg
-                )
-            write_record(file, content)
-        for person in (5, 6):
-            write_record(file, struct.pack("<IfQQ", 2, 0, person, 0) + struct.pack("<ff", 1, 3))
-
-
-def test_recordio_gives_pictures_and_people_without_its_index(tmp_path, jpegs):
-    (tmp_path / "faces").mkdir()
-    write_rec(tmp_path / "faces" / "train.rec", jpegs)
-    (tmp_path / "faces" / "property").write_text("2,112,112\n")
-    rows = read("faces", tmp_path)
-    assert [row.image for row in rows] == jpegs
-    assert [row.person for row in rows] == ["faces/0", "faces/0", "faces/1", "faces/1"]
-    assert decode(rows[0].image).shape == (STORED, STORED, 3)
-
-
-def test_a_record_split_at_the_magic_number_is_joined_with_it(tmp_path):
-    with (tmp_path / "x.rec").open("wb") as file:
-        for flag, part in ((1, b"head"), (2, b""), (3, b"tail")):
-            write_record(file, part, flag)
-    magic = struct.pack("<I", recordio.MAGIC)
-    assert list(recordio.records(tmp_path / "x.rec")) == [b"head" + magic + magic + b"tail"]
-
-
-def test_a_damaged_record_is_refused(tmp_path, jpegs):
-    write_rec(tmp_path / "x.rec", jpegs)
-    whole = (tmp_path / "x.rec").read_bytes()
-    for damaged in (whole[:-3], b"\1" + whole[1:], whole + b"\0\0"):
-        (tmp_path / "x.rec").write_bytes(damaged)
-        with pytest.raises(ValueError, match="damaged"):
-            list(recordio.records(tmp_path / "x.rec"))
-    with (tmp_path / "x.rec").open("wb") as file:
-        write_record(file, b"head", 1)
-    with pytest.raises(ValueError, match="within a record"):
-        list(recordio.records(tmp_path / "x.rec"))
 
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
@@ -244,10 +190,9 @@ def test_aligned_crops_keep_their_bytes_and_other_sizes_are_refused(tmp_path, jp
 
 def test_a_kind_is_told_or_said_and_mistakes_are_named(tmp_path, jpegs):
     (tmp_path / "faces").mkdir()
-    write_rec(tmp_path / "faces" / "train.rec", jpegs)
-    assert sources.source_of("faces", tmp_path).kind == "recordio"
-    assert sources.source_of({"path": "faces", "kind": "folder"}, tmp_path).kind == "folder"
-    assert not sources.source_of({"path": "faces", "kind": "folder"}, tmp_path).aligned
+    assert sources.source_of("faces", tmp_path).kind == "folder"
+    assert not sources.source_of("faces", tmp_path).aligned
+    assert sources.source_of({"path": "faces", "kind": "parquet"}, tmp_path).kind == "parquet"
     for entry, wrong in (
         ({"path": "faces", "colour": 1}, "colour"),
         ({"kind": "folder"}, "path"),

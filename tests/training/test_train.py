@@ -20,9 +20,11 @@ from training.cli import main
 from training.common.parallel import Team, find_device
 from training.common.pictures import encode
 from training.verifier import config as configuration, model, train
+from training.verifier.backbones import build_backbone
 from training.verifier.config import TrainSettings
 from training.verifier.dataset import TrainingSet
 from training.verifier.loader import batches
+from training.verifier.network import Verifier
 
 ROOT = Path(__file__).parents[2]
 NETWORK = {"width": 0.25, "embedding": 32, "batch_norm": False}

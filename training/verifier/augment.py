@@ -9,7 +9,11 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from training.common.pictures import CROP, STORED, jpeg
+from training.common.paths import use_vision
+from training.common.pictures import CROP, STORED, jpeg, with_border
+
+use_vision()
+from vision.stacking import MOST, offset, shifted  # noqa: E402 - needs the path above
 
 Degrade = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -174,8 +178,8 @@ def motion_blur(rgb: np.ndarray, rng: np.random.Generator, length: float) -> np.
     steps = max(2, round(length))
     light = _linear(rgb)
     total = np.zeros_like(light)
-    for offset in np.linspace(-length / 2, length / 2, steps):
-        shift = (round(offset * np.sin(angle)), round(offset * np.cos(angle)))
+    for along in np.linspace(-length / 2, length / 2, steps):
+        shift = (round(along * np.sin(angle)), round(along * np.cos(angle)))
         total += np.roll(light, shift, axis=(0, 1))
     return _encode(total / steps)
 
@@ -267,6 +271,20 @@ def _clean(rgb: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
     return rgb
 
 
+def _stacked(view: Degrade) -> Degrade:
+    """Show `MOST` frames in a condition and stack them as the door does."""
+
+    def stack(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        frames = [view(jitter(with_border(rgb), rng), rng).astype(np.float32) for _ in range(MOST)]
+        mean = frames[0]
+        for number, frame in enumerate(frames[1:], 1):
+            moved = shifted(frame, *offset(frame, mean))
+            mean = mean + (moved - mean) / (number + 1)
+        return np.clip(mean + 0.5, 0, 255).astype(np.uint8)
+
+    return stack
+
+
 # Fixed conditions that evaluation and calibration use; "clean" is the picture as it came.
 CONDITIONS: dict[str, Degrade] = {
     "clean": _clean,
@@ -275,6 +293,9 @@ CONDITIONS: dict[str, Degrade] = {
     "very dark": _very_dark,
     "infrared": _infrared,
     "lamp": _lamp,
+    "dim stack": _stacked(_dim),
+    "dark stack": _stacked(_dark),
+    "very dark stack": _stacked(_very_dark),
 }
 
 

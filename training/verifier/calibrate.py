@@ -15,8 +15,10 @@ Writes the table, the confidence and the quality limits into models.json, and in
 - `worst_case`: RATE -> `threshold`, `fpr_high`, `where`, `pairs_of_people`, `of_one_pair`: the
   highest bound at that row of any domain in which a false positive was seen, watched or not
 - `limits`: MEASURE -> `configured`, `fitted`, `rate`, `threshold`, `bins` (see `limits.py`)
-- `tries`: CONDITION -> `owner`, `anybody` -> what each rate misses (see `tries.py`)
-- `costs`: `miss_day`, `miss_night` -> RATE -> estimate, the owners'; the rows have its value
+- `owners`: CONDITION -> what each rate costs willing owners, visit by visit (see `owners.py`)
+- `tries`: CONDITION -> `owner`, `anybody` -> what each rate misses over the years (`tries.py`)
+- `costs`: `miss_day`, `miss_night` of willing owners, `aged_day`, `aged_night` over the years:
+  RATE -> estimate; the rows have its value
 - `advice`: sentences on what a person should look at
 
 `limits.png` shows the limits' curves, `calibration-record.json` is the record that is published
@@ -34,7 +36,7 @@ import torch
 from training.common import bundle
 from training.common.paths import ROOT, use_vision
 from training.common.runs import open_run, write_json
-from training.verifier import gallery, limits, metrics, record, strangers, tries, webcam
+from training.verifier import gallery, limits, metrics, owners, record, strangers, tries, webcam
 from training.verifier.conditions import CLEAN, Measured, measure, measure_lighting
 from training.verifier.config import Config
 from training.verifier.embedders import Embed, embedder
@@ -106,6 +108,11 @@ def calibrate(config: Config) -> None:
         seed=config.evaluate.seed,
     )
     costs = tries.costs(missing)
+    willing = {}
+    if (people := webcam.load(config)) is not None:
+        willing = owners.figures(config, embed, people, rows)
+        counted = {name: willing[name]["missed"] for name in (CLEAN, *settings.night)}
+        costs |= tries.worst_by_light(counted, "miss")
     rows = tries.with_costs(rows, costs)
     watching = {name: watch(config, trials, rows) for name, trials in watched.items()}
     worst = worst_cases(rows, watching)
@@ -134,6 +141,7 @@ def calibrate(config: Config) -> None:
             "worst_case": worst,
             "limits": found,
             "tries": missing,
+            "owners": willing,
             "costs": costs,
             "advice": lines,
         },

@@ -23,7 +23,7 @@ class PrepareSettings:
     """Which pictures, and the teacher whose embeddings they get."""
 
     # Paths in `data`, or mappings with a `path` and what is not to be guessed of it: `kind`
-    # (folder, parquet, huggingface, recordio or bin), `aligned` (crops of the ArcFace template, or
+    # (folder, parquet, huggingface or bin), `aligned` (crops of the ArcFace template, or
     # whole pictures), `name`, `image` and `identity`; see `sources.Source`.
     sources: list[Any] = field(default_factory=list)
     # ONNX checkpoint relative to `teachers`; empty: no distillation, only a margin loss.
@@ -100,6 +100,8 @@ class CrowdSettings:
     # Of each picture: as it is, in one of these conditions, and so often degraded at random.
     conditions: list[str] = field(default_factory=lambda: ["dim", "dark", "very dark", "infrared"])
     degraded: int = 1
+    # Of everybody but the strangers, drawn at random; the strangers all teach.
+    pictures: int = 12000
     hidden: int = 64
     epochs: int = 30
     batch_size: int = 1024
@@ -147,6 +149,8 @@ class EvaluateSettings:
             "very dark",
             "infrared",
             "lamp",
+            "dark stack",
+            "very dark stack",
             "dark/dark",
             "very dark/very dark",
             "infrared/infrared",
@@ -185,6 +189,10 @@ class CalibrateSettings:
     tries: int = 2000
     # Conditions of the night; of each row the worst counts.
     night: list[str] = field(default_factory=lambda: ["dark", "infrared"])
+    # Conditions in which willing owners come (see owners.py).
+    owner_conditions: list[str] = field(
+        default_factory=lambda: ["clean", "dim", "dark", "very dark", "infrared"]
+    )
     # Enrolled pictures from which somebody counts as an owner: a few poses, as it is asked for.
     owner_pictures: int = 3
     # File, in the repository, for the published record of the product's own bundle; empty: none.
@@ -206,8 +214,6 @@ class ExportSettings:
     # A network beyond these is not exported.
     max_megabytes: float = 5.5
     max_giga_multiply_adds: float = 0.35
-    # "try": `verify` also measures an int8 copy of the ONNX file, and whether it would be better.
-    int8: str = ""
     # Detector checkpoint (see training/detector); empty: the bundle's detector stays.
     detector_checkpoint: str = ""
 

@@ -1,21 +1,28 @@
 """Step `crowd`: teach the network to tell from a face how crowded its neighbourhood is.
 
 The crowding of a face is the mean cosine with its nearest strangers, a cohort of portraits of all
-origins in good light and bad (`vision/similarity.py` says what it is for). A small perceptron on the
-embedding learns it, so that neither the door nor the bundle needs the cohort: other people's
+origins in good light and bad (`vision/similarity.py` says what it is for). A small perceptron on
+the embedding learns it, so that neither the door nor the bundle needs the cohort: other people's
 embeddings are biometric data of people who were not asked.
 
-What teaches: the training side and its half of the strangers, as they are and degraded. Bad pictures
-crowd together too: that is why the cohort is degraded as well.
+What teaches: the training side and its half of the strangers, as they are and degraded. Bad
+pictures crowd together too: that is why the cohort is degraded as well.
 """
 
-from dataclasses import dataclass
+import hashlib
+import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch.nn import functional
+from tqdm import tqdm
 
 from training.common.pictures import decode
 from training.common.runs import open_run, write_json
@@ -27,6 +34,8 @@ from training.verifier.network import Crowding, Verifier
 from training.verifier.prepare import TABLE, UNLABELLED
 
 FIGURES = "crowd.json"
+TAUGHT = "taught.npz"
+CHUNK = 128
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,16 @@ class Taught:
     cohort: np.ndarray
 
 
-def views(images: list[bytes], settings: CrowdSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Show every stored crop clean, in each condition, and degraded at random.
+def views(
+    first: int, images: list[bytes], settings: CrowdSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Show stored crops, the first of which has number `first`, clean and in bad light.
 
-    Returns uint8 [N, 112, 112, 3] and the picture int [N] of each. Landmarks err in all of them.
+    Returns uint8 [N, 112, 112, 3] and the number int [N] of the picture that each shows. Landmarks
+    err in all of them.
     """
     shown, picture = [], []
-    for number, image in enumerate(images):
+    for number, image in enumerate(images, first):
         rng = np.random.default_rng((settings.seed, number))
         stored = decode(image)
         kinds = [settings.conditions[rng.integers(len(settings.conditions))]]
@@ -110,15 +122,48 @@ def fit(
 
 
 def load_taught(config: Config, verifier: Verifier) -> Taught:
-    """Embed all that teaches; ValueError where the prepared pictures have no strangers' group."""
+    """Embed what teaches: all strangers of the training side, and some of everybody else.
+
+    Raises ValueError where the prepared pictures have no strangers' group.
+    """
+    settings = config.crowd
     table = pq.read_table(config.prepared_dir / TABLE, columns=["image", "side", "group"])
-    side = np.array(table["side"].to_pylist())
-    group = np.array(table["group"].to_pylist())
-    rows = np.nonzero(np.isin(side, [TRAIN, UNLABELLED]))[0]
-    if not (group[rows] != "").any():
+    teaches = np.isin(np.array(table["side"].to_pylist()), [TRAIN, UNLABELLED])
+    grouped = np.array(table["group"].to_pylist()) != ""
+    strangers, others = np.nonzero(teaches & grouped)[0], np.nonzero(teaches & ~grouped)[0]
+    if not len(strangers):
         raise ValueError("no source of prepare.sources has a group: nobody is a stranger")
-    shown, picture = views(table["image"].take(rows).to_pylist(), config.crowd)
-    return Taught(model.directions(verifier, shown), picture, (group[rows] != "")[picture])
+    chosen = np.random.default_rng(settings.seed).permutation(others)[: settings.pictures]
+    rows = np.concatenate([strangers, np.sort(chosen)])
+    images = table["image"].take(rows).to_pylist()
+    embeddings, picture = [], []
+    work = partial(views, settings=settings)
+    starts = range(0, len(images), CHUNK)
+    chunks = [images[start : start + CHUNK] for start in starts]
+    # Drawing bad light takes as long as embedding it.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(1, config.train.workers), mp_context=context) as pool:
+        for shown, own in tqdm(pool.map(work, starts, chunks), "crowd", total=len(chunks)):
+            embeddings.append(model.directions(verifier, shown))
+            picture.append(own)
+    of = np.concatenate(picture)
+    return Taught(np.concatenate(embeddings), of, of < len(strangers))
+
+
+def _remembered(kept: Path, checkpoint: Path, config: Config, verifier: Verifier) -> Taught:
+    """Embed what teaches once for a checkpoint: fitting takes seconds, this takes minutes."""
+    settings = asdict(config.crowd)
+    drawn = {name: settings[name] for name in ("conditions", "degraded", "pictures", "seed")}
+    key = hashlib.sha256(checkpoint.read_bytes() + json.dumps(drawn).encode()).hexdigest()
+    if kept.is_file():
+        with np.load(kept) as stored:
+            if str(stored["key"]) == key:
+                return Taught(stored["embeddings"], stored["picture"], stored["cohort"])
+    if config.train.compile:
+        verifier.compile()
+    taught = load_taught(config, verifier)
+    np.savez(kept, key=key, **vars(taught))
+    return taught
 
 
 def crowd(config: Config) -> dict[str, Any]:
@@ -127,7 +172,7 @@ def crowd(config: Config) -> dict[str, Any]:
     settings = config.crowd
     torch.set_num_threads(config.train.threads)
     verifier = model.load(folder / model.BEST)
-    taught = load_taught(config, verifier)
+    taught = _remembered(folder / TAUGHT, folder / model.BEST, config, verifier)
     wanted = settings.weight * targets(taught, settings.nearest, settings.double)
     head, explained = fit(taught.embeddings, wanted, settings)
     model.save(folder / model.SCORED, Verifier(verifier.backbone, head), config)

@@ -21,13 +21,16 @@ BATCH = 64
 CACHE = "cache"
 
 
-def bundled_embedder(config: Config) -> Embed:
-    """Return the exported verifier as the door runs it, through `vision`."""
+def bundled_embedder(config: Config, runtime: str = "") -> Embed:
+    """Return the exported verifier as the door runs it, through `vision`.
+
+    The `runtime` is by default that of the settings.
+    """
     settings = config.evaluate
     loaded, entry = product.network(
         "verifier",
         Path(config.export.models),
-        runtime=settings.runtime,
+        runtime=runtime or settings.runtime,
         threads=settings.threads,
     )
     from vision.verifier import Verifier  # noqa: PLC0415 - product has made it importable

@@ -11,15 +11,22 @@ from training.common.pictures import CROP
 from training.common.runs import open_run
 from training.verifier import model
 from training.verifier.config import Config, ExportSettings
+from training.verifier.network import Scored, Verifier
 
-OUTPUT_NAME = "embedding"
+DIRECTION, CROWDING = "embedding", "crowding"
 SHAPE = (3, CROP, CROP)
 
 
-def to_onnx(verifier: nn.Module, path: Path) -> None:
-    """Write `verifier` as one ONNX file: `image` [N, 3, 112, 112] to `embedding` [N, D], N free."""
-    free = {INPUT_NAME: {0: "n"}, OUTPUT_NAME: {0: "n"}}
-    write_onnx(verifier, path, SHAPE, [OUTPUT_NAME], free)
+def outputs_of(verifier: Verifier) -> list[str]:
+    """Name the outputs: `embedding` [N, D] and, where it was taught, `crowding` [N, 1]."""
+    return [DIRECTION] if verifier.crowding is None else [DIRECTION, CROWDING]
+
+
+def to_onnx(verifier: Verifier, path: Path) -> None:
+    """Write `verifier` as one ONNX file: `image` [N, 3, 112, 112] to its outputs, N free."""
+    outputs = outputs_of(verifier)
+    free = {name: {0: "n"} for name in (INPUT_NAME, *outputs)}
+    write_onnx(Scored(verifier), path, SHAPE, outputs, free)
 
 
 def check_size(verifier: nn.Module, settings: ExportSettings) -> None:
@@ -41,12 +48,12 @@ def check_size(verifier: nn.Module, settings: ExportSettings) -> None:
             )
 
 
-def export_verifier(verifier: nn.Module, models: Path, *, half: bool = True) -> dict[str, Any]:
+def export_verifier(verifier: Verifier, models: Path, *, half: bool = True) -> dict[str, Any]:
     """Write verifier.onnx, .param and .bin into `models`; return their part of models.json."""
     models.mkdir(parents=True, exist_ok=True)
     paths = Paths.inside(models, "verifier")
     to_onnx(verifier, paths.onnx)
-    write_ncnn(verifier, paths, [SHAPE], [OUTPUT_NAME], half=half)
+    write_ncnn(Scored(verifier), paths, [SHAPE], outputs_of(verifier), half=half)
     return {
         "files": paths.entry(),
         "input": {
@@ -58,6 +65,7 @@ def export_verifier(verifier: nn.Module, models: Path, *, half: bool = True) -> 
             "template": "arcface-112",
         },
         "embedding_size": verifier.backbone.embedding_size,
+        "crowding": verifier.crowding is not None,
     }
 
 

@@ -57,7 +57,7 @@ def teacher_embeddings(images: list[bytes], teach: Teach, *, mirrors: bool = Fal
     return np.concatenate(parts).astype(np.float32)
 
 
-def _teacher(config: Config) -> Teach:
+def teacher(config: Config) -> Teach:
     """Return the teacher: the run's own start, or any ONNX file that takes what MobileFaceNet does.
 
     That is RGB in -1..1, (x - 127.5) / 128, NHWC or NCHW as its input's shape says.
@@ -98,7 +98,7 @@ def cached_embeddings(config: Config, images: list[bytes]) -> np.ndarray:
     if not (key.is_file() and stored.is_file() and key.read_text() == digest.hexdigest()):
         key.unlink(missing_ok=True)
         torch.set_num_threads(config.train.threads)
-        found = teacher_embeddings(images, _teacher(config), mirrors=mirrors)
+        found = teacher_embeddings(images, teacher(config), mirrors=mirrors)
         np.save(stored, found.astype(np.float16))
         key.write_text(digest.hexdigest())
     return np.load(stored).astype(np.float32)

@@ -19,7 +19,7 @@ FORMAT = 1
 # Between the rows' own thresholds.
 STEP = 0.01
 # What a row says of the enrolled and not of strangers: no part of the promise.
-COSTS = ("miss_day", "miss_night")
+COSTS = ("miss_day", "miss_night", "aged_day", "aged_night")
 
 
 def table_hash(rows: list[dict[str, Any]]) -> str:

@@ -62,6 +62,18 @@ def _calibrate(config: Config, options: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
+def _crowd(config: Config, _options: argparse.Namespace) -> None:
+    from training.verifier.crowding import crowd  # noqa: PLC0415
+
+    crowd(config)
+
+
+def _promise(config: Config, _options: argparse.Namespace) -> None:
+    from training.verifier.promise import promise  # noqa: PLC0415
+
+    promise(config)
+
+
 def _export(config: Config, options: argparse.Namespace) -> None:
     from training.verifier.export import export  # noqa: PLC0415
 
@@ -147,10 +159,12 @@ ROLE = Role(
             "sheets of the worst pairs, what costs most, what to collect next",
             (_WHAT,),
         ),
+        Step("crowd", _crowd, "teach the network how crowded a face's neighbourhood is"),
         Step("export", _export, "write the verifier into the bundle as ONNX and ncnn", (_WEIGHTS,)),
         Step(
             "calibrate", _calibrate, "measure the bundle and write its threshold table", (_TABLE,)
         ),
+        Step("promise", _promise, "count what each row lets in, group by group, and what it costs"),
         Step("verify", _verify, "compare the bundle's files with the checkpoint and one another"),
         CARD,
     ),

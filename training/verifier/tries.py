@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from training.common.pictures import BORDER
+from training.common.pictures import with_border
 from training.verifier import measures, metrics, visits
 from training.verifier.conditions import CLEAN, acceptable
 from training.verifier.config import Config
@@ -44,8 +44,8 @@ class Tries:
     """Tries by enrolled people, scored with their own template.
 
     `reached` float32 [N] is the threshold up to which a try opens the door, `frames` [N, K] that of
-    its frames; `NO_EVIDENCE` where no frame, or too few, are evidence. `person` int [N] says whose tries they
-    are, `owner` bool [N] which are such as an owner's.
+    its frames; `NO_EVIDENCE` where no frame, or too few, are evidence. `person` int [N] says whose
+    tries they are, `owner` bool [N] which are such as an owner's.
     """
 
     reached: np.ndarray
@@ -73,8 +73,7 @@ def choose_tries(config: Config, shown: Protocol) -> tuple[np.ndarray, np.ndarra
     enough = pictures[shown.person[rows]] >= settings.owner_pictures
     # Only of these is the pose asked for; it takes the detector.
     asked = np.nonzero(enough)[0]
-    border = ((0, 0), (BORDER,) * 2, (BORDER,) * 2, (0, 0))
-    stored = np.pad(shown.crops[rows[asked]], border, mode="edge")
+    stored = with_border(shown.crops[rows[asked]])
     kinds = kinds_of(measures.measure(stored), shown.face_px[rows[asked]], config.inspect)
     owner = enough.copy()
     owner[asked] = ~np.any([kinds[name][0] for name in LOOKING_AWAY], axis=0)
@@ -154,19 +153,26 @@ def figures(
 
 
 def costs(found: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return `miss_day` and `miss_night`: RATE -> estimate, an owner's, by night the worst one.
+    """Return `aged_day` and `aged_night`: RATE -> estimate, an owner's, by night the worst one.
 
     What was not measured is left out.
     """
     owners = {condition: one[OWNER]["missed"] for condition, one in found.items() if OWNER in one}
-    day = [one for condition, one in owners.items() if condition == CLEAN]
-    night = [one for condition, one in owners.items() if condition != CLEAN]
+    return worst_by_light(owners, "aged")
+
+
+def worst_by_light(
+    missed: dict[str, dict[str, dict[str, float]]], name: str
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return NAME_day and NAME_night of CONDITION -> RATE -> estimate; the worst of each rate."""
+    day = [one for condition, one in missed.items() if condition == CLEAN]
+    night = [one for condition, one in missed.items() if condition != CLEAN]
     return {
-        when: {
-            name: max((one[name] for one in measured), key=lambda share: share["value"])
-            for name in measured[0]
+        f"{name}_{when}": {
+            rate: max((one[rate] for one in measured), key=lambda share: share["value"])
+            for rate in measured[0]
         }
-        for when, measured in (("miss_day", day), ("miss_night", night))
+        for when, measured in (("day", day), ("night", night))
         if measured
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from training.common.paths import use_vision
-from training.common.pictures import BORDER
+from training.common.pictures import with_border
 from training.verifier import gallery, metrics
 from training.verifier.augment import in_condition, jitter
 from training.verifier.conditions import acceptable
@@ -30,9 +30,9 @@ NO_EVIDENCE = metrics.NO_SCORE
 class Visits:
     """Visits of one condition: scores float32 [P, V, K] of templates, visits and frames.
 
-    `usable` bool [V, K] says which frames pass the quality limits (others `NO_EVIDENCE`); `owner` int
-    [P] and `person` int [V] say whose templates and visits they are. `templates` float32 [P, D]
-    and `frames` float32 [V, K, D] are the unit embeddings.
+    `usable` bool [V, K] says which frames pass the quality limits (others `NO_EVIDENCE`); `owner`
+    int [P] and `person` int [V] say whose templates and visits they are. `templates` float32
+    [P, D + 1] and `frames` float32 [V, K, D + 1] are the embeddings.
     """
 
     scores: np.ndarray
@@ -63,7 +63,7 @@ def choose_probes(
 
 def frames_of(crops: np.ndarray, condition: str, number: int, seed: int) -> np.ndarray:
     """Show every crop uint8 [N, 112, 112, 3] as frame `number` of its visit."""
-    stored = np.pad(crops, ((0, 0), (BORDER,) * 2, (BORDER,) * 2, (0, 0)), mode="edge")
+    stored = with_border(crops)
     moved = np.stack(
         [
             jitter(crop, np.random.default_rng((seed, number, place)))

@@ -111,7 +111,6 @@ def enrolment(people: Webcam, chosen: np.ndarray) -> np.ndarray:
     rows = []
     for subject in np.unique(people.subject[chosen]):
         own = np.nonzero(chosen & (people.subject == subject))[0]
-        rows += own[
-            np.linspace(0, len(own) - 1, min(gallery.ENROLLED, len(own))).astype(int)
-        ].tolist()
+        spread = np.linspace(0, len(own) - 1, min(gallery.ENROLLED, len(own)))
+        rows += own[spread.astype(int)].tolist()
     return np.unique(rows)

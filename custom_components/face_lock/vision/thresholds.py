@@ -21,9 +21,10 @@ class OperatingPoint:
     ``fpr_high`` is at most ``fpr``. ``measured`` is False where a fitted tail stands in for counts.
     ``tar`` is the share of genuine clean pairs accepted.
 
-    ``miss_day`` and ``miss_night`` are the share, 0..1, of an enrolled person's tries that open
-    nothing at ``threshold``; None in a bundle in which it was not measured. What was counted as a
-    try is in ``training/verifier/README.md``.
+    ``miss_day`` and ``miss_night`` are the share, 0..1, of a willing owner's visits that open
+    nothing at ``threshold``, enrolled weeks ago; ``aged_day`` and ``aged_night`` that of people
+    enrolled with pictures taken years apart. None in a bundle in which it was not measured. What
+    was counted as a visit is in ``training/verifier/README.md``.
     """
 
     fpr: float
@@ -34,6 +35,13 @@ class OperatingPoint:
     tar: float
     miss_day: float | None = None
     miss_night: float | None = None
+    aged_day: float | None = None
+    aged_night: float | None = None
+
+    @property
+    def costs(self) -> tuple[float | None, ...]:
+        """All shares of misses."""
+        return self.miss_day, self.miss_night, self.aged_day, self.aged_night
 
 
 class Thresholds:
@@ -61,7 +69,7 @@ class Thresholds:
             raise ValueError("a threshold is near no score, or a share outside 0..1")
         if not all(0 <= row.fpr_low <= row.fpr_high for row in self.rows):
             raise ValueError("an interval ends before it begins")
-        shares = [miss for row in self.rows for miss in (row.miss_day, row.miss_night)]
+        shares = [miss for row in self.rows for miss in row.costs]
         if any(miss is not None and not 0 <= miss <= 1 for miss in shares):
             raise ValueError("a share of misses lies outside 0..1")
         self._slope = slope

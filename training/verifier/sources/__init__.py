@@ -6,14 +6,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from training.verifier.sources import folders, recordio, tables, verification
+from training.verifier.sources import folders, tables, verification
 from training.verifier.sources.crops import Aligner, Found, Row, stored
 
 KINDS = {
     "folder": folders.read,
     "parquet": tables.read_parquet,
     "huggingface": tables.read_saved,
-    "recordio": recordio.read,
     "bin": verification.read,
 }
 # What these hold is whole pictures, as far as nothing else is said; the others hold aligned crops.
@@ -75,11 +74,9 @@ def source_of(entry: str | dict[str, Any], data: Path) -> Source:
 def kind_of(path: Path) -> str:
     """Tell a source's kind from its file name, or from what lies in its folder."""
     if path.is_dir():
-        if any(path.glob("*.rec")):
-            return "recordio"
         saved = any((path / name).is_file() for name in (tables.STATE, tables.SPLITS))
         return "huggingface" if saved else "folder"
-    found = {".parquet": "parquet", ".arrow": "huggingface", ".rec": "recordio", ".bin": "bin"}
+    found = {".parquet": "parquet", ".arrow": "huggingface", ".bin": "bin"}
     if path.suffix not in found:
         raise ValueError(f"{path} is no folder and no {', '.join(found)} file")
     return found[path.suffix]
