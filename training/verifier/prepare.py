@@ -199,7 +199,13 @@ def _inputs(config: Config, sources: list[Source]) -> dict[str, object]:
     whole = any(not source.aligned for source in sources)
     return {
         "sources": [
-            {**vars(source), "path": source.path.name, "digest": fingerprint(source)}
+            # Compared with what JSON gives back, which knows no tuples.
+            {
+                **vars(source),
+                "path": source.path.name,
+                "group": list(source.group),
+                "digest": fingerprint(source),
+            }
             for source in sources
         ],
         # Other weights cut other crops.

@@ -19,6 +19,8 @@ _FILES = {
     "verifier": (
         "evaluate-*.json",
         "errors-bundle/errors.json",
+        "promise*.json",
+        "crowd.json",
         "calibrate.json",
         "calibrate-check-*.json",
         "lamps-*.json",

@@ -34,6 +34,7 @@ def measured(report: Report | None, entry: dict[str, Any], texts: dict[str, Any]
     found = dig(figures, "evaluate-bundle-validation")
     yield from _operation(report, found)
     yield from _fairness(report, found, texts)
+    yield from _promise(report, figures, texts)
     yield from _thresholds(report, entry, dig(figures, "calibrate"), texts)
     yield from _errors(report, dig(figures, "errors-bundle/errors"))
     yield from _files(report, figures)
@@ -177,6 +178,73 @@ def _fairness(report: Report | None, found: Any, texts: dict[str, Any]) -> Itera
     yield f"{human['note'].strip()} {_by(report, *BUNDLE)}"
 
 
+def _promise(report: Report | None, figures: Any, texts: dict[str, Any]) -> Iterator[str]:
+    """Yield what each row does to strangers of every group, and to whoever is enrolled."""
+    yield "### The promise, group by group"
+    yield f"{texts['verifier']['promise'].strip()} {_by(report, step='promise')}"
+    measured = [dig(figures, name) for name in ("promise", "promise-before")]
+    groups = sorted({group for one in measured for row in _rows(one) for group in row[1]["groups"]})
+    rows = [
+        [
+            f"{float(rate):g}",
+            one["verifier"]["version"],
+            *(_group(dig(row, "groups", group), float(rate)) for group in groups),
+        ]
+        for rate, one, row in _by_rate(measured)
+    ]
+    yield table(["row", "version", *groups], rows)
+    conditions = _names(measured, "tar")
+    rows = [
+        [
+            f"{float(rate):g}",
+            one["verifier"]["version"],
+            *(percent(dig(row, "tar", condition)) for condition in conditions),
+        ]
+        for rate, one, row in _by_rate(measured)
+    ]
+    yield "TAR of enrolled validation people at the thresholds of the rows:"
+    yield table(["row", "version", *conditions], rows)
+    lights = _names(measured, "owners")
+    rows = [
+        [
+            f"{float(rate):g}",
+            one["verifier"]["version"],
+            *(percent(dig(row, "owners", light, "missed")) for light in lights),
+            small(dig(row, "owners", "clean", "opened")),
+        ]
+        for rate, one, row in _by_rate(measured)
+    ]
+    yield texts["verifier"]["owners"].strip()
+    yield table(["row", "version", *lights, "strangers' visits opened, clean"], rows)
+
+
+def _names(measured: list[Any], part: str) -> list[str]:
+    """Return the names in `part` of any row, in the order in which they come."""
+    return list(dict.fromkeys(name for _, _, row in _by_rate(measured) for name in row[part]))
+
+
+def _rows(one: Any) -> list[tuple[str, Any]]:
+    return list((dig(one, "rows") or {}).items())
+
+
+def _by_rate(measured: list[Any]) -> list[tuple[str, Any, Any]]:
+    """Every row of every verifier measured, those of one rate together, the loosest first."""
+    rates = sorted({rate for one in measured for rate, _ in _rows(one)}, key=float, reverse=True)
+    return [
+        (rate, one, one["rows"][rate])
+        for rate in rates
+        for one in measured
+        if dig(one, "rows", rate)
+    ]
+
+
+def _group(one: Any, rate: float) -> str:
+    if one is None:
+        return MISSING
+    text = f"{one['fpr']:.1e}, up to {one['high']:.1e} ({one['condition']})"
+    return text if one["high"] <= rate else f"**{text}**"
+
+
 def _thresholds(
     report: Report | None, entry: dict[str, Any], found: Any, texts: dict[str, Any]
 ) -> Iterator[str]:
@@ -192,14 +260,15 @@ def _thresholds(
             percent(row["tar"]),
             *(
                 percent(dig(found, "costs", name, f"{row['fpr']:.0e}"))
-                for name in ("miss_day", "miss_night")
+                for name in ("miss_day", "miss_night", "aged_day", "aged_night")
             ),
             worst.get(row["fpr"]) or MISSING,
         ]
         for row in entry.get("thresholds", [])
     ]
     head = ["false positive rate", "threshold", "95 % interval", "how", "clean TAR"]
-    yield table([*head, "tries missed by day", "by night", "set by"], rows)
+    head += ["owners' visits missed by day", "by night", "over years, by day", "by night"]
+    yield table([*head, "set by"], rows)
     yield from _tries(found, texts)
     watched = [
         [
