@@ -218,22 +218,18 @@ class Driver:
     def _no_stack(self, place: int, times: list[float]) -> list[float]:
         random = self.random
         others = [at for other, all_of in self.times.items() if other != place for at in all_of]
-        match random.randrange(8):
-            case 0:
-                return random.sample(times, len(times))
-            case 1:
-                return [times[0], *times]
-            case 2:
-                return times[:-1]
-            case 3:
-                return [*times, times[-1] + random.choice((0.25, NAN, INFINITE))]
-            case 4:
-                return [random.choice(self.times[place]), *times]
-            case 5:
-                return sorted([*times, *random.sample(others, min(2, len(others)))])
-            case 6:
-                return [times[0] - 1 / 128, *times[1:]]
-        return random.choice(([], [times[-1]], times[-3:], [NAN] * 5))
+        return random.choice(
+            (
+                random.sample(times, len(times)),
+                [times[0], *times],
+                times[:-1],
+                [*times, times[-1] + random.choice((0.25, NAN, INFINITE))],
+                [random.choice(self.times[place]), *times],
+                sorted([*times, *random.sample(others, min(2, len(others)))]),
+                [times[0] - 1 / 128, *times[1:]],
+                random.choice(([], [times[-1]], times[-3:], [NAN] * 5)),
+            )
+        )
 
 
 def drive(events: int, seed: int) -> tuple[Counter[str], int]:

@@ -40,8 +40,8 @@ def recognise(
     """Find the faces of ``frame``, embed those of sufficient quality, and match them.
 
     Where a match, of the frame or of its stack, is at least ``cues_from`` (a score), whether the
-    face is alive is measured too; ``None`` measures it nowhere. With a ``stacker``, which has seen the frames before, a face in
-    poor light is also recognised by the mean of its frames.
+    face is alive is measured too; ``None`` measures it nowhere. With a ``stacker``, which has seen
+    the frames before, a face in poor light is also recognised by the mean of its frames.
     """
     faces = bundle.detector.detect(frame.rgb)[:MAX_FACES]
     looked_at = [_look(bundle, frame.rgb, face) for face in faces]

@@ -43,9 +43,9 @@ class Voting:
         """Return what a face is compared by in this frame: the frame itself, or its stack.
 
         Never the better of both: each frame is one try. A stack counts only if all its frames are
-        usable, distinct and fresh ones of this track, in order and within the window. Where a half of it is less
-        like the person than the loosest row of the table asks, the whole is as much below its
-        threshold: a mean of two faces is nobody's.
+        usable, distinct and fresh ones of this track, in order and within the window. Where a half
+        of it is less like the person than the loosest row of the table asks, the whole is as much
+        below its threshold: a mean of two faces is nobody's.
         """
         look = evidence.look
         if look is None or not self._holds(visit, shot, track, look):
