@@ -8,7 +8,7 @@ strangers are made up, whose frames are stacked as the product stacks them.
 import numpy as np
 import pytest
 
-from tests.vision.doorstep import POLICY, POINT, Door, evidence, stack
+from tests.vision.doorstep import POLICY, Door, evidence, stack
 from vision import DecisionPolicy
 from vision.stacking import FEWEST, MOST
 
