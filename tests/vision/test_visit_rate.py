@@ -17,7 +17,7 @@ RATE = 0.05
 ABOVE = 1.6448536
 """What a standard normal number exceeds at that rate."""
 TRIES = 200
-VISITS = 20_000
+VISITS = 8000
 EVERY = 0.25
 IN_WINDOW = int(POLICY.window / EVERY) + 1
 
@@ -67,7 +67,7 @@ STRANGERS = [
 @pytest.mark.parametrize(("make", "how"), STRANGERS)
 def test_a_visit_opens_at_most_twice_as_often_as_a_try(rng, make, how, treated):
     votes = treated(make(rng, VISITS, how)) >= ABOVE
-    assert votes.mean() == pytest.approx(RATE, abs=0.005)
+    assert votes.mean() == pytest.approx(RATE, abs=0.01)
     opened = (opens(votes) >= 0).mean()
     print(f"{make.__name__} {how} {treated.__name__}: {opened / RATE:.2f} q")
     assert opened < 2 * RATE
