@@ -23,6 +23,7 @@ import numpy as np
 from .quality import luma
 from .tracking import Tracker
 from .types import Face, FaceQuality, FloatArray, RgbImage
+from .visit import SeenFrames
 
 BRIGHT: Final = 90.0
 """Mean luma of a crop from which a single frame says as much as the mean of several."""
@@ -75,17 +76,20 @@ class Stacker:
     def __init__(self) -> None:
         self._tracker = Tracker(max_gap=WINDOW)
         self._piles: dict[int, deque[Crop]] = {}
+        self._frames = SeenFrames()
 
     def add(
         self,
         faces: Sequence[Face],
         crops: Sequence[tuple[RgbImage, FaceQuality] | None],
         taken_at: float,
+        digest: bytes,
     ) -> list[Stack | None]:
         """Add a frame's aligned crops, ``None`` for a face that is no evidence.
 
         Returns the stack that each face is to be recognised by: ``None`` for one that is bright
-        enough by itself, of which there are too few frames, or that is no evidence.
+        enough by itself, of which there are too few frames, or that is no evidence. A frame that
+        came before adds nothing: the decision would count none of the stacks that it is in.
         """
         tracks = self._tracker.assign(faces, taken_at)
         self._piles = {
@@ -93,6 +97,8 @@ class Stacker:
             for track in {*tracks, *self._piles}
             if track in tracks or self._recent(track, taken_at)
         }
+        if self._frames.known(digest):
+            return [None] * len(tracks)
         return [
             None if item is None else self._stack(self._piles[track], *item, taken_at)
             for track, item in zip(tracks, crops, strict=True)
