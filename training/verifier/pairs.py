@@ -14,7 +14,7 @@ from PIL import Image
 
 from training.common import product
 from training.verifier.embedders import Embed
-from training.verifier.metrics import NO_SCORE, score
+from training.verifier.metrics import NO_SCORE, pairwise_scores
 
 RATES = (1e-2, 1e-3, 1e-4)
 # Impostor pairs that must lie above a threshold for its rate to be told from none.
@@ -107,7 +107,7 @@ def similarities(embed: Embed, folder: Path, pairs: list[Pair]) -> tuple[np.ndar
     rows = {name: row for row, name in enumerate(found)}
     embeddings = embed(np.stack([crops[name] for name in found]))
     values = [
-        score(embeddings[rows[pair.left]], embeddings[rows[pair.right]])
+        float(pairwise_scores(embeddings[[rows[pair.left]]], embeddings[[rows[pair.right]]])[0, 0])
         if pair.left in rows and pair.right in rows
         else NOT_FOUND
         for pair in pairs
