@@ -17,6 +17,9 @@ def trials_of(people, seed, spread=0.7, tail_share=0.05):
     drawn = drawn.reshape(-1, DIMENSIONS).astype(np.float32)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     person = np.repeat(np.arange(people), 4)
+    # Everybody has a crowding of their own.
+    crowding = rng.uniform(0.0, 0.1, people).astype(np.float32)[person]
+    drawn = np.hstack([drawn, crowding[:, None]])
     enrolled = gallery.split_gallery(person)
     templates, owners = gallery.templates(drawn[enrolled], person[enrolled])
     return metrics.collect(
@@ -148,8 +151,9 @@ def test_a_bin_takes_the_worse_of_two_ways_to_enrol():
     rng = np.random.default_rng(2)
     probes = rng.normal(size=(40, 4)).astype(np.float32)
     probes /= np.linalg.norm(probes, axis=1, keepdims=True)
+    probes = np.hstack([probes, rng.uniform(0.0, 0.2, (40, 1)).astype(np.float32)])
     person = np.arange(40) % trials_people
-    far = np.tile(np.array([[0, 0, 0, 1.0]], np.float32), (trials_people, 1))
+    far = np.tile(np.array([[0, 0, 0, 1.0, 0.1]], np.float32), (trials_people, 1))
     near = probes[:trials_people]
     weights = metrics.draw_people(trials_people, 20, 0)
     found = limits.bin_figures(
@@ -159,7 +163,8 @@ def test_a_bin_takes_the_worse_of_two_ways_to_enrol():
         0.5,
         weights,
     )
-    of = {name: (t @ probes.T >= 0.5) for name, t in (("clean", far), ("dark", near))}
+    enrolled = {"clean": far, "dark": near}
+    of = {name: metrics.pairwise_scores(t, probes) >= 0.5 for name, t in enrolled.items()}
     other = np.arange(8)[:, None] != person
     rates = {name: flag[other].mean() for name, flag in of.items()}
     assert found["fpr"]["value"] == pytest.approx(max(rates.values()))
