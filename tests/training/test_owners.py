@@ -106,9 +106,7 @@ def drawn(draw_face) -> Webcam:
         centre(draw_face(who, 100 * day + number))
         for who, day, number in zip(people.subject, people.session, people.number, strict=True)
     ]
-    return Webcam(
-        np.stack(crops), people.subject, people.session, people.number, people.face_px
-    )
+    return Webcam(np.stack(crops), people.subject, people.session, people.number, people.face_px)
 
 
 @pytest.fixture

@@ -51,9 +51,7 @@ NOTE = "sample.json"
 FOLDS = 10
 
 # Each part draws other people.
-_PEOPLE, _CROWD, _LAMPS, _SCENES, _SPOOF, _STRANGERS, _OWNERS = (
-    10_000 * part for part in range(7)
-)
+_PEOPLE, _CROWD, _LAMPS, _SCENES, _SPOOF, _STRANGERS, _OWNERS = (10_000 * part for part in range(7))
 _AZIMUTHS = (-110, -70, -50, -25, -10, 0, 10, 25, 50, 70, 110)
 _ELEVATIONS = (-20, 0, 20, 45)
 ORIGINS = ("here", "there")
@@ -308,9 +306,13 @@ def make_places(folder: Path, sizes: Sizes) -> None:
 
 
 def make_teacher(path: Path) -> None:
-    """Write the bundle's verifier as a teacher: RGB in -1..1 instead of 0..255."""
+    """Write the bundle's verifier as a teacher."""
     name = bundle.read(product.MODELS)["models"]["verifier"]["files"]["onnx"]["name"]
-    verifier = onnx.load(str(product.MODELS / name))
+    onnx.save(as_teacher(onnx.load(str(product.MODELS / name))), str(path))
+
+
+def as_teacher(verifier: onnx.ModelProto) -> onnx.ModelProto:
+    """Give a bundle's verifier the input of a teacher: RGB in -1..1 instead of 0..255."""
     (entry,) = verifier.graph.input
     values = {"scale": 128.0, "middle": 127.5}
     constants = [
@@ -330,8 +332,7 @@ def make_teacher(path: Path) -> None:
         helper.make_graph(nodes, "input", ends[:1], ends[1:], constants),
         opset_imports=verifier.opset_import, ir_version=verifier.ir_version,
     )  # fmt: skip
-    whole = compose.merge_models(before, verifier, io_map=[("levels", entry.name)])
-    onnx.save(whole, str(path))
+    return compose.merge_models(before, verifier, io_map=[("levels", entry.name)])
 
 
 def _text(sizes: Sizes) -> str:

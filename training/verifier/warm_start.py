@@ -19,8 +19,10 @@ def load_onnx_weights(backbone: nn.Module, path: Path) -> None:
     """Copy scales, convolutions and PReLU slopes of an ONNX graph into `backbone`, in graph order.
 
     All else is passed over: what turns levels into the backbone's range, and what tells the
-    crowding, which is taught after the backbone. Raises ValueError where the number or the shape
-    of the layers differs, or where a BatchNorm stands in the backbone (the checkpoint's are folded).
+    crowding, which is taught after the backbone.
+
+    Raises ValueError where the number or the shape of the layers differs, or where a BatchNorm
+    stands in the backbone (the checkpoint's are folded).
     """
     graph = onnx.load(str(path)).graph
     source, target = _checkpoint_layers(graph), _backbone_layers(backbone)
