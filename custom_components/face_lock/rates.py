@@ -21,7 +21,10 @@ UNKNOWN: Final = "?"
 
 
 def rate_costs(thresholds: Thresholds, people: int) -> dict[str, str]:
-    """Return for every rate on offer the placeholders ``RATE_day`` and ``RATE_night``.
+    """Return for every rate on offer what it costs, by day and by night.
+
+    The placeholders are ``RATE_day`` and ``RATE_night`` for somebody enrolled lately, and
+    ``RATE_aged_day`` and ``RATE_aged_night`` for pictures that are years old.
 
     ``RATE`` is a key of ``FALSE_POSITIVE_RATES``, ``people`` the number enrolled (none counts as
     one): the more they are, the stricter the row that keeps the rate for all of them together, and
@@ -31,13 +34,13 @@ def rate_costs(thresholds: Thresholds, people: int) -> dict[str, str]:
     costs: dict[str, str] = {}
     for key, rate in FALSE_POSITIVE_RATES.items():
         try:
-            point = thresholds.operating_point(rate, people)
+            shares = thresholds.operating_point(rate, people).costs
         except ValueError:
-            day = night = None
-        else:
-            day, night = point.miss_day, point.miss_night
-        costs[f"{key}_day"] = of_hundred(day)
-        costs[f"{key}_night"] = of_hundred(night)
+            shares = (None,) * 4
+        names = ("day", "night", "aged_day", "aged_night")
+        costs |= {
+            f"{key}_{name}": of_hundred(share) for name, share in zip(names, shares, strict=True)
+        }
     return costs
 
 

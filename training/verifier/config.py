@@ -157,6 +157,8 @@ class EvaluateSettings:
             "lamp/lamp",
         ]
     )
+    # Of each group where frames are stacked, which takes ten times as long; 0: all.
+    stacked_strangers: int = 120
     # Pack of real lamps (`identity`, `file` with azimuth and elevation), in `data`; empty: none.
     lighting_pack: str = ""
     # Which of the product's runtimes measures the bundle: onnxruntime or ncnn.

@@ -12,7 +12,7 @@ from training.verifier.network import Crowding, Scored, Verifier
 from training.verifier.warm_start import load_onnx_weights
 
 # What training leaves, and the same with its crowding.
-BEST, SCORED = "best.pt", "scored.pt"
+BEST, LAST, SCORED = "best.pt", "last.pt", "scored.pt"
 
 
 def build(config: Config) -> Verifier:

@@ -62,6 +62,12 @@ def _calibrate(config: Config, options: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
+def _choose(config: Config, _options: argparse.Namespace) -> None:
+    from training.verifier.choose import choose  # noqa: PLC0415
+
+    choose(config)
+
+
 def _crowd(config: Config, _options: argparse.Namespace) -> None:
     from training.verifier.crowding import crowd  # noqa: PLC0415
 
@@ -159,6 +165,7 @@ ROLE = Role(
             "sheets of the worst pairs, what costs most, what to collect next",
             (_WHAT,),
         ),
+        Step("choose", _choose, "keep the blend that does best at the worst group's threshold"),
         Step("crowd", _crowd, "teach the network how crowded a face's neighbourhood is"),
         Step("export", _export, "write the verifier into the bundle as ONNX and ncnn", (_WEIGHTS,)),
         Step(

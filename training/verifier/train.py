@@ -29,7 +29,7 @@ from training.verifier.config import Config, TrainSettings
 from training.verifier.dataset import Batch, load_training_set
 from training.verifier.loader import batches
 from training.verifier.losses import ArcFace, distillation_loss, feature_loss
-from training.verifier.model import BEST
+from training.verifier.model import BEST, LAST
 from training.verifier.network import Verifier
 from training.verifier.prepare import TABLE, TEACHER
 
@@ -37,7 +37,6 @@ from training.verifier.prepare import TABLE, TEACHER
 WANTED_FAR = 1e-4
 # Two TARs this close are not told apart on a few hundred people.
 CLOSE = 0.005
-LAST = "last.pt"
 # All that a training needs to go on; it goes when the training is done.
 STATE = "state.pt"
 FIGURES = "train.json"
