@@ -108,6 +108,7 @@ def run(tmp_path_factory, draw_face):
     for step in (
         ["prepare"],
         ["train"],
+        ["choose"],
         ["crowd"],
         ["evaluate"],
         ["export"],
@@ -125,7 +126,7 @@ def test_a_run_leaves_its_settings_revision_and_figures(run):
     folder = run / "runs" / "made"
     assert yaml.safe_load((folder / "config.yaml").read_text())["train"]["steps"] == 4
     steps = json.loads((folder / "steps.json").read_text())
-    assert [entry["step"] for entry in steps][:2] == ["train", "crowd"]
+    assert [entry["step"] for entry in steps][:3] == ["train", "choose", "crowd"]
     assert all(entry["revision"] for entry in steps)
     with (folder / "validation.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -134,6 +135,9 @@ def test_a_run_leaves_its_settings_revision_and_figures(run):
         ("4", "1.0"),
         ("4", "0.5"),
     ]
+    with (folder / "choose.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["share"] for row in rows] == ["0.0", "0.5", "1.0"]
     figures = json.loads((folder / "verify.json").read_text())
     assert figures["onnx_ncnn_cosine_min"] > 0.999
     assert figures["onnx_torch_cosine_min"]["checkpoint"] > 0.9999
