@@ -92,9 +92,9 @@ class CrowdSettings:
     """What teaches the network how crowded a face's neighbourhood is (`crowding.py`)."""
 
     # What the score takes of the crowding of each of two faces.
-    weight: float = 0.9
+    weight: float = 0.8
     # Crowding is the mean cosine with so many nearest strangers.
-    nearest: int = 10
+    nearest: int = 30
     # Strangers with a cosine above this are held to be one person twice.
     double: float = 0.62
     # Of each picture: as it is, in one of these conditions, and so often degraded at random.
@@ -102,7 +102,7 @@ class CrowdSettings:
     degraded: int = 1
     # Of everybody but the strangers, drawn at random; the strangers all teach.
     pictures: int = 12000
-    hidden: int = 64
+    hidden: int = 256
     epochs: int = 30
     batch_size: int = 1024
     learning_rate: float = 2e-3
