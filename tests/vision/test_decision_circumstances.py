@@ -377,8 +377,10 @@ def test_a_match_without_an_embedding_is_no_vote(door):
 
 def test_frames_as_alike_as_a_frozen_one_are_one():
     door = Door(DecisionPolicy(same_frame=0.75))
-    first, second = np.zeros((2, 64), np.float32)
+    # Their crowding, behind the direction, is no part of what they show.
+    first, second = np.zeros((2, 65), np.float32)
     first[0], second[0] = 1.0, 0.75
+    first[-1], second[-1] = 0.1, 0.9
     door.see(evidence(embedding=first))
     door.see(evidence(embedding=second))
     assert door.see(evidence()) is None

@@ -205,11 +205,6 @@ class Evidence:
     cues: Cues | None = None
     """Measured where asked for, and only for a face that resembles somebody enrolled."""
 
-    @property
-    def said(self) -> Match | None:
-        """What the face is compared by: the mean of its frames where there is one."""
-        return self.match if self.look is None else self.look.match
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
