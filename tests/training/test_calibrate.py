@@ -89,7 +89,7 @@ def test_a_small_domain_is_watched_with_a_bound_that_is_never_nothing():
     config = from_dict({"name": "made", "evaluate": {"bootstrap": 40}})
     trials = trials_of(12, 1, tail_share=1.0)
     rows = [
-        {"fpr": 1e-2, "threshold": 0.4, "fpr_high": 1e-2},
+        {"fpr": 1e-2, "threshold": 0.3, "fpr_high": 1e-2},
         {"fpr": 1e-4, "threshold": 0.999, "fpr_high": 1e-4},
     ]
     found = table.watch(config, trials, rows)

@@ -158,11 +158,11 @@ def test_strangers_without_names_are_counted_against_the_enrolled():
     known = np.nonzero(shown.enrolled)[0]
     measured = Measured("clean", shown, embeddings[known], known, embeddings[:0], known[:0])
     strangers, _ = spread_embeddings(50, 1, seed=5)
-    found = groups.stranger_figures(measured, strangers, 0.5, draws=30, seed=0)
+    found = groups.stranger_figures(measured, strangers, 0.4, draws=30, seed=0)
     assert found["trials"] == 30 * 50
     assert 0 < found["fpr"]["low"] < found["fpr"]["value"] < found["fpr"]["high"]
     own = metrics.pairwise_scores(strangers, strangers)
-    above = (own[np.triu_indices(50, 1)] >= 0.5).mean()
+    above = (own[np.triu_indices(50, 1)] >= 0.4).mean()
     assert found["among_themselves"]["fpr_at_most"] == pytest.approx(above)
 
 

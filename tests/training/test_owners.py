@@ -92,7 +92,9 @@ def test_a_stack_opens_where_its_frames_do_not():
 
 def embed(crops: np.ndarray) -> np.ndarray:
     """Coarse patterns at unit length, whatever the light: enough to tell drawn faces apart."""
-    coarse = crops.reshape(len(crops), 14, 8, 14, 8, 3).mean(axis=(2, 4)).reshape(len(crops), -1)
+    # Not the edges, which landmarks that err leave black.
+    face = crops[:, 8:-8, 8:-8]
+    coarse = face.reshape(len(crops), 12, 8, 12, 8, 3).mean(axis=(2, 4)).reshape(len(crops), -1)
     coarse = (coarse - coarse.mean(axis=1, keepdims=True)).astype(np.float32)
     coarse /= np.linalg.norm(coarse, axis=1, keepdims=True)
     return np.hstack([coarse, np.full((len(coarse), 1), 0.1, np.float32)])
@@ -134,22 +136,24 @@ def test_owners_and_strangers_are_counted_apart(config, drawn):
     assert missed == sorted(missed)
     assert opened == sorted(opened, reverse=True)
     # Nothing seen is not never.
-    assert found["missed"]["5e-01"]["high"] == pytest.approx(none_in(6))
+    assert found["missed"]["5e-01"]["high"] >= none_in(6) > 0.0
 
 
 def test_a_night_is_seen_through_stacks_and_the_limits_hold(config, drawn):
-    crops, widths = [drawn.crops[:10]], [drawn.face_px[:10]]
-    (day,) = owners.film(config, embed, crops, widths, "clean")
+    # Somebody who stands still; another pose begins the stack again.
+    crops, widths = [np.repeat(drawn.crops[:1], 10, axis=0)], [drawn.face_px[:10]]
+    bright = [crops[0] // 2 + 128]
+    (day,) = owners.film(config, embed, bright, widths, "clean")
     assert all(one.stack is None and one.embedding is not None for one in day)
-    (night,) = owners.film(config, embed, crops, widths, "very dark")
+    (night,) = owners.film(config, embed, crops, widths, "dark")
     with_stack = [number for number, one in enumerate(night) if one.stack is not None]
     assert with_stack
     assert with_stack[0] >= 3
     for number in with_stack:
-        assert night[number].stack.shape == (3, 589)
+        assert night[number].stack.shape == (3, 433)
         assert night[number].taken_at[-1] == number * owners.INTERVAL
+    (far,) = owners.film(config, embed, bright, [np.full(10, 20.0)], "clean")
+    assert all(one.problem is not None and one.embedding is None for one in far)
     config.calibrate.min_brightness = 250
-    (refused,) = owners.film(config, embed, crops, widths, "clean")
+    (refused,) = owners.film(config, embed, bright, widths, "clean")
     assert all(one.problem is vision.Problem.TOO_DARK and one.embedding is None for one in refused)
-    (far,) = owners.film(config, embed, crops, [np.full(10, 20.0)], "clean")
-    assert all(one.embedding is None for one in far)

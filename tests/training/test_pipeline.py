@@ -225,7 +225,9 @@ def test_a_table_that_promises_too_much_is_found_out(run):
     for row in content["models"]["verifier"]["thresholds"]:
         row["threshold"] -= 0.3
     path.write_text(json.dumps(content))
-    kept = json.loads((run / "runs" / "made" / "promise.json").read_text())
+    figures = run / "runs" / "made" / "promise.json"
+    before = figures.read_text()
+    kept = json.loads(before)
     for name in ORIGINS:
         assert kept["rows"]["1e-02"]["groups"][name]["fpr"] <= 0.01
     try:
@@ -237,6 +239,7 @@ def test_a_table_that_promises_too_much_is_found_out(run):
             assert any(line.startswith(f"{name} in ") for line in said)
     finally:
         path.write_text(text)
+        figures.write_text(before)
 
 
 def test_the_promise_is_counted_by_group_and_says_what_it_costs(run):
@@ -263,7 +266,7 @@ def test_the_bundle_knows_the_crowding(run):
     assert taught["cohort"] % 3 == 0
     assert 60 <= taught["cohort"] <= 120
     assert taught["views"] == taught["cohort"] + 3 * 40
-    assert 0.0 <= taught["low"] < taught["high"] <= 1.0
+    assert 0.0 <= taught["low"] <= taught["high"] <= 1.0
     config = configuration.load(run / "made.yaml", [f"data={run}", f"teachers={run}"])
     shown = strangers.load(config, "validation")
     crowding = embedders.embedder(config, "bundle")(shown.crops)[:, -1]

@@ -193,11 +193,13 @@ def test_a_teacher_that_is_the_runs_start_answers_as_its_file_does(tmp_path, fac
         str(tmp_path / "start.onnx"), input_names=["x"], dynamic_axes={"x": {0: "n"}}, dynamo=False,
     )  # fmt: skip
     config = taught_by(tmp_path / "start.onnx")
-    by_file = prepare.teacher_embeddings(faces[0][:3], prepare.teacher(config))
+    images = faces[0][::9]
+    by_file = prepare.teacher_embeddings(images, prepare.teacher(config))
     config.model = configuration.ModelSettings(options=options, warm_start="start.onnx")
-    by_network = prepare.teacher_embeddings(faces[0][:3], prepare.teacher(config))
-    assert (by_file @ by_file.T).min() < 0.99
-    assert (by_file * by_network).sum(axis=1).min() > 0.99999
+    by_network = prepare.teacher_embeddings(images, prepare.teacher(config))
+    assert np.abs(by_file - by_network).max() < 1e-4
+    # Different faces differ by much more.
+    assert np.abs(by_file - by_file.mean(axis=0)).max() > 2e-3
 
 
 def test_targets_lean_towards_their_person():

@@ -117,14 +117,15 @@ def answers(path: Path, crops: np.ndarray) -> np.ndarray:
 
 def test_the_loaded_network_answers_as_the_published_one(published, crops):
     wanted = answers(published, crops)
-    assert (wanted @ wanted.T).min() < 0.99
+    # Different faces differ by much more than two runtimes may.
+    assert np.abs(wanted - wanted.mean(axis=0)).max() > 5e-3
     image = torch.from_numpy(crops.transpose(0, 3, 1, 2).astype(np.float32))
     with torch.inference_mode():
         found = Verifier(loaded(published)).eval()(image).numpy()
-    assert (found * wanted).sum(axis=1).min() > 0.9999
+    assert np.abs(found - wanted).max() < 1e-4
     # Red and blue are not taken for one another.
     other = answers(published, crops[..., ::-1])
-    assert (other * wanted).sum(axis=1).min() < 0.999
+    assert np.abs(other - wanted).max() > 5e-3
 
 
 def test_our_own_export_is_loaded_back_with_or_without_its_crowding(published, tmp_path):

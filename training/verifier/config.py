@@ -97,11 +97,13 @@ class CrowdSettings:
     nearest: int = 30
     # Strangers with a cosine above this are held to be one person twice.
     double: float = 0.62
-    # Of each picture: as it is, in one of these conditions, and so often degraded at random.
+    # Each picture is shown as it is, in one of these conditions, and degraded at random.
     conditions: list[str] = field(default_factory=lambda: ["dim", "dark", "very dark", "infrared"])
+    # How often the last.
     degraded: int = 1
     # Of everybody but the strangers, drawn at random; the strangers all teach.
     pictures: int = 12000
+    # Width of the perceptron's two hidden layers.
     hidden: int = 256
     epochs: int = 30
     batch_size: int = 1024
