@@ -88,7 +88,7 @@ def visit(kind, live, decided=3, who="a"):
     view = View(np.full((SIDE, SIDE), 90, np.uint8), (0.0, 0.0), 2.0, (0, 0, SIDE, SIDE))
     face = Face((72.0, 66.0, 120.0, 126.0), np.zeros((5, 2), np.float32), 0.9)
     one = Evidence(face, FaceQuality(50, 100, 400), cues=Cues(view, live=live))
-    return Observed(kind, "day", "test", who, [one] * 4, decided)
+    return Observed(kind, "day", "test", who, False, [one] * 4, decided)
 
 
 def test_errors_are_counted_of_those_recognised_only():

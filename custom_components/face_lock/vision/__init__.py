@@ -7,6 +7,7 @@ top-level ``vision`` by ``training/``, so that what is measured is what runs at 
 """
 
 from .align import align
+from .antispoofing import Antispoofing, Light, ScoreLimit, ScoreLimits
 from .asking import Ask, Asking
 from .bundle import (
     Bundle,
@@ -56,6 +57,7 @@ __all__ = [
     "CLEAR",
     "RETRIED",
     "AccessAttempt",
+    "Antispoofing",
     "Ask",
     "Asking",
     "Bundle",
@@ -76,6 +78,7 @@ __all__ = [
     "GreyImage",
     "HeadPose",
     "Judge",
+    "Light",
     "Liveness",
     "LivenessLevel",
     "LivenessPoint",
@@ -96,6 +99,8 @@ __all__ = [
     "Problem",
     "RateUnavailableError",
     "RuntimeUnavailableError",
+    "ScoreLimit",
+    "ScoreLimits",
     "SeenFrames",
     "Shortcoming",
     "Sighting",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from .antispoofing import Antispoofing, Light, ScoreLimit
 from .detector import Detector
 from .liveness import Liveness, LivenessPoint
 from .presence import Presence
@@ -22,7 +23,7 @@ BUNDLED: Final = Path(__file__).resolve().parent.parent / "models"
 FORMAT: Final = 1
 MAX_EMBEDDING: Final = 4096
 """Numbers of an embedding, at most; face verification uses 128 to 512."""
-OPTIONAL: Final = ("presence", "liveness")
+OPTIONAL: Final = ("presence", "liveness", "antispoofing")
 """Roles that a bundle may lack."""
 _MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What reading a description raises that is not what it should be."""
@@ -51,6 +52,7 @@ class BundleInfo:
     detector: str
     presence: str | None = None
     liveness: str | None = None
+    antispoofing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Bundle:
     """Says whether anybody is in view, cheaply; never evidence."""
     liveness: Liveness | None = None
     """Says whether a face is alive; only to deny."""
+    antispoofing: Antispoofing | None = None
+    """Says so too, having learnt it elsewhere; only to deny."""
 
 
 def load_bundle(
@@ -73,7 +77,7 @@ def load_bundle(
 ) -> Bundle:
     """Check and load the bundle in folder ``path`` (None: the bundled models).
 
-    Detector and verifier must be there. ``presence`` and ``liveness`` may be absent; where they are
+    Detector and verifier must be there. The ``OPTIONAL`` roles may be absent; where they are
     described they are checked as strictly. Roles and fields that this code does not know are left
     alone: a bundle grows without a new format, and has a new one where old code would misread it.
 
@@ -124,6 +128,11 @@ def load_bundle(
             liveness=(
                 _liveness(optional["liveness"], models["liveness"])
                 if "liveness" in optional
+                else None
+            ),
+            antispoofing=(
+                _antispoofing(optional["antispoofing"], models["antispoofing"])
+                if "antispoofing" in optional
                 else None
             ),
         )
@@ -214,6 +223,17 @@ def _liveness(session: Session, entry: Mapping[str, Any]) -> Liveness:
         for point in entry["points"]
     ]
     return Liveness(session, points)
+
+
+def _antispoofing(session: Session, entry: Mapping[str, Any]) -> Antispoofing:
+    cells = [
+        ScoreLimit(
+            light=Light(cell["light"]),
+            **{key: _number(cell[key], 0) for key in ("smallest", "largest", "basic", "strict")},
+        )
+        for cell in entry["limits"]
+    ]
+    return Antispoofing(session, _number(entry["dim_below"], 0, 255), cells)
 
 
 def _all_files(folder: Path, models: Mapping[str, Any]) -> dict[str, ModelFiles]:

@@ -60,7 +60,9 @@ def _with_cues(bundle: Bundle, rgb: RgbImage, evidence: Evidence, cues_from: flo
     match = evidence.match
     if match is None or not match.similarity >= cues_from:
         return evidence
-    return replace(evidence, cues=measure_cues(bundle.liveness, rgb, evidence.face))
+    return replace(
+        evidence, cues=measure_cues(bundle.liveness, rgb, evidence.face, bundle.antispoofing)
+    )
 
 
 def _compare(matcher: Matcher, evidence: Evidence, embedding: FloatArray) -> Evidence:

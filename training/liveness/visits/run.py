@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from training.common.split import TRAIN
+from training.detector.night import NIGHTS, simulate
 from training.liveness.data import sides, visitor
 from training.liveness.settings import LivenessConfig
 from training.liveness.visits.camera import LIGHTS, PERIOD
@@ -24,7 +25,7 @@ from training.liveness.visits.people import Person, read_people
 from vision import load_bundle
 from vision.bundle import Bundle
 
-ATTACKS = ("print", "still", "video", "cutout")
+ATTACKS = ("print", "still", "video", "cutout", "wall")
 OBSERVED = "visits.pkl"
 
 # Real frames of one person in one session, in the order in which they were taken.
@@ -32,6 +33,10 @@ Session = list[np.ndarray]
 
 _REAL_FRAMES = 8
 _REAL_STEP = 4
+_FAR = 0.55
+"""What real frames are scaled by to be those of somebody twice as far away."""
+_CONDITIONS = (("dim", False), ("dark", False), ("infrared", False), ("day", True), ("dim", True))
+"""Light and distance that real frames are also seen in, simulated, every second visit of them."""
 _TAKEN_FROM_SESSION = 10
 """Frames of a session that one replayed video shows."""
 
@@ -49,6 +54,7 @@ class Job:
     seed: int
     session: str = ""
     start: int = 0
+    far: bool = False
 
 
 def observe_visits(config: LivenessConfig) -> list[Observed]:
@@ -94,12 +100,31 @@ def _rendered(config: LivenessConfig) -> Iterator[Job]:
 
 
 def _real(config: LivenessConfig) -> Iterator[Job]:
-    """Webcam frames of living people and of printed photographs, as they are."""
+    """Webcam frames of living people and of printed photographs, as they are, and by night."""
+    seed = 0
     for live in (True, False):
+        kind = "real living" if live else "real print"
         for name, session in _sessions(config, live=live).items():
+            side, who = _side(config, name), name[:4]
             for start in range(0, len(session) - _REAL_FRAMES + 1, _REAL_STEP):
-                kind = "real living" if live else "real print"
-                yield Job(kind, "day", _side(config, name), name[:4], 0, name, start)
+                yield Job(kind, "day", side, who, 0, name, start)
+                for light, far in _CONDITIONS if start % (2 * _REAL_STEP) == 0 else ():
+                    seed += 1
+                    yield Job(kind, light, side, who, seed, name, start, far)
+
+
+def _changed(frames: Sequence[np.ndarray], job: Job) -> list[np.ndarray]:
+    """Return real frames in the light and at the distance of a visit."""
+    generator = np.random.default_rng(job.seed)
+    changed = []
+    for rgb in frames:
+        if job.far:
+            size = (round(rgb.shape[1] * _FAR), round(rgb.shape[0] * _FAR))
+            rgb = np.asarray(Image.fromarray(rgb).resize(size))  # noqa: PLW2901 - the same frame
+        if job.light != "day":
+            rgb = simulate(rgb, NIGHTS[job.light], generator)  # noqa: PLW2901
+        changed.append(rgb)
+    return changed
 
 
 def _side(config: LivenessConfig, name: str) -> str:
@@ -137,8 +162,9 @@ def _see(job: Job) -> Observed | None:
         face = visitor(bundle.detector.detect(template_of))
         template = enrolled(bundle, template_of, face.landmarks)
         if job.kind != "video":
-            track, decided = observe(bundle, template, frames[:_REAL_FRAMES], PERIOD)
-            return Observed(job.kind, job.light, job.side, job.who, track, decided)
+            seen = _changed(frames[:_REAL_FRAMES], job)
+            track, decided = observe(bundle, template, seen, PERIOD)
+            return Observed(job.kind, job.light, job.side, job.who, job.far, track, decided)
         video = [(rgb, bundle.detector.detect(rgb)) for rgb in frames]
         shown = tuple((rgb, np.array(visitor(faces).box)) for rgb, faces in video if faces)
         box = shown[0][1]
@@ -151,7 +177,7 @@ def _see(job: Job) -> Observed | None:
         template = enrolled(bundle, someone.rgb, someone.landmarks)
         visit = Visit(job.kind, someone, job.light, np.random.default_rng(job.seed), FRAMES)
     track, decided = observe(bundle, template, render(visit))
-    return Observed(job.kind, job.light, job.side, job.who, track, decided)
+    return Observed(job.kind, job.light, job.side, job.who, job.far, track, decided)
 
 
 @cache

@@ -13,6 +13,7 @@ from enum import StrEnum
 from statistics import median
 from typing import Final
 
+from ..antispoofing import ScoreLimits
 from ..liveness import LivenessPoint
 from ..types import Cues, Evidence, Face, Problem
 from .motion import surroundings
@@ -38,6 +39,7 @@ class Cue(StrEnum):
 
     UNMEASURED = "unmeasured"
     NETWORK = "network"
+    SECOND = "second"
     STATIC = "static"
     MOIRE = "moire"
     CARRIED = "carried"
@@ -78,21 +80,29 @@ _LEAST_MEASURED: Final = 3
 """Frames in which the network must have answered where it must be measured: a quorum."""
 
 
-def judge(level: LivenessLevel, points: Sequence[LivenessPoint] = ()) -> Judge:
-    """Return the judge of ``level``, for a bundle whose liveness network has these ``points``.
+def judge(
+    level: LivenessLevel,
+    points: Sequence[LivenessPoint] = (),
+    second: ScoreLimits | None = None,
+) -> Judge:
+    """Return the judge of ``level``, for a bundle whose networks have these limits.
 
-    It takes the evidence of one face in the order of its frames, at the moment when everything
-    else is ready to open, and answers ``Problem.NOT_LIVE`` or ``None``. It has no state.
+    ``points`` are those of the liveness network, ``second`` those of the antispoofing network. It
+    takes the evidence of one face in the order of its frames, at the moment when everything else is
+    ready to open, and answers ``Problem.NOT_LIVE`` or ``None``. It has no state.
     """
 
     def decide(track: Sequence[Evidence]) -> Problem | None:
-        return Problem.NOT_LIVE if denials(level, points, track) else None
+        return Problem.NOT_LIVE if denials(level, points, track, second) else None
 
     return decide
 
 
 def denials(
-    level: LivenessLevel, points: Sequence[LivenessPoint], track: Sequence[Evidence]
+    level: LivenessLevel,
+    points: Sequence[LivenessPoint],
+    track: Sequence[Evidence],
+    second: ScoreLimits | None = None,
 ) -> frozenset[Cue]:
     """Return the cues that deny the face of a track; ``judge`` denies if there is any."""
     if level is LivenessLevel.OFF:
@@ -107,6 +117,7 @@ def denials(
     found = {
         Cue.STATIC: _static(track),
         Cue.NETWORK: _refused_by_network(cues, point, limits),
+        Cue.SECOND: _refused_by_second(track, second, strict=strict),
         Cue.MOIRE: _from(_middle([one.moire for one in cues]), limits.moire),
         Cue.CARRIED: _from(surroundings(sights).share, limits.carried),
         Cue.OUTLINE: _from(outline(sights), limits.outline),
@@ -150,6 +161,23 @@ def _refused_by_network(cues: Sequence[Cues], point: LivenessPoint | None, limit
     ]
     # Written so that an answer that is not a number denies.
     return bool(ratios) and not median(ratios) >= 1.0
+
+
+def _refused_by_second(
+    track: Sequence[Evidence], limits: ScoreLimits | None, *, strict: bool
+) -> bool:
+    """Whether the median frame is refused, of those of a size and light that were measured."""
+    if limits is None:
+        return False
+    above = []
+    for one in track:
+        if one.cues is None or one.cues.second is None:
+            continue
+        limit = limits.of(one.face.width, one.quality.brightness, infrared=one.cues.infrared)
+        if limit is not None:
+            above.append(one.cues.second - (limit.strict if strict else limit.basic))
+    # Written so that an answer that is not a number denies.
+    return bool(above) and not median(above) >= 0.0
 
 
 def _flat(faces: Sequence[Face], limits: Limits) -> bool:
