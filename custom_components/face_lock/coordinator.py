@@ -135,7 +135,7 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
                 judge=judge(
                     settings.liveness,
                     bundle.liveness.points if bundle.liveness else (),
-                    bundle.antispoofing.limits if bundle.antispoofing else None,
+                    bundle.score_limits,
                 ),
                 ask=None if self.asker is None else self.asker.draw,
                 lockout=self.entrance.lockout,

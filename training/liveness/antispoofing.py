@@ -71,8 +71,6 @@ def install(config: LivenessConfig) -> dict[str, Any]:
         " Apache-2.0; its training pictures are not published), joined and converted, not trained"
         " further; only to deny",
         "parity": parity,
-        "dim_below": 0.0,
-        "limits": [],
     }
     bundle.write_entry(models, ROLE, entry)
     return entry

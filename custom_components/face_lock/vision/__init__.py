@@ -7,7 +7,7 @@ top-level ``vision`` by ``training/``, so that what is measured is what runs at 
 """
 
 from .align import align
-from .antispoofing import Antispoofing, Light, ScoreLimit, ScoreLimits
+from .antispoofing import Antispoofing
 from .asking import Ask, Asking
 from .bundle import (
     Bundle,
@@ -34,6 +34,7 @@ from .pose import HeadPose, Pose, head_pose, is_in_pose
 from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
+from .score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from .survey import Shortcoming, Survey, survey, with_boxes
 from .thresholds import OperatingPoint, RateUnavailableError, Thresholds
 from .types import (
@@ -89,6 +90,7 @@ __all__ = [
     "Matcher",
     "Motion",
     "MotionGate",
+    "NetworkLimits",
     "Opening",
     "OperatingPoint",
     "PictureError",

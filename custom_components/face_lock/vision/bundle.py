@@ -10,12 +10,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from .antispoofing import Antispoofing, Light, ScoreLimit
+from .antispoofing import Antispoofing
 from .detector import Detector
 from .liveness import Liveness, LivenessPoint
 from .presence import Presence
 from .quality import QualityLimits
 from .runtime import ModelFiles, Session, choose
+from .score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from .thresholds import OperatingPoint, Thresholds
 from .verifier import Verifier
 
@@ -70,6 +71,14 @@ class Bundle:
     """Says whether a face is alive; only to deny."""
     antispoofing: Antispoofing | None = None
     """Says so too, having learnt it elsewhere; only to deny."""
+
+    @property
+    def score_limits(self) -> NetworkLimits:
+        """From which scores of the two a face is refused."""
+        return NetworkLimits(
+            ScoreLimits() if self.liveness is None else self.liveness.limits,
+            ScoreLimits() if self.antispoofing is None else self.antispoofing.limits,
+        )
 
 
 def load_bundle(
@@ -131,7 +140,7 @@ def load_bundle(
                 else None
             ),
             antispoofing=(
-                _antispoofing(optional["antispoofing"], models["antispoofing"])
+                Antispoofing(optional["antispoofing"], _score_limits(models["antispoofing"]))
                 if "antispoofing" in optional
                 else None
             ),
@@ -222,18 +231,19 @@ def _liveness(session: Session, entry: Mapping[str, Any]) -> Liveness:
         LivenessPoint(bpcer=_number(point["bpcer"]), threshold=_number(point["threshold"]))
         for point in entry["points"]
     ]
-    return Liveness(session, points)
+    return Liveness(session, points, _score_limits(entry))
 
 
-def _antispoofing(session: Session, entry: Mapping[str, Any]) -> Antispoofing:
+def _score_limits(entry: Mapping[str, Any]) -> ScoreLimits:
+    """Read what visits of the living measured of a network; nothing where it is not there."""
+    if (described := entry.get("visits")) is None:
+        return ScoreLimits()
+    figures = ("smallest", "largest", "basic", "strict")
     cells = [
-        ScoreLimit(
-            light=Light(cell["light"]),
-            **{key: _number(cell[key], 0) for key in ("smallest", "largest", "basic", "strict")},
-        )
-        for cell in entry["limits"]
+        ScoreLimit(Light(cell["light"]), *(_number(cell[figure], 0) for figure in figures))
+        for cell in described["limits"]
     ]
-    return Antispoofing(session, _number(entry["dim_below"], 0, 255), cells)
+    return ScoreLimits(_number(described["dim_below"], 0, 255), tuple(cells))
 
 
 def _all_files(folder: Path, models: Mapping[str, Any]) -> dict[str, ModelFiles]:

@@ -57,12 +57,12 @@ class Decider:
     ) -> None:
         """Open only for similarities of at least ``operating_point.threshold``.
 
-        ``judge`` is asked once a face's quorum is complete, with the evidence of its votes within the
-        window (another face, shown in between, must not hide what is wrong with this one); then
-        twice in each window while the face waits (for its answer, or the second factor), and always
-        at the grant. ``ask`` draws each visit's question; nobody is let in who did not answer it.
-        ``lockout`` is shared with the shell, which keeps it over restarts; ``frames`` is kept by the
-        shell where a door is made anew and its camera is not.
+        ``judge`` is asked once a face's quorum is complete, with the evidence of its votes within
+        the window (another face, shown in between, must not hide what is wrong with this one); then
+        twice in each window while the face waits (for its answer, or the second factor), and
+        always at the grant. ``ask`` draws each visit's question; nobody is let in who did not
+        answer it. ``lockout`` is shared with the shell, which keeps it over restarts; ``frames`` is
+        kept by the shell where a door is made anew and its camera is not.
         """
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from .runtime import Session
+from .score_limits import ScoreLimits
 from .types import Face, RgbImage
 
 SIDE: Final = 112
@@ -53,14 +54,22 @@ class LivenessScore:
 class Liveness:
     """The bundle's liveness network."""
 
-    def __init__(self, session: Session, points: Iterable[LivenessPoint]) -> None:
-        """``points`` are the measured thresholds.
+    def __init__(
+        self,
+        session: Session,
+        points: Iterable[LivenessPoint],
+        limits: ScoreLimits = ScoreLimits(),  # noqa: B008 - frozen
+    ) -> None:
+        """``points`` are the thresholds for one picture, whatever its size and light.
+
+        ``limits`` are those for a visit, where visits of the living were measured.
 
         Raises:
             ValueError: there is none, or a figure of one is not within 0..1.
 
         """
         self._session = session
+        self.limits = limits
         self.points = tuple(sorted(points, key=lambda point: point.bpcer))
         """From the most lenient (denies the fewest living faces) to the strictest."""
         figures = [value for point in self.points for value in (point.bpcer, point.threshold)]

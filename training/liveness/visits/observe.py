@@ -39,11 +39,17 @@ def enrolled(bundle: Bundle, rgb: np.ndarray, landmarks: np.ndarray) -> Template
 
 
 def observe(
-    bundle: Bundle, template: Template, frames: Iterable[np.ndarray], period: float = PERIOD
+    bundle: Bundle,
+    template: Template,
+    frames: Iterable[np.ndarray],
+    period: float = PERIOD,
+    *,
+    whole: bool = True,
 ) -> tuple[list[Evidence], int]:
     """Return what the judge is given of the face that matches, and its length at the quorum.
 
-    After that, all that matches as well as a vote does; the length is 0 where nothing was judged.
+    After that, if `whole`, all that matches as well as a vote does; the length is 0 where nothing
+    was judged.
     """
     point = bundle.thresholds.operating_point(RATE)
     matcher = gallery_matcher(bundle, {"visitor": (template,)})
@@ -63,4 +69,6 @@ def observe(
         attempt = decider.observe(sighting, now)
         if attempt is not None and attempt.granted and not decided:
             decided = len(track)
+            if not whole:
+                break
     return track, decided

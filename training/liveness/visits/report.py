@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 
 from training.common.runs import revision
 from training.liveness.settings import LivenessConfig
 from training.liveness.visits.challenges import ask_all
 from training.liveness.visits.figures import challenge_figures, table, visit_figures
-from training.liveness.visits.run import OBSERVED, observe_visits
+from training.liveness.visits.run import observe_visits, read_visits
 from vision import load_bundle
 
 REPORT = "liveness-visits.json"
@@ -21,8 +20,7 @@ _ASKED_LIVING, _ASKED_ATTACK = 24, 14
 def simulate(config: LivenessConfig) -> None:
     """Keep, in the run's folder, what the door saw; what is there is not rendered again."""
     folder = config.run_dir
-    if config.again or not (folder / OBSERVED).is_file():
-        observe_visits(config)
+    observe_visits(config)
     if config.again or not (folder / _CHALLENGES).is_file():
         asked = ask_all(config, _ASKED_LIVING, _ASKED_ATTACK)
         (folder / _CHALLENGES).write_text(json.dumps(asked) + "\n")
@@ -30,7 +28,7 @@ def simulate(config: LivenessConfig) -> None:
 
 def report(config: LivenessConfig, reports: Path) -> str:
     """Write liveness-visits.json and return the table. FileNotFoundError before `simulate`."""
-    seen = pickle.loads((config.run_dir / OBSERVED).read_bytes())
+    seen = read_visits(config)
     asked = json.loads((config.run_dir / _CHALLENGES).read_text())
     bundle = load_bundle(config.models)
     points = bundle.liveness.points if bundle.liveness else ()

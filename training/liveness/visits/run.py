@@ -18,7 +18,7 @@ from training.common.split import TRAIN
 from training.detector.night import NIGHTS, simulate
 from training.liveness.data import sides, visitor
 from training.liveness.settings import LivenessConfig
-from training.liveness.visits.camera import LIGHTS, PERIOD
+from training.liveness.visits.camera import LIGHTS
 from training.liveness.visits.kinds import FRAMES, Visit, render
 from training.liveness.visits.observe import Observed, enrolled, observe
 from training.liveness.visits.people import Person, read_people
@@ -58,18 +58,43 @@ class Job:
 
 
 def observe_visits(config: LivenessConfig) -> list[Observed]:
-    """See every visit; a file in the run's folder keeps them. Takes all processes that it may."""
-    jobs = [*_real(config), *_rendered(config)]
+    """See every visit, in as many processes as there may be threads; return all that were seen.
+
+    A file in the run's folder keeps them, and what is there is not seen a second time: a run that
+    was cut off goes on.
+    """
+    path = config.run_dir / OBSERVED
+    known: dict[Job, Observed | None] = {}
+    if path.is_file() and not config.again:
+        known = pickle.loads(path.read_bytes())
+    jobs = [job for job in (*_rendered(config), *_real(config)) if job not in known]
+    # Whenever it is cut off, some of every kind are there.
+    order = np.random.default_rng(config.seed).permutation(len(jobs))
     context = get_context("fork")
     with context.Pool(max(1, config.threads), begin, (config,)) as pool:
-        seen = []
-        for number, one in enumerate(pool.imap_unordered(_see, jobs, chunksize=4)):
-            seen.append(one)
-            if number % 50 == 49:
+        mixed = [jobs[index] for index in order]
+        for number, (job, one) in enumerate(pool.imap_unordered(_see_one, mixed, chunksize=2)):
+            known[job] = one
+            if number % 50 == 49 or number == len(jobs) - 1:
+                _keep(path, known)
                 print(f"{number + 1} of {len(jobs)} visits", flush=True)
-    found = sorted((one for one in seen if one is not None), key=lambda one: (one.kind, one.who))
-    (config.run_dir / OBSERVED).write_bytes(pickle.dumps(found))
-    return found
+    return read_visits(config)
+
+
+def _keep(path: Path, known: dict[Job, Observed | None]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(pickle.dumps(known))
+    partial.replace(path)
+
+
+def read_visits(config: LivenessConfig) -> list[Observed]:
+    """Return all visits that were seen so far. FileNotFoundError where none were."""
+    known = pickle.loads((config.run_dir / OBSERVED).read_bytes())
+    return sorted((one for one in known.values() if one), key=lambda one: (one.kind, one.who))
+
+
+def _see_one(job: Job) -> tuple[Job, Observed | None]:
+    return job, _see(job)
 
 
 def _rendered(config: LivenessConfig) -> Iterator[Job]:
@@ -163,7 +188,7 @@ def _see(job: Job) -> Observed | None:
         template = enrolled(bundle, template_of, face.landmarks)
         if job.kind != "video":
             seen = _changed(frames[:_REAL_FRAMES], job)
-            track, decided = observe(bundle, template, seen, PERIOD)
+            track, decided = observe(bundle, template, seen, whole=config.visits_whole)
             return Observed(job.kind, job.light, job.side, job.who, job.far, track, decided)
         video = [(rgb, bundle.detector.detect(rgb)) for rgb in frames]
         shown = tuple((rgb, np.array(visitor(faces).box)) for rgb, faces in video if faces)
@@ -176,7 +201,7 @@ def _see(job: Job) -> Observed | None:
         someone = person(config, job.who)
         template = enrolled(bundle, someone.rgb, someone.landmarks)
         visit = Visit(job.kind, someone, job.light, np.random.default_rng(job.seed), FRAMES)
-    track, decided = observe(bundle, template, render(visit))
+    track, decided = observe(bundle, template, render(visit), whole=config.visits_whole)
     return Observed(job.kind, job.light, job.side, job.who, job.far, track, decided)
 
 

@@ -13,8 +13,8 @@ from enum import StrEnum
 from statistics import median
 from typing import Final
 
-from ..antispoofing import ScoreLimits
 from ..liveness import LivenessPoint
+from ..score_limits import NetworkLimits, ScoreLimits
 from ..types import Cues, Evidence, Face, Problem
 from .motion import surroundings
 from .outline import outline
@@ -80,20 +80,23 @@ _LEAST_MEASURED: Final = 3
 """Frames in which the network must have answered where it must be measured: a quorum."""
 
 
+_UNMEASURED: Final = NetworkLimits()
+
+
 def judge(
     level: LivenessLevel,
     points: Sequence[LivenessPoint] = (),
-    second: ScoreLimits | None = None,
+    limits: NetworkLimits = _UNMEASURED,
 ) -> Judge:
     """Return the judge of ``level``, for a bundle whose networks have these limits.
 
-    ``points`` are those of the liveness network, ``second`` those of the antispoofing network. It
-    takes the evidence of one face in the order of its frames, at the moment when everything else is
-    ready to open, and answers ``Problem.NOT_LIVE`` or ``None``. It has no state.
+    ``points`` are the liveness network's for faces of a size or light that ``limits`` has not. The
+    judge takes the evidence of one face in the order of its frames, at the moment when everything
+    else is ready to open, and answers ``Problem.NOT_LIVE`` or ``None``. It has no state.
     """
 
     def decide(track: Sequence[Evidence]) -> Problem | None:
-        return Problem.NOT_LIVE if denials(level, points, track, second) else None
+        return Problem.NOT_LIVE if denials(level, points, track, limits) else None
 
     return decide
 
@@ -102,7 +105,7 @@ def denials(
     level: LivenessLevel,
     points: Sequence[LivenessPoint],
     track: Sequence[Evidence],
-    second: ScoreLimits | None = None,
+    measured: NetworkLimits = _UNMEASURED,
 ) -> frozenset[Cue]:
     """Return the cues that deny the face of a track; ``judge`` denies if there is any."""
     if level is LivenessLevel.OFF:
@@ -116,8 +119,8 @@ def denials(
     sights = [(one.face, one.cues.view) for one in track if one.cues is not None]
     found = {
         Cue.STATIC: _static(track),
-        Cue.NETWORK: _refused_by_network(cues, point, limits),
-        Cue.SECOND: _refused_by_second(track, second, strict=strict),
+        Cue.NETWORK: _refused_by_network(track, point, limits, measured.live, strict=strict),
+        Cue.SECOND: _refused_by_second(track, measured.second, strict=strict),
         Cue.MOIRE: _from(_middle([one.moire for one in cues]), limits.moire),
         Cue.CARRIED: _from(surroundings(sights).share, limits.carried),
         Cue.OUTLINE: _from(outline(sights), limits.outline),
@@ -150,33 +153,54 @@ def _static(track: Sequence[Evidence]) -> bool:
     return _from(still, SAME_PICTURE)
 
 
-def _refused_by_network(cues: Sequence[Cues], point: LivenessPoint | None, limits: Limits) -> bool:
-    """Whether the median frame is refused, each measured by the threshold for its light."""
-    if point is None:
-        return False
-    ratios = [
-        one.live / (point.threshold * (limits.infrared if one.infrared else 1.0))
-        for one in cues
-        if one.live is not None
-    ]
-    # Written so that an answer that is not a number denies.
-    return bool(ratios) and not median(ratios) >= 1.0
-
-
-def _refused_by_second(
-    track: Sequence[Evidence], limits: ScoreLimits | None, *, strict: bool
+def _refused_by_network(
+    track: Sequence[Evidence],
+    point: LivenessPoint | None,
+    limits: Limits,
+    measured: ScoreLimits,
+    *,
+    strict: bool,
 ) -> bool:
-    """Whether the median frame is refused, of those of a size and light that were measured."""
-    if limits is None:
-        return False
+    """Whether the median frame is refused, each by the limit for its size and light.
+
+    Where there is none, by the threshold for any face.
+    """
     above = []
     for one in track:
-        if one.cues is None or one.cues.second is None:
+        if one.cues is None or one.cues.live is None:
             continue
-        limit = limits.of(one.face.width, one.quality.brightness, infrared=one.cues.infrared)
-        if limit is not None:
-            above.append(one.cues.second - (limit.strict if strict else limit.basic))
-    # Written so that an answer that is not a number denies.
+        threshold = _threshold(one, measured, strict=strict)
+        if threshold is None and point is not None:
+            threshold = point.threshold * (limits.infrared if one.cues.infrared else 1.0)
+        if threshold is not None:
+            above.append(one.cues.live - threshold)
+    return _mostly_below(above)
+
+
+def _refused_by_second(track: Sequence[Evidence], measured: ScoreLimits, *, strict: bool) -> bool:
+    """Whether the median frame is refused, of those whose size and light were measured."""
+    limits = [(one, _threshold(one, measured, strict=strict)) for one in track]
+    return _mostly_below(
+        [
+            one.cues.second - limit
+            for one, limit in limits
+            if limit is not None and one.cues is not None and one.cues.second is not None
+        ]
+    )
+
+
+def _threshold(one: Evidence, measured: ScoreLimits, *, strict: bool) -> float | None:
+    if one.cues is None:
+        return None
+    brightness, infrared = one.quality.brightness, one.cues.infrared
+    limit = measured.of(one.face.width, brightness, infrared=infrared)
+    if limit is None:
+        return None
+    return limit.strict if strict else limit.basic
+
+
+def _mostly_below(above: Sequence[float]) -> bool:
+    """Whether the median is below zero; written so that what is not a number is."""
     return bool(above) and not median(above) >= 0.0
 
 
