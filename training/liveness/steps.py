@@ -70,6 +70,21 @@ def _simulate(config: LivenessConfig, _options: argparse.Namespace) -> None:
     simulate(config)
 
 
+def _limits(config: LivenessConfig, _options: argparse.Namespace) -> None:
+    from training.liveness.visits.limits import install  # noqa: PLC0415
+
+    open_run(config, "limits")
+    limits = install(config)
+    print(*limits.live.cells, *limits.second.cells, sep="\n")
+
+
+def _challenge(config: LivenessConfig, _options: argparse.Namespace) -> None:
+    from training.liveness.visits.report import challenge  # noqa: PLC0415
+
+    open_run(config, "challenge")
+    challenge(config)
+
+
 def _visits(config: LivenessConfig, options: argparse.Namespace) -> None:
     from training.liveness.visits.report import report  # noqa: PLC0415
 
@@ -90,6 +105,8 @@ ROLE = Role(
         Step("antispoofing", _antispoofing, "put the published MiniFASNets into the bundle"),
         verify_step("training.liveness.verify"),
         Step("simulate", _simulate, "render visits, living and attacks, and let the door see them"),
+        Step("limits", _limits, "choose the networks' limits by half of the living's visits"),
+        Step("challenge", _challenge, "ask the challenges of simulated visitors"),
         Step(
             "visits",
             _visits,

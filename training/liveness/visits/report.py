@@ -1,4 +1,4 @@
-"""The two steps: see the visits, and report on what was seen."""
+"""The steps: see the visits, choose limits, ask the challenges, and report on what was seen."""
 
 from __future__ import annotations
 
@@ -19,25 +19,39 @@ _ASKED_LIVING, _ASKED_ATTACK = 24, 14
 
 def simulate(config: LivenessConfig) -> None:
     """Keep, in the run's folder, what the door saw; what is there is not rendered again."""
-    folder = config.run_dir
     observe_visits(config)
-    if config.again or not (folder / _CHALLENGES).is_file():
-        asked = ask_all(config, _ASKED_LIVING, _ASKED_ATTACK)
-        (folder / _CHALLENGES).write_text(json.dumps(asked) + "\n")
+
+
+def challenge(config: LivenessConfig) -> None:
+    """Keep, in the run's folder, how the challenges ended, with the bundle's limits as they are.
+
+    FileNotFoundError before `simulate`.
+    """
+    asked = ask_all(config, _ASKED_LIVING, _ASKED_ATTACK)
+    (config.run_dir / _CHALLENGES).write_text(json.dumps(asked) + "\n")
 
 
 def report(config: LivenessConfig, reports: Path) -> str:
-    """Write liveness-visits.json and return the table. FileNotFoundError before `simulate`."""
+    """Write liveness-visits.json and return the table. FileNotFoundError before `simulate`.
+
+    Challenges that were not asked are those that were last reported.
+    """
     seen = read_visits(config)
-    asked = json.loads((config.run_dir / _CHALLENGES).read_text())
+    asked = config.run_dir / _CHALLENGES
+    kept = reports / REPORT
+    if asked.is_file():
+        challenges = challenge_figures(json.loads(asked.read_text()))
+    else:
+        challenges = json.loads(kept.read_text())["challenges"] if kept.is_file() else {}
     bundle = load_bundle(config.models)
     points = bundle.liveness.points if bundle.liveness else ()
     figures = {
         "revision": revision(),
         "bundle": bundle.info.version,
         "network": bundle.info.liveness,
+        "antispoofing": bundle.info.antispoofing,
         "levels": visit_figures(seen, points),
-        "challenges": challenge_figures(asked),
+        "challenges": challenges,
     }
     reports.mkdir(parents=True, exist_ok=True)
     (reports / REPORT).write_text(json.dumps(figures, indent=1) + "\n")

@@ -35,7 +35,7 @@ _REAL_FRAMES = 8
 _REAL_STEP = 4
 _FAR = 0.55
 """What real frames are scaled by to be those of somebody twice as far away."""
-_CONDITIONS = (("dim", False), ("dark", False), ("infrared", False), ("day", True), ("dim", True))
+_CONDITIONS = (("dim", False), ("infrared", False), ("day", True))
 """Light and distance that real frames are also seen in, simulated, every second visit of them."""
 _TAKEN_FROM_SESSION = 10
 """Frames of a session that one replayed video shows."""
