@@ -61,24 +61,25 @@ def observe_visits(config: LivenessConfig) -> list[Observed]:
     """See every visit, in as many processes as there may be threads; return all that were seen.
 
     A file in the run's folder keeps them, and what is there is not seen a second time: a run that
-    was cut off goes on.
+    was cut off goes on. Real frames come first.
     """
+    _see_all(config, list(_real(config)))
+    _see_all(config, list(_rendered(config)))
+    return read_visits(config)
+
+
+def _see_all(config: LivenessConfig, jobs: list[Job]) -> None:
     path = config.run_dir / OBSERVED
-    known: dict[Job, Observed | None] = {}
-    if path.is_file() and not config.again:
-        known = pickle.loads(path.read_bytes())
-    jobs = [job for job in (*_rendered(config), *_real(config)) if job not in known]
+    known: dict[Job, Observed | None] = pickle.loads(path.read_bytes()) if path.is_file() else {}
+    missing = [job for job in jobs if config.again or job not in known]
     # Whenever it is cut off, some of every kind are there.
-    order = np.random.default_rng(config.seed).permutation(len(jobs))
-    context = get_context("fork")
-    with context.Pool(max(1, config.threads), begin, (config,)) as pool:
-        mixed = [jobs[index] for index in order]
+    mixed = [missing[index] for index in np.random.default_rng(1).permutation(len(missing))]
+    with get_context("fork").Pool(max(1, config.threads), begin, (config,)) as pool:
         for number, (job, one) in enumerate(pool.imap_unordered(_see_one, mixed, chunksize=2)):
             known[job] = one
-            if number % 50 == 49 or number == len(jobs) - 1:
+            if number % 25 == 24 or number == len(mixed) - 1:
                 _keep(path, known)
-                print(f"{number + 1} of {len(jobs)} visits", flush=True)
-    return read_visits(config)
+                print(f"{number + 1} of {len(mixed)} visits", flush=True)
 
 
 def _keep(path: Path, known: dict[Job, Observed | None]) -> None:
