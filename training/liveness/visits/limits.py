@@ -2,8 +2,8 @@
 
 People are dealt into two halves. Limits are chosen on one and reported on the other; the first
 half's are the bundle's. For each size of the face and each light, a network may refuse so many of
-the living's visits (`BUDGETS`), of real frames and of simulated heads each, wherever enough of them
-were seen. Attacks have no say in it.
+the living's visits (`BUDGETS`), of real frames, of simulated heads, and of single pictures by many
+cameras each, wherever enough of them were seen. Attacks have no say in it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from training.common.split import TRAIN
+from training.detector.data import Scene, read_scenes
 from training.detector.night import NIGHTS, simulate
 from training.liveness.data import sides, visitor
 from training.liveness.settings import LivenessConfig
@@ -22,8 +24,11 @@ from training.liveness.visits.camera import LIGHTS
 from training.liveness.visits.kinds import FRAMES, Visit, render
 from training.liveness.visits.observe import Observed, enrolled, observe
 from training.liveness.visits.people import Person, read_people
-from vision import load_bundle
+from vision import align, load_bundle
 from vision.bundle import Bundle
+from vision.pad import measure_cues
+from vision.quality import measure
+from vision.types import Evidence, Face
 
 ATTACKS = ("print", "still", "video", "cutout", "wall")
 OBSERVED = "visits.pkl"
@@ -64,6 +69,7 @@ def observe_visits(config: LivenessConfig) -> list[Observed]:
     was cut off goes on. Real frames come first.
     """
     _see_all(config, list(_real(config)))
+    _see_all(config, list(_pictures(config)))
     _see_all(config, list(_rendered(config)))
     return read_visits(config)
 
@@ -139,6 +145,48 @@ def _real(config: LivenessConfig) -> Iterator[Job]:
                     yield Job(kind, light, side, who, seed, name, start, far)
 
 
+PICTURE = "picture of the living"
+_SMALLEST = 40.0
+
+
+def _pictures(config: LivenessConfig) -> Iterator[Job]:
+    """Single pictures of living people by many cameras, of sides that no network was trained on."""
+    found = 0
+    for side in ("validation", "test"):
+        for index, scene in enumerate(_read_scenes(config.scenes, side)):
+            boxes = scene.labels.boxes[scene.labels.sure]
+            widths = boxes[:, 2] - boxes[:, 0]
+            if len(widths) and widths.max() >= _SMALLEST and found < config.visits_pictures:
+                found += 1
+                who = hashlib.sha256(scene.encoded).hexdigest()[:12]
+                yield Job(PICTURE, "day", side, who, 0, start=index)
+
+
+def _look_at(config: LivenessConfig, bundle: Bundle, job: Job) -> Observed | None:
+    """Measure a picture's largest face, as a quorum of equal frames; `None` if it is not usable."""
+    scene = _read_scenes(config.scenes, job.side)[job.start]
+    labels = scene.labels
+    sure = np.flatnonzero(labels.sure)
+    largest = sure[(labels.boxes[sure, 2] - labels.boxes[sure, 0]).argmax()]
+    x1, y1, x2, y2 = (float(value) for value in labels.boxes[largest])
+    face = Face((x1, y1, x2, y2), labels.landmarks[largest].astype(np.float32), 1.0)
+    rgb = np.asarray(scene.picture())
+    try:
+        quality = measure(face, align(rgb, face.landmarks))
+    except ValueError:
+        return None
+    cues = measure_cues(bundle.liveness, rgb, face, bundle.antispoofing)
+    if cues is None or bundle.quality.problem(quality) is not None:
+        return None
+    frames = [Evidence(face, quality, cues=cues)] * 3
+    return Observed(job.kind, job.light, job.side, job.who, False, frames, len(frames))
+
+
+@cache
+def _read_scenes(path: str, side: str) -> list[Scene]:
+    return list(read_scenes(path, side))
+
+
 def _changed(frames: Sequence[np.ndarray], job: Job) -> list[np.ndarray]:
     """Return real frames in the light and at the distance of a visit."""
     generator = np.random.default_rng(job.seed)
@@ -176,6 +224,8 @@ def worker() -> tuple[LivenessConfig, Bundle]:
 def _see(job: Job) -> Observed | None:
     """See one visit; `None` where the person who is to be enrolled has no face to find."""
     config, bundle = worker()
+    if job.kind == PICTURE:
+        return _look_at(config, bundle, job)
     if job.session:
         live = job.kind != "real print"
         session = _sessions(config, live=live)[job.session]
