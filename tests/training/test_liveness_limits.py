@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.common.paths import ROOT
+from training.detector.data import Labels, Scene
 from training.liveness.settings import LivenessConfig
 from training.liveness.visits import limits, run
 from training.liveness.visits.figures import visit_figures
@@ -148,3 +150,21 @@ class _Threads:
     @staticmethod
     def Pool(*arguments):  # noqa: N802 - as multiprocessing names it
         return ThreadPool(*arguments)
+
+
+def test_a_picture_of_the_living_counts_as_a_quorum_of_equal_frames(monkeypatch) -> None:
+    bundle = load_bundle()
+    encoded = (ROOT / "tests" / "pictures" / "hopper.jpg").read_bytes()
+    scene = Scene(encoded, "tests", Labels(*np.zeros((2, 0)), np.zeros(0, bool)))
+    found = max(bundle.detector.detect(np.asarray(scene.picture())), key=lambda face: face.width)
+    labels = Labels(np.array([found.box]), found.landmarks[None], np.ones(1, bool))
+    scene = replace(scene, labels=labels)
+    monkeypatch.setattr(run, "_read_scenes", lambda _path, side: [scene] * (side == "test"))
+    monkeypatch.setattr(run, "worker", lambda: (config, bundle))
+    config = LivenessConfig("run", spoof="", scenes="", visits_pictures=5)
+    (job,) = run._pictures(config)
+    _, seen = run._see_one(job)
+    assert seen.decided == len(seen.track) == 3
+    score = bundle.antispoofing.score(np.asarray(scene.picture()), found)
+    assert seen.track[0].cues.second == pytest.approx(score, abs=1e-3)
+    assert not list(run._pictures(replace(config, visits_pictures=0)))
