@@ -82,12 +82,8 @@ def test_neither_real_people_nor_simulated_ones_are_refused_for_the_other() -> N
     assert choose([*high, *low, *attacks, *unseen]).second.cells == (both,)
 
 
-def test_what_a_network_was_not_measured_on_gives_it_no_limit() -> None:
-    real, simulated = crowd("real living", 60), crowd("living", 60)
-    assert not choose(simulated).second.cells
-    # Ours knows those subjects' room.
-    assert not choose(real).live.cells
-    assert choose([*real, *simulated]).live.cells
+def test_simulated_heads_alone_are_no_measure() -> None:
+    assert not choose(crowd("living", 60)).second.cells
 
 
 def test_people_are_in_one_half_and_subjects_are_dealt_out() -> None:

@@ -75,7 +75,7 @@ def _limits(config: LivenessConfig, _options: argparse.Namespace) -> None:
 
     open_run(config, "limits")
     limits = install(config)
-    print(*limits.live.cells, *limits.second.cells, sep="\n")
+    print(*limits.second.cells, sep="\n")
 
 
 def _challenge(config: LivenessConfig, _options: argparse.Namespace) -> None:
@@ -105,7 +105,9 @@ ROLE = Role(
         Step("antispoofing", _antispoofing, "put the published MiniFASNets into the bundle"),
         verify_step("training.liveness.verify"),
         Step("simulate", _simulate, "render visits, living and attacks, and let the door see them"),
-        Step("limits", _limits, "choose the networks' limits by half of the living's visits"),
+        Step(
+            "limits", _limits, "choose the second network's limits by half of the living's visits"
+        ),
         Step("challenge", _challenge, "ask the challenges of simulated visitors"),
         Step(
             "visits",

@@ -1,7 +1,7 @@
-"""From which scores the two liveness networks refuse a face: chosen from visits of the living.
+"""From which scores the antispoofing network refuses a face: chosen from visits of the living.
 
 People are dealt into two halves. Limits are chosen on one and reported on the other; the first
-half's are the bundle's. For each size of the face and each light, a network may refuse so many of
+half's are the bundle's. For each size of the face and each light, it may refuse so many of
 the living's visits (`BUDGETS`), of real frames, of simulated heads, and of single pictures by many
 cameras each, wherever enough of them were seen. Attacks have no say in it.
 """
@@ -9,7 +9,7 @@ cameras each, wherever enough of them were seen. Attacks have no say in it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -20,28 +20,25 @@ import numpy as np
 
 from training.common import bundle
 from training.common.split import TRAIN
+from training.liveness.antispoofing import ROLE
 from training.liveness.settings import LivenessConfig
 from training.liveness.visits.observe import Observed
 from training.liveness.visits.run import read_visits
 from vision.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
-from vision.types import Cues
 
 DIM_BELOW: Final = 60.0
 """Mean luma of a face, 0..255: living subjects before the webcam, in a lit room, have 66 to 155."""
 SIZES: Final = (40.0, 64.0, 4096.0)
 """Widths of a face in pixels. Above some 100 both networks see it scaled down to one size."""
 BUDGETS: Final = {"basic": 0.01, "strict": 0.05}
-"""Share of the living's visits that a level may refuse; each of the two networks has half of it."""
+"""Share of the living's visits that a level may refuse; each of the two networks has its part."""
 LEAST: Final = 20
 """Visits without which a size and light counts as not measured."""
-NETWORKS: Final[dict[str, Callable[[Cues], float | None]]] = {
-    "liveness": lambda cues: cues.live,
-    "antispoofing": lambda cues: cues.second,
-}
-NEEDED: Final = {"liveness": {"living", "real living"}, "antispoofing": {"real living"}}
-"""Visits that a network must have been measured on. Ours has learnt five of the nine real subjects,
-and what the room and the webcam look like: for it they are no measure of strangers. The other takes
-many simulated heads for pictures, rightly, so that they cannot stand in for real ones."""
+NETWORKS: Final = 2
+"""How many share a level's budget. Ours keeps its thresholds for one picture: limits of visits would
+be lower (it has seen the room of the real ones) and let more pictures of people in."""
+NEEDED: Final = "real living"
+"""The network takes many simulated heads for pictures: they cannot stand in for real ones."""
 _SURE = 1e-4
 """Probabilities nearer to 0 or 1 than this are as good as that."""
 
@@ -75,10 +72,7 @@ def install(config: LivenessConfig) -> NetworkLimits:
     seen = read_visits(config)
     half = halves(seen)
     limits = choose([one for one in seen if half[one.who] == 0])
-    described = bundle.read(Path(config.models))["models"]
-    for role, chosen in zip(NETWORKS, (limits.live, limits.second), strict=True):
-        if role in described:
-            bundle.update_entry(Path(config.models), role, visits=_described(chosen))
+    bundle.update_entry(Path(config.models), ROLE, visits=_described(limits.second))
     return limits
 
 
@@ -88,46 +82,34 @@ def _described(limits: ScoreLimits) -> dict[str, Any]:
 
 
 def choose(seen: Sequence[Observed]) -> NetworkLimits:
-    """Return the limits for both networks by the living among the visits seen."""
+    """Return the limits by the living among the visits seen."""
     alive = [one for one in seen if "living" in one.kind and one.decided]
-    chosen = [
-        ScoreLimits(DIM_BELOW, _cells(alive, score, NEEDED[name]))
-        for name, score in NETWORKS.items()
-    ]
-    return NetworkLimits(*chosen)
+    return NetworkLimits(second=ScoreLimits(DIM_BELOW, _cells(alive)))
 
 
-def _cells(
-    alive: Sequence[Observed], score: Callable[[Cues], float | None], needed: set[str]
-) -> tuple[ScoreLimit, ...]:
+def _cells(alive: Sequence[Observed]) -> tuple[ScoreLimit, ...]:
     cells = []
     for light in Light:
         for smallest, largest in pairwise(SIZES):
             crowds: dict[str, list[float]] = {}
             for one in alive:
-                value = _middle(one, score, light, smallest, largest)
+                value = _middle(one, light, smallest, largest)
                 if value is not None:
                     crowds.setdefault(one.kind, []).append(value)
             enough = {kind: values for kind, values in crowds.items() if len(values) >= LEAST}
-            if needed <= set(enough):
+            if NEEDED in enough:
                 basic, strict = (
-                    min(quantile(values, budget / len(NETWORKS)) for values in enough.values())
+                    min(quantile(values, budget / NETWORKS) for values in enough.values())
                     for budget in BUDGETS.values()
                 )
                 cells.append(ScoreLimit(light, smallest, largest, basic, max(basic, strict)))
     return tuple(cells)
 
 
-def _middle(
-    one: Observed,
-    score: Callable[[Cues], float | None],
-    light: Light,
-    smallest: float,
-    largest: float,
-) -> float | None:
+def _middle(one: Observed, light: Light, smallest: float, largest: float) -> float | None:
     """Return the median score of a visit of that size and light, as judged; else None."""
     frames = [evidence for evidence in one.track[: one.decided] if evidence.cues is not None]
-    values = [value for frame in frames if frame.cues if (value := score(frame.cues)) is not None]
+    values = [frame.cues.second for frame in frames if frame.cues and frame.cues.second is not None]
     if not values:
         return None
     infrared = sum(frame.cues.infrared for frame in frames if frame.cues) * 2 > len(frames)
