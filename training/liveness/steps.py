@@ -105,9 +105,7 @@ ROLE = Role(
         Step("antispoofing", _antispoofing, "put the published MiniFASNets into the bundle"),
         verify_step("training.liveness.verify"),
         Step("simulate", _simulate, "render visits, living and attacks, and let the door see them"),
-        Step(
-            "limits", _limits, "choose the second network's limits by half of the living's visits"
-        ),
+        Step("limits", _limits, "choose the second network's limits by half of the living"),
         Step("challenge", _challenge, "ask the challenges of simulated visitors"),
         Step(
             "visits",
