@@ -35,8 +35,8 @@ BUDGETS: Final = {"basic": 0.01, "strict": 0.05}
 LEAST: Final = 20
 """Visits without which a size and light counts as not measured."""
 NETWORKS: Final = 2
-"""How many share a level's budget. Ours keeps its thresholds for one picture: limits of visits would
-be lower (it has seen the room of the real ones) and let more pictures of people in."""
+"""How many share a level's budget. Ours keeps its thresholds for one picture: limits of visits,
+which were tried, are lower and let more pictures of people in."""
 NEEDED: Final = "real living"
 """The network takes many simulated heads for pictures: they cannot stand in for real ones."""
 _SURE = 1e-4
