@@ -482,13 +482,10 @@ class Oracle:
         return self.policy.max_duration + asking + self.policy.factor_wait
 
     def _alive(self, segment: tuple[int, int]) -> bool:
+        """Whether no vote of a face was fake; what else the face showed is not judged."""
         start = self.now - self.policy.window
-        return not any(
-            face.evidence.quality == FAKE
-            for face in self.shown
-            if face.segment == segment and face.taken_at >= start
-            if face.event >= self.visit_began
-        )
+        votes = self._tally()[segment].votes
+        return not any(v.evidence.quality == FAKE for v in votes if v.taken_at >= start)
 
     # The promises
 

@@ -104,25 +104,40 @@ def write_ncnn(
         traced = Path(folder) / "model.pt"
         example = torch.zeros(1, *shapes[0])
         torch.jit.trace(module.eval(), example, check_trace=False).save(str(traced))
-        # pnnx is installed beside the interpreter, which need not be on PATH.
-        pnnx = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or "pnnx"
-        inputs = [
-            f"inputshape{number if number > 1 else ''}=[1,{','.join(map(str, shape))}]"
-            for number, shape in enumerate(shapes, start=1)
-        ]
-        done = subprocess.run(  # noqa: S603 - the arguments are ours
-            [pnnx, traced.name, *inputs, f"fp16={int(half)}"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        made = (Path(folder) / "model.ncnn.param", Path(folder) / "model.ncnn.bin")
-        if done.returncode or not all(file.is_file() for file in made):
-            raise RuntimeError(f"pnnx failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        names = {"in0": INPUT_NAME} | {f"out{index}": name for index, name in enumerate(outputs)}
-        paths.param.write_text(rename_blobs(made[0].read_text(), names))
-        shutil.copyfile(made[1], paths.bin)
+        _convert(traced, paths, shapes, outputs, half=half)
+
+
+def ncnn_from_onnx(paths: Paths, shape: Shape, outputs: Sequence[str], *, half: bool) -> None:
+    """Write the ncnn files of `paths` from its ONNX file, for one picture; see `write_ncnn`."""
+    with tempfile.TemporaryDirectory() as folder:
+        # pnnx leaves a dozen files beside what it reads.
+        copied = shutil.copyfile(paths.onnx, Path(folder) / "model.onnx")
+        _convert(copied, paths, [shape], outputs, half=half)
+
+
+def _convert(
+    model: Path, paths: Paths, shapes: Sequence[Shape], outputs: Sequence[str], *, half: bool
+) -> None:
+    """Let pnnx convert `model`, which lies in a folder of its own."""
+    # pnnx is installed beside the interpreter, which need not be on PATH.
+    pnnx = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or "pnnx"
+    inputs = [
+        f"inputshape{number if number > 1 else ''}=[1,{','.join(map(str, shape))}]"
+        for number, shape in enumerate(shapes, start=1)
+    ]
+    done = subprocess.run(  # noqa: S603 - the arguments are ours
+        [pnnx, model.name, *inputs, f"fp16={int(half)}"],
+        cwd=model.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    made = tuple(model.parent / f"model.ncnn.{suffix}" for suffix in ("param", "bin"))
+    if done.returncode or not all(file.is_file() for file in made):
+        raise RuntimeError(f"pnnx failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    names = {"in0": INPUT_NAME} | {f"out{index}": name for index, name in enumerate(outputs)}
+    paths.param.write_text(rename_blobs(made[0].read_text(), names))
+    shutil.copyfile(made[1], paths.bin)
 
 
 def rename_blobs(text: str, names: dict[str, str]) -> str:

@@ -92,7 +92,9 @@ def _with_cues(bundle: Bundle, rgb: RgbImage, evidence: Evidence, cues_from: flo
     looks = (evidence.match, None if evidence.look is None else evidence.look.match)
     if not any(match is not None and match.similarity >= cues_from for match in looks):
         return evidence
-    return replace(evidence, cues=measure_cues(bundle.liveness, rgb, evidence.face))
+    return replace(
+        evidence, cues=measure_cues(bundle.liveness, rgb, evidence.face, bundle.antispoofing)
+    )
 
 
 def _compare(matcher: Matcher, evidence: Evidence, embedding: FloatArray) -> Evidence:

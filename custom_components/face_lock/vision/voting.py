@@ -59,7 +59,7 @@ class Voting:
 
     def _holds(self, visit: Visit, shot: Shot, track: int, look: Look) -> bool:
         times = look.taken_at
-        seen = {at for at, one, evidence in visit.evidence if one == track and not evidence.problem}
+        seen = {at for at, one in visit.usable if one == track}
         return (
             shot.distinct
             and len(times) >= FEWEST
