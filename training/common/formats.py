@@ -46,11 +46,11 @@ class Paths:
         return Paths(*(folder / f"{name}.{suffix}" for suffix in ("onnx", "param", "bin")))
 
     def entry(self) -> dict[str, Any]:
-        """Return the `files` part of an entry in models.json; all three must be there."""
-        return {
-            "onnx": file_entry(self.onnx),
-            "ncnn": {"param": file_entry(self.param), "bin": file_entry(self.bin)},
-        }
+        """Return the `files` part of an entry in models.json; without ncnn's where it has none."""
+        files: dict[str, Any] = {"onnx": file_entry(self.onnx)}
+        if self.param.is_file() and self.bin.is_file():
+            files["ncnn"] = {"param": file_entry(self.param), "bin": file_entry(self.bin)}
+        return files
 
 
 def write_onnx(
@@ -104,25 +104,35 @@ def write_ncnn(
         traced = Path(folder) / "model.pt"
         example = torch.zeros(1, *shapes[0])
         torch.jit.trace(module.eval(), example, check_trace=False).save(str(traced))
-        # pnnx is installed beside the interpreter, which need not be on PATH.
-        pnnx = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or "pnnx"
-        inputs = [
-            f"inputshape{number if number > 1 else ''}=[1,{','.join(map(str, shape))}]"
-            for number, shape in enumerate(shapes, start=1)
-        ]
-        done = subprocess.run(  # noqa: S603 - the arguments are ours
-            [pnnx, traced.name, *inputs, f"fp16={int(half)}"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        made = (Path(folder) / "model.ncnn.param", Path(folder) / "model.ncnn.bin")
-        if done.returncode or not all(file.is_file() for file in made):
-            raise RuntimeError(f"pnnx failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        names = {"in0": INPUT_NAME} | {f"out{index}": name for index, name in enumerate(outputs)}
-        paths.param.write_text(rename_blobs(made[0].read_text(), names))
-        shutil.copyfile(made[1], paths.bin)
+        convert_to_ncnn(traced, paths, shapes, outputs, half=half)
+
+
+def convert_to_ncnn(
+    model: Path, paths: Paths, shapes: Sequence[Shape], outputs: Sequence[str], *, half: bool
+) -> None:
+    """Write the ncnn files of `model`, a traced module or an ONNX file, as `write_ncnn` does.
+
+    pnnx leaves more files beside `model`. Raises RuntimeError where pnnx fails.
+    """
+    # pnnx is installed beside the interpreter, which need not be on PATH.
+    pnnx = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or "pnnx"
+    inputs = [
+        f"inputshape{number if number > 1 else ''}=[1,{','.join(map(str, shape))}]"
+        for number, shape in enumerate(shapes, start=1)
+    ]
+    done = subprocess.run(  # noqa: S603 - the arguments are ours
+        [pnnx, model.name, *inputs, f"fp16={int(half)}"],
+        cwd=model.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    made = tuple(model.with_name(f"{model.stem}.ncnn.{kind}") for kind in ("param", "bin"))
+    if done.returncode or not all(file.is_file() for file in made):
+        raise RuntimeError(f"pnnx failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    names = {"in0": INPUT_NAME} | {f"out{index}": name for index, name in enumerate(outputs)}
+    paths.param.write_text(rename_blobs(made[0].read_text(), names))
+    shutil.copyfile(made[1], paths.bin)
 
 
 def rename_blobs(text: str, names: dict[str, str]) -> str:
