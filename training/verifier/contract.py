@@ -151,7 +151,7 @@ class Front(nn.Module):
         left, right = self.contract.columns
         if (left, right) != (0, CROP):
             image = image[:, :, :, left:right]
-        if tuple(image.shape[2:]) != tuple(self.contract.size):
+        if (CROP, right - left) != self.contract.size:
             image = functional.interpolate(
                 image, tuple(self.contract.size), mode="bilinear", align_corners=False
             )

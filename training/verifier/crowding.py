@@ -125,7 +125,8 @@ def fit(
 def load_taught(config: Config, directions: Embed) -> Taught:
     """Embed what teaches: all strangers of the training side, and some of everybody else.
 
-    `directions` makes float32 [N, D] of unit length of crops uint8 [N, 112, 112, 3]. Raises ValueError where the prepared pictures have no strangers' group.
+    `directions` makes float32 [N, D] of unit length of crops uint8 [N, 112, 112, 3]. Raises
+    ValueError where the prepared pictures have no strangers' group.
     """
     settings = config.crowd
     table = pq.read_table(config.prepared_dir / TABLE, columns=["image", "side", "group"])

@@ -283,7 +283,7 @@ def write_card(models: Path, request: Request, figures: dict[str, Any]) -> None:
         f"{'counted' if row['measured'] else 'fitted tail'} | {100 * row['tar']:.1f} % |"
         for row in entry["thresholds"]
     ]
-    taught = figures["crowding"]
+    taught, pairs = figures["crowding"], figures["pairs"]
     crowding = (
         "Not taught: the pictures have no strangers by sex and origin. A rate may be exceeded for "
         "people who look alike to this network."
@@ -301,18 +301,19 @@ forbids. Whether it may be used at all is between you and that licence; Face Loc
 | licence (your words) | {request.licence} |
 | origin (your words) | {request.origin} |
 | file | `{figures["file"]}`, SHA-256 `{figures["sha256"]}` |
-| contract | {figures["pairs"]["contract"]} |
+| contract | {pairs["contract"]} |
 | ncnn | {figures["ncnn"]} |
 
 The other networks are Face Lock's own; their card is in the integration's `models/README.md`.
 
 ## Checked and measured
 
-- Known pairs: of {figures["pairs"]["pictures"]} pictures, genuine pairs scored above impostor pairs in
-  {100 * figures["pairs"]["ordered"]:.2f} % of comparisons (d' {figures["pairs"]["distance"]}).
+- Known pairs: of {pairs["pictures"]} pictures, genuine pairs scored above impostor pairs in
+  {100 * pairs["ordered"]:.2f} % of comparisons (d' {pairs["distance"]}).
 - Crowding: {crowding}
-- Calibrated on {figures["people"]} people with two pictures or more ({figures["pictures"]}). **Whom the
-  network was trained on is not known here.** If they are among these people, the table is too kind.
+- Calibrated on {figures["people"]} people with two pictures or more ({figures["pictures"]}).
+  **Whom the network was trained on is not known here.** If they are among these people, the table
+  is too kind.
 
 | rate | threshold | its upper bound | how | enrolled people accepted, clean |
 |---|---|---|---|---|

@@ -39,7 +39,7 @@ class Foreign:
 
 
 class Back(nn.Module):
-    """A network's answer float32 [N, ...] -> directions of unit length and, once known, crowding."""
+    """A network's answer float32 [N, D] -> directions of unit length and, once known, crowding."""
 
     def __init__(self, crowding: Crowding | None = None) -> None:
         super().__init__()
@@ -142,7 +142,9 @@ def _in_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         try:
             model = version_converter.convert_version(model, opset)
         except Exception as error:  # the converter raises RuntimeError and others
-            raise ValueError(f"the network cannot be converted to opset {opset}: {error}") from error
+            raise ValueError(
+                f"the network cannot be converted to opset {opset}: {error}"
+            ) from error
     model.ir_version = max(IR, model.ir_version)
     return model
 
@@ -161,10 +163,11 @@ def _any_batch(model: onnx.ModelProto) -> None:
     del graph.value_info[:]
     shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
     tensors = [tensor for tensor in graph.initializer if tensor.name in shapes]
+    constants = (node for node in graph.node if node.op_type == "Constant")
     tensors += [
         node.attribute[0].t
-        for node in graph.node
-        if node.op_type == "Constant" and node.output[0] in shapes and node.attribute[0].HasField("t")
+        for node in constants
+        if node.output[0] in shapes and node.attribute[0].HasField("t")
     ]
     for tensor in tensors:
         shape = numpy_helper.to_array(tensor).copy()

@@ -1,4 +1,4 @@
-"""Does a foreign network tell people apart when it is shown pictures by its contract?
+"""Whether a foreign network tells people apart when it is shown pictures by its contract.
 
 A network that is shown the wrong colours or the wrong cut still answers, and may still tell most
 people apart: only a comparison with what else it might have meant finds the mistake.
@@ -69,14 +69,11 @@ def separation(embeddings: np.ndarray, person: np.ndarray) -> Separation:
     below = np.searchsorted(impostor, scores[same], side="left")
     rng = np.random.default_rng(SEED)
     people = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
-    draws = np.array(
-        [
-            _distance(
-                scores, same, np.where(same, drawn[number[one]], drawn[number[one]] * drawn[number[other]])
-            )
-            for drawn in people
-        ]
-    )
+
+    def weights(drawn: np.ndarray) -> np.ndarray:
+        return np.where(same, drawn[number[one]], drawn[number[one]] * drawn[number[other]])
+
+    draws = np.array([_distance(scores, same, weights(drawn)) for drawn in people])
     return Separation(
         float((below / len(impostor)).mean()), _distance(scores, same, np.ones(len(scores))), draws
     )
