@@ -22,7 +22,7 @@ def models_folder(hass: HomeAssistant, name: str) -> Path | None:
     """
     if name == BUNDLED:
         return None
-    if Path(name).name != name or name == "..":
+    if not name or Path(name).name != name or name == "..":
         raise ValueError(f"{name!r} is not the name of a folder")
     return _root(hass) / name
 
