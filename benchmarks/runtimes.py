@@ -68,7 +68,10 @@ def measure(runtime: str, threads: int) -> None:
         if faces:
             crop = timed(times["align"], lambda: vision.align(rgb, faces[0].landmarks))
             timed(times["embed"], lambda: bundle.verifier.embed(np.stack([crop])))
-            timed(times["cues"], lambda: measure_cues(bundle.liveness, rgb, faces[0]))
+            timed(
+                times["cues"],
+                lambda: measure_cues(bundle.liveness, rgb, faces[0], bundle.antispoofing),
+            )
 
     one(frames[0], 0.0)  # the first call of a network allocates
     for step in STEPS:

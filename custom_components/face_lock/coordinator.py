@@ -132,7 +132,11 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
                 self.entrance.policy,
                 bundle.thresholds,
                 point,
-                judge=judge(settings.liveness, bundle.liveness.points if bundle.liveness else ()),
+                judge=judge(
+                    settings.liveness,
+                    bundle.liveness.points if bundle.liveness else (),
+                    bundle.score_limits,
+                ),
                 ask=None if self.asker is None else self.asker.draw,
                 lockout=self.entrance.lockout,
                 frames=self.memory.frames,

@@ -112,7 +112,13 @@ class Eyes:
     @property
     def bundle(self) -> vision.Bundle:
         """The shipped bundle, with the measured thresholds, and these eyes."""
-        return replace(_shipped(), presence=None, liveness=None, verifier=Verifier(self.model))
+        return replace(
+            _shipped(),
+            presence=None,
+            liveness=None,
+            antispoofing=None,
+            verifier=Verifier(self.model),
+        )
 
     def recognise(
         self,

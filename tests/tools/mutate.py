@@ -27,9 +27,22 @@ from types import CodeType
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "custom_components" / "face_lock" / "vision"
-MODULES = ("decision", "asking", "visit", "voting", "policy", "lockout", "opening", "tracking")
-TESTS = ("", "_asking", "_circumstances", "_lockout", "_opening", "_tracking", "_machine")
+MODULES = (
+    "decision",
+    "asking",
+    "visit",
+    "voting",
+    "policy",
+    "lockout",
+    "opening",
+    "tracking",
+    "similarity",
+    "stacking",
+)
+TESTS = ("", "_asking", "_circumstances", "_lockout", "_look", "_opening", "_tracking", "_machine")
 """Of `test_decision*.py`; a module's namesake comes first."""
+ALONE = ("similarity", "stacking")
+"""Modules with tests of their own, which no other module's mutants meet."""
 PATIENCE = 60
 """Seconds of processor time after which a mutant counts as one that never ends."""
 MEMORY = 2 * 1024**3
@@ -191,8 +204,10 @@ def run_tests(mutant: Mutant | None) -> int:
             return real(loader, name)
 
         importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
-    names = sorted(TESTS, key=lambda name: mutant is None or name != f"_{mutant.module}")
-    tests = [str(ROOT / "tests" / "vision" / f"test_decision{name}.py") for name in names]
+    module = None if mutant is None else mutant.module
+    names = [f"decision{name}" for name in sorted(TESTS, key=lambda name: name != f"_{module}")]
+    own = [name for name in ALONE if module in (None, name)]
+    tests = [str(ROOT / "tests" / "vision" / f"test_{name}.py") for name in (*own, *names)]
     options = ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--tb=no", "--no-header"]
     # One file at a time: most mutants are noticed by the first.
     return next((status for test in tests if (status := int(pytest.main([*options, test])))), 0)

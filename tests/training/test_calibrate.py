@@ -9,14 +9,20 @@ from training.verifier.config import CalibrateSettings
 DIMENSIONS = 16
 
 
-def trials_of(people, seed, spread=0.7, tail_share=0.05):
-    """Four pictures each of made-up people, two of them enrolled; one distribution for all."""
+def trials_of(people, seed, spread=0.7, tail_share=0.05, together=0.0, crowded=0.0):
+    """Four pictures each of made-up people, two of them enrolled; one distribution for all.
+
+    `together` moves all in one direction, `crowded` is the least crowding of anybody.
+    """
     rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(people, 1, DIMENSIONS))
+    centres = together + rng.normal(size=(people, 1, DIMENSIONS))
     drawn = centres + spread * rng.normal(size=(people, 4, DIMENSIONS))
     drawn = drawn.reshape(-1, DIMENSIONS).astype(np.float32)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     person = np.repeat(np.arange(people), 4)
+    # Everybody has a crowding of their own.
+    crowding = rng.uniform(crowded, crowded + 0.1, people).astype(np.float32)[person]
+    drawn = np.hstack([drawn, crowding[:, None]])
     enrolled = gallery.split_gallery(person)
     templates, owners = gallery.templates(drawn[enrolled], person[enrolled])
     return metrics.collect(
@@ -83,7 +89,7 @@ def test_a_small_domain_is_watched_with_a_bound_that_is_never_nothing():
     config = from_dict({"name": "made", "evaluate": {"bootstrap": 40}})
     trials = trials_of(12, 1, tail_share=1.0)
     rows = [
-        {"fpr": 1e-2, "threshold": 0.4, "fpr_high": 1e-2},
+        {"fpr": 1e-2, "threshold": 0.3, "fpr_high": 1e-2},
         {"fpr": 1e-4, "threshold": 0.999, "fpr_high": 1e-4},
     ]
     found = table.watch(config, trials, rows)
@@ -106,6 +112,37 @@ def test_a_small_domain_is_watched_with_a_bound_that_is_never_nothing():
     (line,) = calibrate.advice(rows, table.worst_cases(rows, watched), {})
     assert "lamps allows up to 0.005 (6 pairs of people" in line
     assert "75 %" in line
+
+
+def test_a_group_of_strangers_who_are_more_alike_sets_the_thresholds():
+    from training.verifier.config import from_dict
+
+    values = {"rates": [1e-2, 1e-3], "tail_share": 0.02, "min_people": 100}
+    config = from_dict({"name": "made", "evaluate": {"bootstrap": 40}, "calibrate": values})
+    mixed, alike, few = trials_of(150, 1), trials_of(150, 2, together=1.0), trials_of(30, 3)
+    named = [("clean, all sources", mixed), ("dark, here", alike), ("dark, there", few)]
+    domains, watched = table.make_domains(config, named)
+    assert [one.name for one in domains] == ["clean, all sources", "dark, here"]
+    assert list(watched) == ["dark, there"]
+    rows = table.make_table(domains, mixed, config.calibrate)
+    alone = table.make_table(domains[:1], mixed, config.calibrate)
+    for row, without in zip(rows, alone, strict=True):
+        assert row["worst"] == "dark, here"
+        assert row["threshold"] > without["threshold"] + 0.05
+        at = np.array([row["threshold"]])
+        assert metrics.false_accept_rates(alike, at)[0] <= row["fpr"]
+    with pytest.raises(ValueError, match="100 enrolled"):
+        table.make_domains(config, named[2:])
+
+
+def test_thresholds_may_lie_below_every_cosine():
+    """Where everybody is crowded, all scores are low."""
+    settings = CalibrateSettings(rates=[1e-2, 1e-3], tail_share=0.02)
+    trials = trials_of(150, 1, crowded=1.0)
+    draws = metrics.draw_people(trials.people, 40, 1)
+    rows = table.make_table([table.domain("made", trials, settings, draws)], trials, settings)
+    assert rows[0]["threshold"] < -1.0
+    assert rows[0]["fpr_high"] > 1e-3
 
 
 def bins(*rates, people=50):
@@ -148,8 +185,9 @@ def test_a_bin_takes_the_worse_of_two_ways_to_enrol():
     rng = np.random.default_rng(2)
     probes = rng.normal(size=(40, 4)).astype(np.float32)
     probes /= np.linalg.norm(probes, axis=1, keepdims=True)
+    probes = np.hstack([probes, rng.uniform(0.0, 0.2, (40, 1)).astype(np.float32)])
     person = np.arange(40) % trials_people
-    far = np.tile(np.array([[0, 0, 0, 1.0]], np.float32), (trials_people, 1))
+    far = np.tile(np.array([[0, 0, 0, 1.0, 0.1]], np.float32), (trials_people, 1))
     near = probes[:trials_people]
     weights = metrics.draw_people(trials_people, 20, 0)
     found = limits.bin_figures(
@@ -159,7 +197,8 @@ def test_a_bin_takes_the_worse_of_two_ways_to_enrol():
         0.5,
         weights,
     )
-    of = {name: (t @ probes.T >= 0.5) for name, t in (("clean", far), ("dark", near))}
+    enrolled = {"clean": far, "dark": near}
+    of = {name: metrics.pairwise_scores(t, probes) >= 0.5 for name, t in enrolled.items()}
     other = np.arange(8)[:, None] != person
     rates = {name: flag[other].mean() for name, flag in of.items()}
     assert found["fpr"]["value"] == pytest.approx(max(rates.values()))

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from training import cli
 from training.cli import ROLES, main, role_named
 from training.common.paths import ROOT
 from training.common.settings import load, read
+from training.verifier.backbones import build_backbone
 
 CONFIGS = [
     path
@@ -39,6 +41,25 @@ def test_every_config_in_the_repository_is_valid_and_names_no_place_outside_its_
     config = load(role.settings, path, ["data=D", "teachers=T"])
     assert config.name == path.stem
     assert ".." not in str(config.to_dict())
+
+
+VERIFIERS = [path for path in CONFIGS if read(path).get("role", "verifier") == "verifier"]
+
+
+@pytest.mark.parametrize("path", VERIFIERS, ids=lambda path: path.stem)
+def test_a_config_names_a_backbone_that_takes_its_options(path):
+    settings = load(role_named("verifier").settings, path).model
+    with torch.device("meta"):
+        network = build_backbone(settings.backbone, **settings.options)
+    assert network.embedding_size > 0
+
+
+def test_runs_that_share_prepared_pictures_have_one_teacher():
+    teachers = {}
+    for path in VERIFIERS:
+        config = load(role_named("verifier").settings, path)
+        named = (config.prepare.teacher, config.prepare.teacher_mirrors)
+        assert teachers.setdefault(config.prepared, named) == named, path
 
 
 def test_a_role_gets_its_own_step_and_packs_in_the_data_folder(tmp_path, called):

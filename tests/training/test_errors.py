@@ -90,7 +90,7 @@ def scored():
     )
     person = np.array([0, 0, 1, 2, 2, 3])
     crops = np.arange(9, dtype=np.uint8)[:, None, None, None] * np.ones((1, 112, 112, 3), np.uint8)
-    trials = metrics.collect(np.eye(3, 4), np.arange(3), np.eye(4)[person], person)
+    trials = metrics.collect(np.eye(3, 5), np.arange(3), np.eye(4, 5)[person], person)
     return Scored(
         scores, np.arange(3), person, np.arange(3), np.arange(3, 9), crops[:3], crops[3:], trials
     )

@@ -21,6 +21,9 @@ def small():
     pictures = (centres + 0.9 * rng.normal(size=(12, 4, 6))).reshape(-1, 6).astype(np.float32)
     pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
     person = np.repeat(np.arange(12), 4)
+    # Everybody has a crowding of their own.
+    crowding = rng.uniform(0.0, 0.1, 12).astype(np.float32)[person]
+    pictures = np.hstack([pictures, crowding[:, None]])
     known = (np.tile(np.arange(4), 12) < 2) & (person < 10)
     templates, owners = gallery.templates(pictures[known], person[known])
     return templates, owners, pictures[~known], person[~known], pictures[known], person[known]

@@ -340,21 +340,21 @@ def request(tmp_path: Path, **changes: object) -> Request:
 
 
 @pytest.mark.usefixtures("known")
-@pytest.mark.parametrize("runtime", ["onnxruntime", "ncnn"])
-def test_a_bundle_of_it_is_one_that_the_door_loads(tmp_path, packs, crops, runtime):
+def test_a_bundle_of_it_is_one_that_the_door_loads(tmp_path, packs, crops):
     figures = import_network.import_network(packs, request(tmp_path))
     models = tmp_path / "models"
     import vision
 
-    loaded = vision.load_bundle(models, runtime=runtime)
     network = ResNet().eval()
-    embeddings = loaded.verifier.embed(crops)
-    for crop, one in zip(crops, embeddings, strict=True):
-        cosine = float(one[:-1] @ by_hand(network, replace(Contract(), mean=(127.5,) * 3), crop))
-        assert cosine > 0.999
-    assert embeddings[:, -1].min() > 0.0
-    assert loaded.liveness is not None
-    assert [point.fpr for point in loaded.thresholds] == [0.1, 0.05]
+    contract = replace(Contract(), mean=(127.5,) * 3)
+    for runtime in ("onnxruntime", "ncnn"):
+        loaded = vision.load_bundle(models, runtime=runtime)
+        embeddings = loaded.verifier.embed(crops)
+        for crop, one in zip(crops, embeddings, strict=True):
+            assert float(one[:-1] @ by_hand(network, contract, crop)) > 0.999
+        assert embeddings[:, -1].min() > 0.0
+        assert loaded.liveness is not None
+        assert [point.fpr for point in loaded.thresholds] == [0.1, 0.05]
     entry = bundle.read(models)["models"]["verifier"]
     assert (entry["licence"], entry["origin"]) == ("for my own use", "a friend")
     card = (models / "README.md").read_text()
@@ -369,7 +369,7 @@ def test_a_bundle_of_it_is_one_that_the_door_loads(tmp_path, packs, crops, runti
 def test_where_ncnn_does_not_agree_the_bundle_is_for_onnxruntime(tmp_path, packs, monkeypatch):
     monkeypatch.setattr(import_network, "LEAST_COSINE", 0.99)
 
-    def wrong(model: Path, paths: Paths, *_: object, **__: object) -> None:
+    def wrong(paths: Paths, *_: object, **__: object) -> None:
         """ncnn's files of another network, with the same names and shapes."""
         torch.manual_seed(9)
         from training.common.formats import write_ncnn
@@ -385,7 +385,7 @@ def test_where_ncnn_does_not_agree_the_bundle_is_for_onnxruntime(tmp_path, packs
 
         write_ncnn(Other(), paths, [(3, 112, 112)], ["embedding", "crowding"], half=False)
 
-    monkeypatch.setattr(import_network, "convert_to_ncnn", wrong)
+    monkeypatch.setattr(import_network, "ncnn_from_onnx", wrong)
     figures = import_network.import_network(packs, request(tmp_path))
     assert figures["ncnn"].startswith("onnxruntime only; the lowest cosine")
     models = tmp_path / "models"

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from training.liveness.visits.camera import LIGHTS, SIZE, draw_camera
+from training.liveness.visits.camera import LIGHTS, SIZE, Camera, draw_camera
 from training.liveness.visits.figures import challenge_figures, visit_figures
 from training.liveness.visits.head import Look, pose
 from training.liveness.visits.kinds import RENDERERS, Visit, render
 from training.liveness.visits.objects import Flat, Held, corners, paste
 from training.liveness.visits.observe import Observed
 from training.liveness.visits.people import Person
+from training.liveness.visits.run import Job, _changed
 from vision.liveness import LivenessPoint
 from vision.pad.view import SIDE
 from vision.types import Cues, Evidence, Face, FaceQuality, View
@@ -74,6 +75,29 @@ def test_every_kind_is_rendered_and_repeats_exactly(kind, person):
     assert not (first[0] == first[1]).all()
 
 
+def test_nothing_moves_on_a_wall_but_noise(person):
+    quiet = Camera("day", photons=1e9, exposure=1.0, flicker=0.0, focus=0.0, quality=95)
+
+    def changes(kind):
+        visit = Visit(kind, person, "day", np.random.default_rng(4), frames=4)
+        frames = [one.astype(int) for one in RENDERERS[kind](visit, quiet)]
+        return np.abs(frames[-1] - frames[0]).mean()
+
+    assert changes("wall") < 0.5 < changes("print")
+
+
+def test_real_frames_are_seen_farther_away_and_by_night():
+    rgb = np.random.default_rng(1).integers(60, 200, (120, 160, 3)).astype(np.uint8)
+    job = Job("real living", "dim", "test", "0001", 3, "0001_00_00_01", 0, far=True)
+    (small,) = _changed([rgb], job)
+    assert small.shape == (66, 88, 3)
+    assert small.mean() < 0.8 * rgb.mean()
+    (same,) = _changed([rgb], Job("real living", "day", "test", "0001", 0))
+    assert (same == rgb).all()
+    (grey,) = _changed([rgb], Job("real living", "infrared", "test", "0001", 1))
+    assert np.ptp(grey.astype(int), axis=2).mean() < 3
+
+
 def test_infrared_is_grey_and_dim_is_darker():
     light = np.random.default_rng(2).random((SIZE[1], SIZE[0], 3)).astype(np.float32) * 0.5
     taken = {
@@ -88,7 +112,7 @@ def visit(kind, live, decided=3, who="a"):
     view = View(np.full((SIDE, SIDE), 90, np.uint8), (0.0, 0.0), 2.0, (0, 0, SIDE, SIDE))
     face = Face((72.0, 66.0, 120.0, 126.0), np.zeros((5, 2), np.float32), 0.9)
     one = Evidence(face, FaceQuality(50, 100, 400), cues=Cues(view, live=live))
-    return Observed(kind, "day", "test", who, [one] * 4, decided)
+    return Observed(kind, "day", "test", who, False, [one] * 4, decided)
 
 
 def test_errors_are_counted_of_those_recognised_only():

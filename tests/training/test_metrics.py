@@ -12,13 +12,16 @@ RNG = np.random.default_rng(4)
 
 
 def _population(people: int, pictures: int, spread: float, seed: int = 0):
-    """Unit embeddings around one direction per person, and whose they are."""
+    """Embeddings [N, 25] around one direction per person, and whose they are."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(people, 1, 24))
     drawn = centres + spread * rng.normal(size=(people, pictures, 24))
     drawn = drawn.reshape(-1, 24).astype(np.float32)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-    return drawn, np.repeat(np.arange(people), pictures)
+    person = np.repeat(np.arange(people), pictures)
+    # Everybody has a crowding of their own.
+    crowding = rng.uniform(0.0, 0.1, people).astype(np.float32)[person]
+    return np.hstack([drawn, crowding[:, None]]), person
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,8 @@ def test_rates_are_what_counting_gives():
     templates, owners = gallery.templates(embeddings[enrolled], person[enrolled])
     probes, probe_person = embeddings[~enrolled], person[~enrolled]
     trials = metrics.collect(templates, owners, probes, probe_person, tail_share=1.0)
-    scores = templates @ probes.T
+    cosines = templates[:, :-1] @ probes[:, :-1].T
+    scores = cosines - templates[:, -1:] - probes[:, -1]
     same = owners[:, None] == probe_person[None]
     assert trials.impostors == (~same).sum()
     for threshold in (0.0, 0.2, 0.5):

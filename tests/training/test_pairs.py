@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from training.verifier import pairs
+from vision.similarity import MIN_SCORE
 
 LISTED = """2\t2
 Ann_Lee\t1\t2
@@ -71,21 +72,21 @@ def test_a_fold_is_judged_by_the_others_threshold():
     assert figures["tar"] == {}
 
 
-def test_embeddings_give_tar_where_it_can_be_counted():
+def test_scores_give_tar_where_it_can_be_counted():
     rng = np.random.default_rng(1)
     left = rng.normal(size=(1200, 32))
     same = np.arange(1200) % 2 == 0
     right = np.where(same[:, None], left, 0.0) + rng.normal(size=left.shape)
     left, right = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (left, right))
-    found = pairs.evaluate_pairs(left.astype(np.float32), right.astype(np.float32), same)
-    scores = (left * right).sum(axis=1)
+    scores = (left * right).sum(axis=1).astype(np.float32)
+    found = pairs.pair_figures(scores, same)
     threshold = np.sort(scores[~same])[-7]
     assert found["tar"]["1e-02"]["value"] == pytest.approx((scores[same] > threshold).mean())
     assert found["tar"]["1e-02"]["low"] <= found["tar"]["1e-02"]["value"]
     assert set(found["tar"]) == {"1e-02"}
     assert 0.9 < found["accuracy"] <= 1.0
     with pytest.raises(ValueError, match="both kinds"):
-        pairs.evaluate_pairs(left, right, np.ones(1200, bool))
+        pairs.pair_figures(scores, np.ones(1200, bool))
 
 
 def test_equal_scores_are_not_parted():
@@ -99,10 +100,12 @@ def test_a_picture_without_a_face_is_a_pair_that_is_not_accepted(tmp_path, monke
     monkeypatch.setattr(pairs, "align_all", lambda folder, names: [crops[name] for name in names])
     listed = [pairs.Pair(*names, True) for names in product(crops, crops)]
     scores, missing = pairs.similarities(
-        lambda given: np.ones((len(given), 1), np.float32), tmp_path, listed
+        lambda given: np.full((len(given), 2), [1.0, 0.25], np.float32), tmp_path, listed
     )
     assert missing == 1
-    assert scores.tolist() == [1.0, -2.0, -2.0, -2.0]
+    # The cosine less both crowdings.
+    assert scores.tolist() == [0.5, *[pairs.NOT_FOUND] * 3]
+    assert pairs.NOT_FOUND < MIN_SCORE
 
 
 def test_the_face_in_the_middle_is_taken(tmp_path):

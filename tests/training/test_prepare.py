@@ -1,6 +1,7 @@
 """Sources -> the table that training and measurement read."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from training.cli import main
 from training.common.pictures import encode
 from training.common.split import rule, side_of
 from training.verifier import config as configuration, gallery, prepare
+from training.verifier.backbones import build_backbone
 from training.verifier.dataset import load_training_set, pull_to_centroids
 
 
@@ -129,6 +131,13 @@ def test_the_summary_states_the_rule_and_counts_people_only(pack):
     assert rule(1_000_000).startswith("90/5/5 %")
 
 
+def taught_by(teacher: Path, *, mirrors: bool = False) -> configuration.Config:
+    settings = configuration.PrepareSettings(teacher=teacher.name, teacher_mirrors=mirrors)
+    return configuration.Config(
+        "x", teachers=str(teacher.parent), prepared=str(teacher.parent), prepare=settings
+    )
+
+
 @pytest.fixture
 def teacher(tmp_path):
     """A teacher of two numbers, which sees only the left half of a crop."""
@@ -151,8 +160,9 @@ def test_with_mirrors_a_picture_and_its_mirror_image_have_one_target(teacher):
     half = np.zeros((128, 128, 3), np.uint8)
     half[:, :50] = (250, 20, 90)
     images = [encode(half), encode(np.ascontiguousarray(half[:, ::-1]))]
-    plain = prepare.teacher_embeddings(images, teacher)
-    both = prepare.teacher_embeddings(images, teacher, mirrors=True)
+    teach = prepare.teacher(taught_by(teacher))
+    plain = prepare.teacher_embeddings(images, teach)
+    both = prepare.teacher_embeddings(images, teach, mirrors=True)
     assert plain[0] @ plain[1] < 0.97
     assert np.allclose(both[0], both[1], atol=1e-6)
     assert np.allclose(np.linalg.norm(both, axis=1), 1)
@@ -162,8 +172,9 @@ def test_with_mirrors_a_picture_and_its_mirror_image_have_one_target(teacher):
 
 def test_embeddings_are_kept_until_the_option_changes(teacher, tmp_path, faces, monkeypatch):
     images = faces[0][:3]
-    first = prepare.cached_embeddings(tmp_path, images, teacher)
-    mirrored = prepare.cached_embeddings(tmp_path, images, teacher, mirrors=True)
+    first = prepare.cached_embeddings(taught_by(teacher), images)
+    both = taught_by(teacher, mirrors=True)
+    mirrored = prepare.cached_embeddings(both, images)
     assert not np.allclose(first, mirrored)
     digest = hashlib.sha256(teacher.read_bytes())
     for image in images:
@@ -171,9 +182,24 @@ def test_embeddings_are_kept_until_the_option_changes(teacher, tmp_path, faces, 
     digest.update(b"mirrors")
     assert (tmp_path / prepare.TEACHER_KEY).read_text() == digest.hexdigest()
     monkeypatch.setattr(prepare, "teacher_embeddings", None)
-    assert np.array_equal(
-        prepare.cached_embeddings(tmp_path, images, teacher, mirrors=True), mirrored
-    )
+    assert np.array_equal(prepare.cached_embeddings(both, images), mirrored)
+
+
+def test_a_teacher_that_is_the_runs_start_answers_as_its_file_does(tmp_path, faces):
+    options = {"width": 0.25, "embedding": 32, "batch_norm": False}
+    torch.manual_seed(2)
+    torch.onnx.export(
+        build_backbone("mobilefacenet", **options), (torch.zeros(1, 3, 112, 112),),
+        str(tmp_path / "start.onnx"), input_names=["x"], dynamic_axes={"x": {0: "n"}}, dynamo=False,
+    )  # fmt: skip
+    config = taught_by(tmp_path / "start.onnx")
+    images = faces[0][::9]
+    by_file = prepare.teacher_embeddings(images, prepare.teacher(config))
+    config.model = configuration.ModelSettings(options=options, warm_start="start.onnx")
+    by_network = prepare.teacher_embeddings(images, prepare.teacher(config))
+    assert np.abs(by_file - by_network).max() < 1e-4
+    # Different faces differ by much more.
+    assert np.abs(by_file - by_file.mean(axis=0)).max() > 2e-3
 
 
 def test_targets_lean_towards_their_person():

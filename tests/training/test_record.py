@@ -68,8 +68,8 @@ def test_a_broken_promise_is_said(shipped, published):
 
 
 def test_counts_are_of_trials_at_or_above():
-    templates = np.eye(3, dtype=np.float32)
-    probes = np.array([[0.6, 0.8, 0.0], [0.0, 0.6, 0.8]], np.float32)
+    templates = np.eye(3, 4, dtype=np.float32)
+    probes = np.array([[0.6, 0.8, 0.0, 0.0], [0.0, 0.6, 0.8, 0.0]], np.float32)
     trials = metrics.collect(templates, np.arange(3), probes, np.array([0, 2]), tail_share=1.0)
     # Impostor scores: 0.8, 0, 0, 0.6.
     assert record.counts_above(trials, [0.0, 0.5, 0.6, 0.7, 0.9]) == [4, 2, 2, 1, 0]

@@ -19,13 +19,23 @@ from training.presence.data import read_empty
 from training.sample import make
 from training.sample.heads import make_head
 from training.sample.render import Camera, View, photograph, place
-from training.verifier import gallery, pairs
+from training.verifier import gallery, pairs, webcam
 from training.verifier.config import Config
 from training.verifier.embedders import bundled_embedder
-from training.verifier.prepare import TABLE, teacher_embeddings
+from training.verifier.prepare import TABLE, teacher, teacher_embeddings
 
 SIZES = make.Sizes(
-    people=16, pictures=2, crowd=2, lamps=1, scenes=6, subjects=2, frames=1, places=4
+    people=16,
+    pictures=2,
+    crowd=2,
+    strangers=6,
+    lamps=1,
+    scenes=6,
+    subjects=2,
+    frames=1,
+    owners=2,
+    owner_frames=3,
+    places=4,
 )
 
 
@@ -66,11 +76,24 @@ def test_prepare_finds_the_made_up_faces_and_splits_people(made):
     assert main([*words, *(word for one in settings for word in ("--set", one))]) == 0
     rows = pq.read_table(out / TABLE).to_pylist()
     # The detector may miss one that was made in the evening.
-    assert len(rows) >= 0.9 * (16 * 2 + 2)
+    assert len(rows) >= 0.9 * (16 * 2 + 2 + 6)
     for row in rows:
         assert (row["person"] is None) == (row["source"] == "crowd")
         if row["side"] != "excluded" and row["person"]:
-            assert row["side"] == side_of(row["person"], len(rows))
+            halves = row["source"] == "strangers"
+            assert row["side"] == side_of(row["person"], len(rows), halves=halves)
+    groups = [row["group"] for row in rows if row["source"] == "strangers"]
+    assert sorted(groups) == [origin for origin in make.ORIGINS for _ in range(3)]
+
+
+def test_owners_come_before_the_webcam_on_two_days(made, tmp_path):
+    config = Config("x", data=str(made), prepared=str(tmp_path))
+    config.evaluate.webcam_pack = "webcam.parquet"
+    seen = webcam.load(config)
+    assert seen.subject.tolist() == [0] * 6 + [1] * 6
+    assert seen.session.tolist() == [1, 1, 1, 2, 2, 2] * 2
+    assert seen.number.tolist() == [0, 1, 2] * 4
+    assert (seen.face_px > 40).all()
 
 
 def test_the_labels_of_scenes_lie_where_the_bundle_finds_faces(made, detect):
@@ -144,6 +167,10 @@ def test_a_sample_run_leaves_the_bundle_alone(path):
 
 def test_the_teacher_is_the_bundle_with_another_input(made):
     images = pq.read_table(made / "crowd.parquet")["image"].to_pylist()
-    ours = bundled_embedder(Config("x"))(decode_centres(images))
-    cosines = (teacher_embeddings(images, made / "teacher.onnx") * ours).sum(axis=1)
-    assert cosines.min() > 0.9999
+    ours = bundled_embedder(Config("x"))(decode_centres(images))[:, :-1]
+    config = load(Config, ROOT / "training" / "configs" / "sample.yaml", [f"teachers={made}"])
+    # As training starts from it, and as any teacher's file is read.
+    for start in (config.model.warm_start, ""):
+        config.model.warm_start = start
+        found = teacher_embeddings(images, teacher(config))
+        assert (found * ours).sum(axis=1).min() > 0.9999

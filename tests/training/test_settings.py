@@ -1,10 +1,13 @@
 """YAML settings: a base below, overrides above, types checked, paths put under their folders."""
 
+import ast
+import inspect
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from training.common.settings import RunSettings, build, load, under
+from training.verifier import config as verifier
 
 
 @dataclass
@@ -64,3 +67,45 @@ def test_an_override_needs_a_value(tmp_path):
     path = written(tmp_path, "a.yaml", "pack: p\n")
     with pytest.raises(ValueError, match="is not section"):
         load(Outer, path, ["inner.rate"])
+
+
+# What the name, its section and the settings beside it say without a comment.
+PLAIN = {
+    "ModelSettings": {"backbone", "options"},
+    "TrainSettings": {
+        "seed", "batch_size", "minutes", "learning_rate", "weight_decay", "warmup_steps",
+        "ema_decay", "distillation_weight", "margin", "margin_scale", "min_pictures",
+        "validate_every", "threads",
+    },
+    "CrowdSettings": {"epochs", "batch_size", "learning_rate", "seed"},
+    "EvaluateSettings": {
+        "side", "pairs_pictures", "bootstrap", "seed", "visit_frames", "visit_conditions",
+        "stranger_pictures", "threads",
+    },
+    "CalibrateSettings": {"rates", "min_face_px", "min_brightness", "min_sharpness"},
+    "ExportSettings": {
+        "models", "version", "licence", "origin", "half", "max_giga_multiply_adds",
+    },
+    "InspectSettings": {
+        "dark_brightness", "blurred_sharpness", "small_face_px", "side_light", "grey_colour",
+        "turned_degrees", "nodded_degrees",
+    },
+    "SearchSettings": {"seed"},
+}  # fmt: skip
+
+
+def test_every_setting_of_the_verifier_is_described_where_the_readme_says():
+    """training/README.md sends its reader to verifier/config.py for all settings."""
+    source = inspect.getsource(verifier)
+    lines = source.splitlines()
+    sections = [one for one in ast.parse(source).body if isinstance(one, ast.ClassDef)]
+    assert {"CrowdSettings", "EvaluateSettings"} <= {section.name for section in sections}
+    for section in sections:
+        if section.name == "Config":
+            continue
+        settings = [one for one in section.body if isinstance(one, ast.AnnAssign)]
+        bare = {
+            one.target.id for one in settings if not lines[one.lineno - 2].lstrip().startswith("#")
+        }
+        assert bare <= PLAIN.get(section.name, set()), section.name
+        assert ast.get_docstring(section)

@@ -97,6 +97,12 @@ def test_the_bundles_files_are_one_network(role, run, models, capsys):
     assert figures["bytes"]["onnx"] == (models / f"{role}.onnx").stat().st_size
     rates = [one for one in figures.values() if isinstance(one, dict) and "onnxruntime" in one]
     assert len(rates) > 1
+    if role == "liveness":
+        second = figures["antispoofing"]
+        assert 0.0 < second["score_difference"]["ncnn"] < 1e-3
+        assert second["bytes"]["bin"] == (models / "antispoofing.bin").stat().st_size
+        assert all(set(one) == set(verify.RUNTIMES) for one in second["below"].values())
+        assert second["below"]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -19,9 +19,13 @@ def made(people=6, count=40, frames=5, seed=0, spread=0.9):
     seen /= np.linalg.norm(seen, axis=2, keepdims=True)
     templates = centres[:people] / np.linalg.norm(centres[:people], axis=1, keepdims=True)
     usable = rng.random((count, frames)) > 0.15
-    templates, seen = templates.astype(np.float32), seen.astype(np.float32)
-    scores = np.einsum("pd,vkd->pvk", templates, seen)
-    scores[:, ~usable] = -2.0
+    # Some live in more of a crowd than others.
+    crowding = rng.uniform(0.0, 0.2, people + 2)
+    templates = np.hstack([templates, crowding[:people, None]]).astype(np.float32)
+    behind = np.repeat(crowding[person][:, None, None], frames, axis=1)
+    seen = np.concatenate([seen, behind], axis=2).astype(np.float32)
+    scores = metrics.pairwise_scores(templates, seen.reshape(-1, 9)).reshape(people, count, frames)
+    scores[:, ~usable] = visits.NO_EVIDENCE
     return Visits(scores, usable, np.arange(people), person, templates, seen, people + 2)
 
 
@@ -56,8 +60,8 @@ def test_a_door_of_several_opens_no_oftener_than_its_best():
 
 def test_too_few_frames_open_nothing():
     films = made(frames=2)
-    assert (visits.quorum_scores(films, QUORUM) == -2.0).all()
-    assert not visits.decide(films, 0, np.array([0]), -1.0)[0]
+    assert (visits.quorum_scores(films, QUORUM) == visits.NO_EVIDENCE).all()
+    assert not visits.decide(films, 0, np.array([0]), -1.5)[0]
 
 
 def test_figures_have_the_shares_that_opened():

@@ -14,9 +14,9 @@ from random import Random
 
 import numpy as np
 
-from tests.vision.doorstep import GOOD, evidence
+from tests.vision.doorstep import GOOD, evidence, stack
 from tests.vision.oracle import BARRED, FAKE, NOD, PLACES_APART, SHAKE, Oracle
-from vision import CLEAR, Circumstances, DecisionPolicy, Problem, Sighting
+from vision import CLEAR, Circumstances, DecisionPolicy, Match, Problem, Sighting
 
 POLICIES = (
     DecisionPolicy(),
@@ -33,13 +33,16 @@ SEQUENCE = 400
 NAN, INFINITE = float("nan"), float("inf")
 
 
-def unit_vectors(count: int, seed: int) -> list[np.ndarray]:
-    vectors = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
-    return list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+def made_up(count: int, seed: int) -> list[np.ndarray]:
+    """Make embeddings: a direction, and behind it a crowding of up to 1."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(count, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return list(np.hstack([vectors, rng.random((count, 1), np.float32)]))
 
 
-EMBEDDINGS = unit_vectors(2048, 20261124)
-BROKEN = np.full(16, NAN, np.float32)
+EMBEDDINGS = made_up(2048, 20261124)
+BROKEN = np.full(17, NAN, np.float32)
 
 
 class Driver:
@@ -58,6 +61,9 @@ class Driver:
         self.circumstances = CLEAR
         self.last = (b"", EMBEDDINGS[0])
         self.faulty = random.random() < 0.5
+        self.dark = random.random() < 0.5
+        self.times: dict[int, list[float]] = {}
+        """When each place showed a face that could be read."""
         self.problems: Counter[str] = Counter()
 
     def step(self):
@@ -147,10 +153,11 @@ class Driver:
             digest = self.last[0]
         self.last = (digest, embedding)
         places = sorted(self.cast, key=lambda _: random.random())
-        seen = [self._face(place) for place in places if random.random() < 0.95]
-        return Sighting(digest, self.now - age, tuple(face for face in seen))
+        taken_at = self.now - age
+        seen = [self._face(place, taken_at) for place in places if random.random() < 0.95]
+        return Sighting(digest, taken_at, tuple(seen))
 
-    def _face(self, place: int):
+    def _face(self, place: int, taken_at: float):
         random = self.random
         x = place * PLACES_APART + random.uniform(-30, 30)
         quality = FAKE if place in self.fake else GOOD
@@ -160,6 +167,7 @@ class Driver:
         if chance < 0.04:
             problem = random.choice((Problem.BLURRED, Problem.TOO_DARK))
             return evidence(x=x, problem=problem, quality=quality)
+        self.times.setdefault(place, []).append(taken_at)
         embedding = self.last[1] if chance < 0.08 else random.choice(EMBEDDINGS)
         who = self.cast[place]
         if who == "nobody known":
@@ -175,8 +183,52 @@ class Driver:
         if self.faulty and random.random() < 0.01:
             similarity = random.choice((NAN, INFINITE, -INFINITE, 1.5, -2.0))
             embedding = random.choice((embedding, BROKEN))
+        look = None
+        if self.dark:
+            # By itself a frame says nothing; what it would have said, its stack mostly does.
+            look = self._look(place, taken_at, who, similarity, runner_up)
+            if random.random() < 0.9:
+                who, similarity = random.choice(PEOPLE), random.choice((-2.9, 0.1, 0.3, 0.499))
         return evidence(
-            who, similarity, x=x, embedding=embedding, runner_up=runner_up, quality=quality
+            who,
+            similarity,
+            x=x,
+            embedding=embedding,
+            runner_up=runner_up,
+            quality=quality,
+            look=look,
+        )
+
+    def _look(self, place, taken_at, who, similarity, runner_up):
+        """Stack the latest frames, or what is none: no stack that is told can be relied on."""
+        random = self.random
+        before = {at for at in self.times[place] if taken_at - 3.0 <= at < taken_at}
+        times = [*sorted(before)[-random.randint(3, 9) :], taken_at]
+        if len(times) < 4 and random.random() < 0.8:
+            return None
+        if random.random() < 0.15:
+            times = self._no_stack(place, times)
+        halves = [Match(who, similarity - random.choice((0, 0, 0.0625)), -1.0) for _ in range(2)]
+        if random.random() < 0.1:
+            other = Match(random.choice(PEOPLE), random.choice((0.3, 0.374, 0.375, 0.8, 1.1, NAN)))
+            halves[random.randrange(2)] = other
+        older, newer = halves
+        return stack(times, who, similarity, older=older, newer=newer, runner_up=runner_up)
+
+    def _no_stack(self, place: int, times: list[float]) -> list[float]:
+        random = self.random
+        others = [at for other, all_of in self.times.items() if other != place for at in all_of]
+        return random.choice(
+            (
+                random.sample(times, len(times)),
+                [times[0], *times],
+                times[:-1],
+                [*times, times[-1] + random.choice((0.25, NAN, INFINITE))],
+                [random.choice(self.times[place]), *times],
+                sorted([*times, *random.sample(others, min(2, len(others)))]),
+                [times[0] - 1 / 128, *times[1:]],
+                random.choice(([], [times[-1]], times[-3:], [NAN] * 5)),
+            )
         )
 
 
@@ -196,6 +248,7 @@ def drive(events: int, seed: int) -> tuple[Counter[str], int]:
         done += driver.oracle.events
         total.update(driver.problems)
         total["events"] += driver.oracle.events
+        total["stacked"] += driver.oracle.stacked
         sequence += 1
     return total, broken
 
@@ -208,10 +261,10 @@ def main() -> int:
     options = parser.parse_args()
     began = time.perf_counter()
     total, broken = drive(options.events, options.seed)
-    events, grants = total.pop("events"), total.pop("granted", 0)
+    events, grants, stacked = (total.pop(name, 0) for name in ("events", "granted", "stacked"))
     refusals = ", ".join(f"{count:,} {reason}" for reason, count in total.most_common())
     print(
-        f"{events:,} events, {grants:,} grants, {broken} violations, "
+        f"{events:,} events, {grants:,} grants ({stacked:,} by stacks), {broken} violations, "
         f"{time.perf_counter() - began:.0f} s; refused: {refusals}"
     )
     return 1 if broken else 0

@@ -8,9 +8,9 @@ anew from them; of the decider's inside it looks only at which visit is running.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import isfinite, isnan, nan
 
-from tests.vision.doorstep import POINT, THRESHOLDS
+from tests.vision.doorstep import LOOSE, POINT, THRESHOLDS
 from vision import (
     AccessAttempt,
     Ask,
@@ -21,6 +21,7 @@ from vision import (
     Evidence,
     FaceQuality,
     Lockout,
+    Look,
     Match,
     Problem,
     Sighting,
@@ -39,6 +40,10 @@ PATIENCE = 4.0
 """Seconds for which an answer counts here."""
 PLACES_APART = 1000
 NEVER = float("-inf")
+LEAST, MOST = -3.0, 1.001
+"""The scores that there are."""
+STACKED = 4
+"""Frames of the smallest stack."""
 
 
 def judge(evidence):
@@ -99,17 +104,18 @@ def usable(seen: Evidence) -> bool:
     return seen.problem is None and seen.embedding is not None
 
 
-def comparable(evidence: Evidence) -> bool:
-    return (
-        evidence.problem is None
-        and evidence.match is not None
-        and evidence.embedding is not None
-        and -1.001 <= evidence.match.similarity <= 1.001
-    )
-
-
 def accepted(match: Match | None) -> bool:
-    return match is not None and POINT.threshold <= match.similarity <= 1.001
+    return match is not None and POINT.threshold <= match.similarity <= MOST
+
+
+def resembles(look: Look) -> Match:
+    """Say whom a stack resembles; a half that falls short takes it as far below the threshold."""
+    similarity = look.match.similarity
+    for half in (look.older, look.newer):
+        alike = half.similarity if half.person == look.match.person else LEAST
+        limit = alike + (POINT.threshold - LOOSE.threshold)
+        similarity = nan if isnan(limit) or isnan(similarity) else min(similarity, limit)
+    return replace(look.match, similarity=similarity)
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,10 @@ class Shown:
     segment: tuple[int, int]
     """Its place, and how often the face there had been lost before."""
     evidence: Evidence
-    counted: bool
-    """Whether it could vote: outside lockouts, and not of somebody let in who stands there."""
+    locked: bool
+    """Whether the door was locked out then."""
+    let_in: str | None
+    """Who had been let in shortly before, and might still be standing there."""
 
 
 @dataclass
@@ -140,7 +148,7 @@ class Oracle:
     def __init__(self, policy: DecisionPolicy, now: float, *, asks: bool = False):
         self.policy = policy
         self.asks = asks
-        self.events = self.grants = self.refusals = 0
+        self.events = self.grants = self.refusals = self.stacked = 0
         self.failures = 0
         self.locked_since, self.locked_for = NEVER, 0.0
         self._make(Lockout(policy), now)
@@ -192,9 +200,7 @@ class Oracle:
         if attempt is not None and attempt.evidence_at is None:
             # The frame came after the end of that visit, which may have led to a lockout.
             self.shown = [
-                replace(face, counted=self._counts(face.evidence, now))
-                if face.event == self.events
-                else face
+                replace(face, locked=self.locked(now)) if face.event == self.events else face
                 for face in self.shown
             ]
         return attempt
@@ -307,21 +313,54 @@ class Oracle:
             segment = (place, losses)
             if not 0 <= now - taken_at <= self.policy.max_age or not new:
                 continue
-            face = Shown(self.events, taken_at, segment, evidence, self._counts(evidence, now))
+            face = Shown(
+                self.events, taken_at, segment, evidence, self.locked(now), self._lately(now)
+            )
             self.hidden.append(face)
             if now >= self.denied.get(segment, NEVER):
                 faces.append(face)
         self.shown = [face for face in self.shown if face.event >= self.visit_began] + faces
         return faces
 
-    def _counts(self, evidence: Evidence, now: float) -> bool:
-        return not self.locked(now) and not self._standing(evidence, now)
+    def _lately(self, now: float) -> str | None:
+        if self.let_in is None or not now - self.let_in[1] < self.policy.cool_down:
+            return None
+        return self.let_in[0]
 
-    def _standing(self, evidence: Evidence, now: float) -> bool:
-        if self.let_in is None or not accepted(evidence.match):
+    def _said(self, face: Shown) -> Match | None:
+        """Work out what a frame compares a face by: itself, or the stack that ends with it."""
+        look = face.evidence.look
+        return resembles(look) if self._is_stacked(face) else face.evidence.match
+
+    def _is_stacked(self, face: Shown) -> bool:
+        """Whether a stack is of frames that this visit showed of this very face, and told once."""
+        if face.evidence.look is None:
             return False
-        person, at = self.let_in
-        return evidence.match.person == person and now - at < self.policy.cool_down
+        times = list(face.evidence.look.taken_at)
+        known = {
+            other.taken_at
+            for other in self.shown
+            if other.segment == face.segment and other.evidence.problem is None
+            if self.visit_began <= other.event <= face.event
+        }
+        return (
+            len(times) >= STACKED
+            and times == sorted(set(times))
+            and known.issuperset(times)
+            and times[-1] == face.taken_at
+            and times[-1] - times[0] <= self.policy.window
+        )
+
+    def _counts(self, face: Shown) -> bool:
+        """Whether a face says something, out of lockouts, and was not let in just now."""
+        said = self._said(face)
+        return (
+            usable(face.evidence)
+            and said is not None
+            and LEAST <= said.similarity <= MOST
+            and not face.locked
+            and not (accepted(said) and said.person == face.let_in)
+        )
 
     def _fail(self, now: float):
         self.failures += 1
@@ -339,15 +378,17 @@ class Oracle:
         tallies: dict[tuple[int, int], Tally] = {}
         pictures: list = []
         for face in self.shown:
-            if face.event < self.visit_began or not face.counted or not comparable(face.evidence):
+            if face.event < self.visit_began or not self._counts(face):
                 continue
             tally = tallies.setdefault(face.segment, Tally())
             tally.looks += 1
-            match, embedding = face.evidence.match, face.evidence.embedding
+            match, embedding = self._said(face), face.evidence.embedding
             if not accepted(match):
                 tally.tries += 1
                 continue
-            if any(float(embedding @ picture) >= self.policy.same_frame for picture in pictures):
+            # What stands behind the direction, its crowding, makes no other picture of it.
+            cosines = [float(embedding[:-1] @ picture[:-1]) for picture in pictures]
+            if not all(cosine < self.policy.same_frame for cosine in cosines):
                 continue
             tally.tries += 1
             gap = match.similarity - match.runner_up
@@ -366,11 +407,11 @@ class Oracle:
                 continue
             start = self.now - self.policy.window
             votes = [vote for vote in tally.votes if start <= vote.taken_at <= self.now]
-            person = face.evidence.match.person
-            agreeing = [vote for vote in tally.votes if vote.evidence.match.person == person]
+            person = self._said(face).person
+            agreeing = [vote for vote in tally.votes if self._said(vote).person == person]
             if (
                 len({id(vote.evidence) for vote in votes}) >= self.policy.quorum
-                and {vote.evidence.match.person for vote in votes} == {person}
+                and {self._said(vote).person for vote in votes} == {person}
                 and len(agreeing) >= self.policy.share * tally.tries
             ):
                 found.append((face.segment, votes))
@@ -431,7 +472,7 @@ class Oracle:
             since = max(self.visit_began, question.put_event + 1)
             if face.segment != segment or face.event < since:
                 continue
-            met = met or (face in votes and face.evidence.match.person == person)
+            met = met or (face in votes and self._said(face).person == person)
             in_time = 0 < face.taken_at - question.put_at <= PATIENCE
             if met and in_time and face.evidence.quality in (NOD, SHAKE):
                 yield face.evidence.quality
@@ -441,13 +482,10 @@ class Oracle:
         return self.policy.max_duration + asking + self.policy.factor_wait
 
     def _alive(self, segment: tuple[int, int]) -> bool:
+        """Whether no vote of a face was fake; what else the face showed is not judged."""
         start = self.now - self.policy.window
-        return not any(
-            face.evidence.quality == FAKE
-            for face in self.shown
-            if face.segment == segment and face.taken_at >= start
-            if face.event >= self.visit_began
-        )
+        votes = self._tally()[segment].votes
+        return not any(v.evidence.quality == FAKE for v in votes if v.taken_at >= start)
 
     # The promises
 
@@ -512,7 +550,7 @@ class Oracle:
                 self.question = None
         elif self.question is not None and self.question.visit is not before:
             self.question = None
-        quorums = [q for q in self._quorums() if q[1][0].evidence.match.person == person]
+        quorums = [q for q in self._quorums() if self._said(q[1][0]).person == person]
         verdicts = {s: self._verdict(s, person, before, circumstances) for s, _ in quorums}
         # Who waits lets the next face have its turn.
         quorums = [q for q in quorums if verdicts[q[0]] != WAITS]
@@ -520,13 +558,15 @@ class Oracle:
         segment, votes = quorums[0]
         assert attempt.agreeing == len(votes)
         assert attempt.evidence_at == max(vote.taken_at for vote in votes)
-        weakest = min(vote.evidence.match.similarity for vote in votes)
+        weakest = min(self._said(vote).similarity for vote in votes)
         assert attempt.confidence == THRESHOLDS.confidence(weakest)
         assert attempt.problem is verdicts[segment]
         if not attempt.granted:
             self.denied[segment] = now + self.policy.max_duration
             return
         self.grants += 1
+        self.stacked += any(self._is_stacked(vote) for vote in votes)
+        self._check_votes(votes)
         assert self._alive(segment)
         assert self._answer(segment, person) is PASSED, "somebody is let in who did not answer"
         assert now - attempt.started_at < self._longest()
@@ -534,6 +574,19 @@ class Oracle:
             assert now - self.let_in[1] >= self.policy.cool_down, "the same presence opened twice"
         self.let_in = (person, now)
         self._clear()
+
+    def _check_votes(self, votes):
+        """Let nobody in but on frames that each reached the threshold, by themselves or stacked."""
+        assert len({vote.event for vote in votes}) >= self.policy.quorum
+        for vote in votes:
+            by_itself, look = vote.evidence.match.similarity, vote.evidence.look
+            if not self._is_stacked(vote):
+                assert by_itself >= POINT.threshold
+                continue
+            assert look.match.similarity >= POINT.threshold
+            for half in (look.older, look.newer):
+                assert half.person == look.match.person, "a mean of two faces opens"
+                assert half.similarity >= LOOSE.threshold
 
     def _verdict(self, segment, person, visit, circumstances) -> Problem | str | None:
         """Say what has to come of a face that is proven: a problem, a grant, or that it waits."""
@@ -559,5 +612,5 @@ class Oracle:
     def _check_patience(self, visit, circumstances):
         """Nobody who is proven and may come in is kept waiting, but for an answer or a code."""
         for segment, votes in self._quorums():
-            person = votes[0].evidence.match.person
+            person = self._said(votes[0]).person
             assert self._verdict(segment, person, visit, circumstances) == WAITS

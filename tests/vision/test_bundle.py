@@ -8,6 +8,7 @@ import pytest
 from vision import BundleFormatError, BundleIntegrityError, RuntimeUnavailableError, load_bundle
 from vision.bundle import BUNDLED, OPTIONAL
 from vision.runtime import RUNTIMES, available, choose
+from vision.score_limits import Light, ScoreLimit, ScoreLimits
 
 
 @pytest.fixture
@@ -128,6 +129,44 @@ def test_liveness_has_its_points_from_lenient_to_strict(copy):
 def test_liveness_without_proper_points_is_refused(copy, points):
     add(copy, "liveness")
     edit(copy, lambda description: description["models"]["liveness"].update(points=points))
+    with pytest.raises(BundleFormatError):
+        load_bundle(copy)
+
+
+VISITS = {
+    "dim_below": 90,
+    "limits": [{"light": "day", "smallest": 40, "largest": 64, "basic": 0.25, "strict": 0.5}],
+}
+
+
+@pytest.mark.parametrize("role", ["liveness", "antispoofing"])
+def test_what_visits_measured_of_a_network_is_there_or_nothing_is(copy, role):
+    add(copy, role)
+    assert getattr(load_bundle(copy), role).limits == ScoreLimits()
+    edit(copy, lambda description: description["models"][role].update(visits=VISITS))
+    limits = getattr(load_bundle(copy), role).limits
+    assert limits == ScoreLimits(90.0, (ScoreLimit(Light.DAY, 40.0, 64.0, 0.25, 0.5),))
+    both = load_bundle(copy).score_limits
+    assert {"liveness": both.live, "antispoofing": both.second}[role] == limits
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dim_below": 256},
+        {"dim_below": None},
+        {"limits": None},
+        {"limits": [{"light": "day"}]},
+        {"limits": [VISITS["limits"][0] | {"light": "noon"}]},
+        {"limits": [VISITS["limits"][0] | {"basic": 0.75}]},
+        {"limits": [VISITS["limits"][0] | {"strict": True}]},
+        {"limits": VISITS["limits"] * 2},
+    ],
+)
+@pytest.mark.parametrize("role", ["liveness", "antispoofing"])
+def test_malformed_limits_of_visits_are_refused(copy, role, change):
+    add(copy, role)
+    edit(copy, lambda description: description["models"][role].update(visits=VISITS | change))
     with pytest.raises(BundleFormatError):
         load_bundle(copy)
 

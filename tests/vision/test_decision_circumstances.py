@@ -231,14 +231,25 @@ def test_the_judge_is_asked_once_the_quorum_is_complete_with_the_faces_own_evide
     door.see(unusable(), after=1.9)
     own = [evidence(quality=FaceQuality(80, 120, n)) for n in range(3)]
     door.see(own[0], evidence("eve", 0.1, x=600.0), after=1.9)
-    blurred = unusable()
-    door.see(blurred)
+    door.see(unusable())
     door.see(evidence(), digest=b"again", age=5.0)  # too old
     door.see(own[1], digest=b"twice")
     door.see(evidence(), digest=b"twice")  # the same frame
     assert judge.asked == []
     door.see(own[2])
-    assert judge.asked == [(own[0], blurred, own[1], own[2])]
+    assert judge.asked == [(own[0], own[1], own[2])]
+
+
+def test_frames_that_did_not_vote_are_not_judged():
+    """Somebody's own face, shown before a picture, must not stand in for what the picture lacks."""
+    judge = Judge()
+    door = Door(judge=judge)
+    for _ in range(3):
+        door.see(evidence(similarity=0.1))
+    votes = [evidence() for _ in range(3)]
+    for vote in votes:
+        door.see(vote)
+    assert judge.asked == [tuple(votes)]
 
 
 def test_the_judge_is_given_evidence_in_order_of_time():
@@ -377,8 +388,10 @@ def test_a_match_without_an_embedding_is_no_vote(door):
 
 def test_frames_as_alike_as_a_frozen_one_are_one():
     door = Door(DecisionPolicy(same_frame=0.75))
-    first, second = np.zeros((2, 64), np.float32)
+    # Their crowding, behind the direction, is no part of what they show.
+    first, second = np.zeros((2, 65), np.float32)
     first[0], second[0] = 1.0, 0.75
+    first[-1], second[-1] = 0.1, 0.9
     door.see(evidence(embedding=first))
     door.see(evidence(embedding=second))
     assert door.see(evidence()) is None
@@ -576,12 +589,12 @@ def test_a_quorum_may_take_just_the_window(door):
 def test_the_judge_is_shown_just_the_window():
     judge = Judge()
     door = Door(judge=judge)
-    shown = [evidence() for _ in range(4)]
+    shown = [evidence() for _ in range(3)]
     door.see(shown[0], after=0.5, age=0.0)
     door.see(unusable(), after=1.0, age=0.0)
     door.see(shown[1], after=1.0, age=0.0)
     door.see(shown[2], after=1.0, age=0.0)
-    assert len(judge.asked[0]) == 4
+    assert len(judge.asked[0]) == 3
 
 
 def test_a_visit_without_proof_lasts_just_so_long(door):

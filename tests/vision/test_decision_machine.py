@@ -9,16 +9,26 @@ import os
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.vision.doorstep import GOOD, evidence
+from tests.vision.doorstep import GOOD, evidence, stack
 from tests.vision.drive_decision import EMBEDDINGS, PEOPLE, POLICIES, drive
 from tests.vision.oracle import BARRED, FAKE, NOD, PLACES_APART, SHAKE, Oracle
-from vision import Circumstances, Problem, Sighting
+from vision import Circumstances, Match, Problem, Sighting
 
 EVENTS = int(os.environ.get("FACE_LOCK_EVENTS", "20000"))
 NAN = float("nan")
+MEAN = ("anna", 0.8, ("anna", 0.8), ("anna", 0.8))
+"""Whom a stack and its halves resemble."""
+
+means = st.builds(
+    lambda wrong, who, score, older, newer: (wrong, who, score, older, newer),
+    st.sampled_from(["none"] * 6 + ["turned", "twice", "before", "after", "few", "another place"]),
+    st.sampled_from(PEOPLE),
+    st.sampled_from([0.499, 0.5, 0.8, 0.8, NAN]),
+    *[st.tuples(st.sampled_from(PEOPLE), st.sampled_from([0.374, 0.375, 0.8, NAN]))] * 2,
+)
 
 faces = st.builds(
-    lambda who, score, other, problem, picture, live, at: (
+    lambda who, score, other, problem, picture, live, at, look: (
         at,
         who,
         score,
@@ -26,6 +36,7 @@ faces = st.builds(
         problem,
         picture,
         live,
+        look,
     ),
     st.sampled_from(["anna", "anna", "ben", None]),
     st.sampled_from([0.1, 0.499, 0.5, 0.8, 0.8, NAN, 7.0]),
@@ -34,6 +45,7 @@ faces = st.builds(
     st.integers(0, 40),
     st.sampled_from([GOOD, GOOD, GOOD, NOD, SHAKE, FAKE]),
     st.sampled_from([0, 30]),
+    st.sampled_from([None, None, ("none", *MEAN), ("another place", *MEAN), ("before", *MEAN)]),
 )
 
 
@@ -44,6 +56,7 @@ class DoorMachine(RuleBasedStateMachine):
         self.oracle = Oracle(policy, self.now, asks=asks)
         self.circumstances = Circumstances()
         self.frames = 0
+        self.times = {place: [] for place in range(3)}
 
     @rule(
         shown=st.dictionaries(st.integers(0, 2), faces, max_size=2),
@@ -54,6 +67,9 @@ class DoorMachine(RuleBasedStateMachine):
     def see(self, shown, after, age, digest):
         self.now += after
         self.frames += 1
+        for place, face in shown.items():
+            if face[4] is None:
+                self.times[place].append(self.now - age)
         seen = tuple(
             evidence(
                 who,
@@ -63,8 +79,9 @@ class DoorMachine(RuleBasedStateMachine):
                 embedding=EMBEDDINGS[picture],
                 runner_up=other,
                 quality=live,
+                look=None if look is None else self.look(place, self.now - age, *look),
             )
-            for place, (at, who, score, other, problem, picture, live) in shown.items()
+            for place, (at, who, score, other, problem, picture, live, look) in shown.items()
         )
         name = digest or str(self.frames).encode()
         self.oracle.observe(Sighting(name, self.now - age, seen), self.now, self.circumstances)
@@ -78,10 +95,44 @@ class DoorMachine(RuleBasedStateMachine):
     def come_closer(self, who, picture, place, answer):
         """Show a person well for as long as a quorum takes: at random that is rare."""
         for number in range(4):
-            face = (0, who, 0.8, -1.0, None, picture + number, GOOD if number < 3 else answer)
+            face = (0, who, 0.8, -1.0, None, picture + number, GOOD if number < 3 else answer, None)
             self.see({place: face}, 0.25, 0.0, None)
             if number == 0 and answer is NOD:
                 self.ask(0.0)
+
+    @rule(
+        picture=st.integers(0, 2000),
+        place=st.integers(0, 2),
+        looks=st.lists(means, min_size=1, max_size=3),
+        frames=st.integers(7, 12),
+        by_itself=st.sampled_from([0.1, 0.1, 0.499, 0.8]),
+    )
+    def come_in_the_dark(self, picture, place, looks, frames, by_itself):
+        """Show a face whose stacks may say what its frames do not, or the other way round."""
+        for number in range(frames):
+            look = looks[number % len(looks)]
+            face = (0, "anna", by_itself, -1.0, None, picture + number, GOOD, look)
+            self.see({place: face}, 0.25, 0.0, None)
+
+    def look(self, place, taken_at, wrong, who, score, older, newer):
+        """Stack the frames of the last seconds, rightly or with something wrong."""
+        before = {at for at in self.times[place] if taken_at - 3.0 <= at < taken_at}
+        times = [*sorted(before)[-9:], taken_at]
+        others = [at for other in self.times if other != place for at in self.times[other]]
+        match wrong:
+            case "turned":
+                times.reverse()
+            case "twice":
+                times.insert(0, times[0])
+            case "before":
+                times.insert(0, taken_at - 3.5)
+            case "after":
+                times.append(taken_at + 0.25)
+            case "few":
+                times = times[-3:]
+            case "another place":
+                times = sorted({*times, *others[-2:]})
+        return stack(times, who, score, older=Match(*older), newer=Match(*newer))
 
     @precondition(lambda self: self.oracle.decider.asking is not None)
     @rule(after=st.sampled_from([0.0, 0.0, 0.0, -1.0, NAN]))
@@ -149,5 +200,5 @@ def test_random_events_break_no_promise(capsys):
     # What is checked did happen.
     ends = {"granted", "unknown_face", "not_live", "locked_out", "second_factor_missing"}
     ends |= {"too_few_frames", "stopped", "static_picture", "stale_frames", "suspended"}
-    ends |= {"challenge_failed", "challenge_unavailable"}
+    ends |= {"challenge_failed", "challenge_unavailable", "stacked"}
     assert ends <= {reason for reason, count in total.items() if count}

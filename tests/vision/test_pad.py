@@ -19,6 +19,7 @@ from vision.pad.outline import outline
 from vision.pad.shape import flatness, pose
 from vision.pad.still import stillness
 from vision.pad.view import SIDE, SPAN, cut_view
+from vision.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from vision.types import Cues, Evidence, Face, FaceQuality, Problem, View
 
 POINTS = (LivenessPoint(0.01, 0.4), LivenessPoint(0.05, 0.7))
@@ -296,6 +297,52 @@ def test_a_turning_picture_is_flat(level):
         for i in range(6)
     ]
     assert Cue.FLAT in denials(level, POINTS, sheets)
+
+
+def limits_for(basic, strict, largest=4096.0):
+    return ScoreLimits(60.0, (ScoreLimit(Light.DAY, 40.0, largest, basic, strict),))
+
+
+def test_the_second_network_denies_by_the_limit_of_the_level():
+    limits = NetworkLimits(second=limits_for(0.2, 0.6))
+    for level, passes in ((LivenessLevel.BASIC, 0.2), (LivenessLevel.STRICT, 0.6)):
+        assert denials(level, POINTS, track(second=passes), limits) == set()
+        assert denials(level, POINTS, track(second=passes - 0.01), limits) == {Cue.SECOND}
+        assert denials(level, POINTS, track(second=float("nan")), limits) == {Cue.SECOND}
+
+
+def test_the_second_network_is_not_asked_where_the_living_were_not_measured():
+    limits = NetworkLimits(second=limits_for(0.2, 0.6))
+    for level in LEVELS:
+        assert not denials(level, POINTS, track(second=0.0, infrared=True), limits)
+        assert not denials(level, POINTS, track(second=None), limits)
+        assert not denials(
+            level, POINTS, track(second=0.0), NetworkLimits(second=limits_for(0.2, 0.6, 50.0))
+        )
+        assert not denials(level, POINTS, track(second=0.0))
+
+
+def test_most_frames_decide_each_by_its_own_limit():
+    limits = NetworkLimits(second=limits_for(0.2, 0.6))
+    low, high = evidence(0, second=0.1), evidence(1, second=0.3)
+    dark = [evidence(n, second=0.0, infrared=True) for n in (2, 3, 4)]
+    assert denials(LivenessLevel.BASIC, POINTS, [low, high, evidence(5, second=0.1)], limits)
+    assert not denials(LivenessLevel.BASIC, POINTS, [low, high, evidence(5, second=0.3)], limits)
+    assert denials(LivenessLevel.BASIC, POINTS, [low, *dark], limits) == {Cue.SECOND}
+
+
+def test_what_visits_measured_of_the_first_network_stands_before_its_points():
+    lenient, strict = POINTS
+    limits = NetworkLimits(live=limits_for(lenient.threshold - 0.2, strict.threshold + 0.2))
+    between = lenient.threshold - 0.1
+    assert denials(LivenessLevel.BASIC, POINTS, track(live=between)) == {Cue.NETWORK}
+    assert not denials(LivenessLevel.BASIC, POINTS, track(live=between), limits)
+    above = strict.threshold + 0.1
+    assert not denials(LivenessLevel.STRICT, POINTS, track(live=above))
+    assert denials(LivenessLevel.STRICT, POINTS, track(live=above), limits) == {Cue.NETWORK}
+    # Of another light nothing was measured.
+    dark = track(live=0.0, infrared=True)
+    assert denials(LivenessLevel.BASIC, POINTS, dark, limits) == {Cue.NETWORK}
 
 
 def test_off_denies_nothing():

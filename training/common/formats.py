@@ -104,16 +104,21 @@ def write_ncnn(
         traced = Path(folder) / "model.pt"
         example = torch.zeros(1, *shapes[0])
         torch.jit.trace(module.eval(), example, check_trace=False).save(str(traced))
-        convert_to_ncnn(traced, paths, shapes, outputs, half=half)
+        _convert(traced, paths, shapes, outputs, half=half)
 
 
-def convert_to_ncnn(
+def ncnn_from_onnx(paths: Paths, shape: Shape, outputs: Sequence[str], *, half: bool) -> None:
+    """Write the ncnn files of `paths` from its ONNX file, for one picture; see `write_ncnn`."""
+    with tempfile.TemporaryDirectory() as folder:
+        # pnnx leaves a dozen files beside what it reads.
+        copied = shutil.copyfile(paths.onnx, Path(folder) / "model.onnx")
+        _convert(copied, paths, [shape], outputs, half=half)
+
+
+def _convert(
     model: Path, paths: Paths, shapes: Sequence[Shape], outputs: Sequence[str], *, half: bool
 ) -> None:
-    """Write the ncnn files of `model`, a traced module or an ONNX file, as `write_ncnn` does.
-
-    pnnx leaves more files beside `model`. Raises RuntimeError where pnnx fails.
-    """
+    """Let pnnx convert `model`, which lies in a folder of its own."""
     # pnnx is installed beside the interpreter, which need not be on PATH.
     pnnx = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or "pnnx"
     inputs = [
@@ -127,7 +132,7 @@ def convert_to_ncnn(
         text=True,
         check=False,
     )
-    made = tuple(model.with_name(f"{model.stem}.ncnn.{kind}") for kind in ("param", "bin"))
+    made = tuple(model.parent / f"model.ncnn.{suffix}" for suffix in ("param", "bin"))
     if done.returncode or not all(file.is_file() for file in made):
         raise RuntimeError(f"pnnx failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     names = {"in0": INPUT_NAME} | {f"out{index}": name for index, name in enumerate(outputs)}

@@ -14,15 +14,23 @@ class LivenessConfig(RunSettings):
     bundle's folder, which `export` writes into. `real_attacks` false trains on simulated attacks
     alone. `fold` -1 splits the subjects by the hash of their names, 0 to 2 is a fold of the
     cross-validation. `mattes` are those of the scenes (see training/presence/mattes.py), for
-    simulated visits only: `visits_living` of living people, `visits_attack` of each attack.
+    simulated visits only: `visits_living` of living people, `visits_attack` of each attack;
+    with `visits_whole` false they are left at the quorum, when the door decides. `visits_pictures`
+    are single pictures of the living to choose limits by.
+    `antispoofing_near` and `_far` are the published MiniFASNets, ONNX, for the face's box enlarged
+    2.7 and 4 times; empty where the bundle is to have none.
     """
 
     role: str = "liveness"
     spoof: str = under("data")
     scenes: str = under("data")
     mattes: str = under("runs", "")
+    antispoofing_near: str = under("teachers", "")
+    antispoofing_far: str = under("teachers", "")
     visits_living: int = 200
     visits_attack: int = 120
+    visits_pictures: int = 1000
+    visits_whole: bool = True
     detector: str = "custom_components/face_lock/models/detector.onnx"
     models: str = "custom_components/face_lock/models"
     version: str = "0.1.0"

@@ -56,11 +56,33 @@ def _export(config: LivenessConfig, _options: argparse.Namespace) -> None:
     print(f"{config.models}: largest difference from PyTorch {entry['parity']}")
 
 
+def _antispoofing(config: LivenessConfig, _options: argparse.Namespace) -> None:
+    from training.liveness.antispoofing import install  # noqa: PLC0415
+
+    open_run(config, "antispoofing")
+    print(f"{config.models}: largest difference from the originals {install(config)['parity']}")
+
+
 def _simulate(config: LivenessConfig, _options: argparse.Namespace) -> None:
     from training.liveness.visits.report import simulate  # noqa: PLC0415
 
     open_run(config, "simulate")
     simulate(config)
+
+
+def _limits(config: LivenessConfig, _options: argparse.Namespace) -> None:
+    from training.liveness.visits.limits import install  # noqa: PLC0415
+
+    open_run(config, "limits")
+    limits = install(config)
+    print(*limits.second.cells, sep="\n")
+
+
+def _challenge(config: LivenessConfig, _options: argparse.Namespace) -> None:
+    from training.liveness.visits.report import challenge  # noqa: PLC0415
+
+    open_run(config, "challenge")
+    challenge(config)
 
 
 def _visits(config: LivenessConfig, options: argparse.Namespace) -> None:
@@ -80,8 +102,11 @@ ROLE = Role(
         Step("crossvalidate", _crossvalidate, "train and test three folds of the subjects"),
         Step("errors", _errors, "sheets of what the evaluated network got most wrong"),
         Step("export", _export, "put the evaluated network into the bundle"),
+        Step("antispoofing", _antispoofing, "put the published MiniFASNets into the bundle"),
         verify_step("training.liveness.verify"),
         Step("simulate", _simulate, "render visits, living and attacks, and let the door see them"),
+        Step("limits", _limits, "choose the second network's limits by half of the living"),
+        Step("challenge", _challenge, "ask the challenges of simulated visitors"),
         Step(
             "visits",
             _visits,

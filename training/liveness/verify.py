@@ -1,4 +1,4 @@
-"""Step `verify`: the bundle's liveness network in every runtime, on webcam frames."""
+"""Step `verify`: the bundle's liveness networks in every runtime, on webcam frames."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import torch
 
 from training.common import bundle, verify as common
 from training.detector.evaluate import open_detector
-from training.liveness.data import read_webcam
+from training.liveness import antispoofing
+from training.liveness.data import Source, read_webcam
 from training.liveness.model import SHAPE, ExportedLiveness, load_checkpoint
 from training.liveness.settings import LivenessConfig
 from training.presence.export import TOLERANCE
+from vision.antispoofing import ENLARGED, SIDE
 from vision.liveness import stack, views
 
 OUTPUT = "live"
@@ -27,7 +29,8 @@ def verify(
     On `limit` frames of the pack of webcam frames, evenly taken, living and printed, of all
     subjects: the shares that each threshold denies or accepts compare the runtimes and measure
     nothing else. Returns the largest difference of `live` from onnxruntime's, those shares by
-    runtime, milliseconds of one face and bytes.
+    runtime, milliseconds of one face and bytes; and `antispoofing` the same of that network, where
+    the bundle has it, by its limits for visits.
 
     Raises:
         ValueError: a runtime, or the checkpoint, differs by more than 0.001, or by more than 0.1
@@ -63,11 +66,44 @@ def verify(
         "ms": _latency(loaded),
         "bytes": common.sizes("liveness", models),
     }
+    if antispoofing.ROLE in bundle.read(models)["models"]:
+        report[antispoofing.ROLE] = _second(models, sources, alive)
     common.keep(config, report)
     common.check(report["score_difference"], TOLERANCE, "live")
+    if antispoofing.ROLE in report:
+        second = report[antispoofing.ROLE]
+        common.check(second["score_difference"], TOLERANCE, antispoofing.ROLE)
+        rates |= second["below"]
     for title, by_runtime in rates.items():
         common.check(common.spread(by_runtime), common.RATE_PARITY, title)
     return report
+
+
+def _second(models: Path, sources: list[Source], alive: np.ndarray) -> dict[str, Any]:
+    """Compare the antispoofing network between the runtimes; see `verify`."""
+    loaded = common.sessions(antispoofing.ROLE, models, None, (antispoofing.OUTPUT,))
+    scores = {name: np.zeros(len(sources)) for name in loaded}
+    for row, source in enumerate(sources):
+        x1, y1, x2, y2 = (float(value) for value in source.scene.box)
+        image = stack(views(source.scene.rgb, (x1, y1, x2, y2), ENLARGED, SIDE))
+        for name, session in loaded.items():
+            answer = session.run(image, (antispoofing.OUTPUT,))[antispoofing.OUTPUT]
+            scores[name][row] = answer.item()
+    visits = bundle.read(models)["models"][antispoofing.ROLE].get("visits", {"limits": []})
+    return {
+        "score_difference": common.largest_differences(scores),
+        "below": {
+            f"{title} below {cell[level]:g}": {
+                name: float((one[chosen] < cell[level]).mean()) for name, one in scores.items()
+            }
+            for cell in visits["limits"]
+            for level in ("basic", "strict")
+            for title, chosen in (("living", alive), ("prints", ~alive))
+            if chosen.any()
+        },
+        "ms": _latency(loaded, antispoofing.SHAPE),
+        "bytes": common.sizes(antispoofing.ROLE, models),
+    }
 
 
 def passed(scores: np.ndarray, point: dict[str, float]) -> np.ndarray:
@@ -75,8 +111,8 @@ def passed(scores: np.ndarray, point: dict[str, float]) -> np.ndarray:
     return scores >= point["threshold"]
 
 
-def _latency(loaded: dict[str, Any]) -> dict[str, float]:
+def _latency(loaded: dict[str, Any], shape: tuple[int, int, int] = SHAPE) -> dict[str, float]:
     torch.set_num_threads(1)
-    image = np.random.default_rng(0).integers(0, 256, (1, *SHAPE)).astype(np.float32)
+    image = np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(np.float32)
     calls = [lambda _row, one=one: one.run(image, (OUTPUT,)) for one in loaded.values()]
     return dict(zip(loaded, common.latency_ms(calls), strict=True))

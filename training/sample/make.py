@@ -5,9 +5,11 @@ What is left in the folder:
     people/NAME/NAME_0001.jpg   whole pictures, a folder per person, named as in LFW
     pairs.txt                   pairs of them in LFW's format, people of the test side only
     crowd.parquet               aligned crops without names
+    strangers.parquet           aligned crops of as many people, each of one of two origins
     lighting.parquet            crops of people under lamps from many directions
     scenes.parquet              whole pictures with labelled faces
     spoof.parquet               webcam frames of living people and of prints
+    webcam.parquet              webcam frames of people who come on two days
     places/PLACE-1.webp         places without anyone
     teacher.onnx                the bundle's own verifier with a teacher's input
 
@@ -49,9 +51,10 @@ NOTE = "sample.json"
 FOLDS = 10
 
 # Each part draws other people.
-_PEOPLE, _CROWD, _LAMPS, _SCENES, _SPOOF = (10_000 * part for part in range(5))
+_PEOPLE, _CROWD, _LAMPS, _SCENES, _SPOOF, _STRANGERS, _OWNERS = (10_000 * part for part in range(7))
 _AZIMUTHS = (-110, -70, -50, -25, -10, 0, 10, 25, 50, 70, 110)
 _ELEVATIONS = (-20, 0, 20, 45)
+ORIGINS = ("here", "there")
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,13 @@ class Sizes:
     people: int = 120
     pictures: int = 8
     crowd: int = 60
+    strangers: int = 60
     lamps: int = 8
     scenes: int = 150
     subjects: int = 12
     frames: int = 6
+    owners: int = 4
+    owner_frames: int = 10
     places: int = 24
     seed: int = 1
 
@@ -79,9 +85,11 @@ def sample(folder: Path, sizes: Sizes) -> bool:
     make_people(folder / "people", sizes)
     make_pairs(folder, sizes)
     make_crowd(folder / "crowd.parquet", sizes)
+    make_strangers(folder / "strangers.parquet", sizes)
     make_lighting(folder / "lighting.parquet", sizes)
     make_scenes(folder / "scenes.parquet", sizes)
     make_spoof(folder / "spoof.parquet", sizes)
+    make_webcam(folder / "webcam.parquet", sizes)
     make_places(folder / "places", sizes)
     make_teacher(folder / "teacher.onnx")
     note.write_text(_text(sizes))
@@ -164,6 +172,16 @@ def make_crowd(path: Path, sizes: Sizes) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
 
 
+def make_strangers(path: Path, sizes: Sizes) -> None:
+    """Write crops of different people, one picture each, of two origins by turns."""
+    rows = []
+    for person in range(sizes.strangers):
+        generator = np.random.default_rng([sizes.seed, 9, person])
+        rgb, shown = portrait(make_head(_STRANGERS + person), generator)
+        rows.append({"image": aligned(rgb, shown), "origin": ORIGINS[person % len(ORIGINS)]})
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
 def make_lighting(path: Path, sizes: Sizes) -> None:
     """Write crops of upright heads under one lamp, its direction in the file's name."""
     rows = []
@@ -239,6 +257,25 @@ def make_spoof(path: Path, sizes: Sizes) -> None:
     pq.write_table(pa.Table.from_pylist(rows), path)
 
 
+def make_webcam(path: Path, sizes: Sizes) -> None:
+    """Write webcam frames of 400x300 of each owner on two days, named as `webcam.py` reads them."""
+    rows = []
+    for owner in tqdm(range(sizes.owners), desc="webcam", mininterval=5):
+        head = make_head(_OWNERS + owner)
+        for day in (1, 2):
+            for frame in range(sizes.owner_frames):
+                generator = np.random.default_rng([sizes.seed, 10, owner, day, frame])
+                camera = Camera(noise=float(generator.uniform(1, 4)))
+                rgb, _ = portrait(head, generator, size=(400, 300), scale=42.0, camera=camera)
+                buffer = io.BytesIO()
+                Image.fromarray(rgb).save(buffer, "WEBP", quality=90)
+                rows.append(
+                    {"image": buffer.getvalue(), "label": "live", "subject": f"{owner:04d}",
+                     "file": f"{owner:04d}_00_00_{day:02d}_{frame}.webp"}
+                )  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
 def held(
     rgb: np.ndarray, light: np.ndarray, camera: Camera, generator: np.random.Generator
 ) -> np.ndarray:
@@ -269,9 +306,13 @@ def make_places(folder: Path, sizes: Sizes) -> None:
 
 
 def make_teacher(path: Path) -> None:
-    """Write the bundle's verifier as a teacher: RGB in -1..1 instead of 0..255."""
+    """Write the bundle's verifier as a teacher."""
     name = bundle.read(product.MODELS)["models"]["verifier"]["files"]["onnx"]["name"]
-    verifier = onnx.load(str(product.MODELS / name))
+    onnx.save(as_teacher(onnx.load(str(product.MODELS / name))), str(path))
+
+
+def as_teacher(verifier: onnx.ModelProto) -> onnx.ModelProto:
+    """Give a bundle's verifier the input of a teacher: RGB in -1..1 instead of 0..255."""
     (entry,) = verifier.graph.input
     values = {"scale": 128.0, "middle": 127.5}
     constants = [
@@ -291,8 +332,7 @@ def make_teacher(path: Path) -> None:
         helper.make_graph(nodes, "input", ends[:1], ends[1:], constants),
         opset_imports=verifier.opset_import, ir_version=verifier.ir_version,
     )  # fmt: skip
-    whole = compose.merge_models(before, verifier, io_map=[("levels", entry.name)])
-    onnx.save(whole, str(path))
+    return compose.merge_models(before, verifier, io_map=[("levels", entry.name)])
 
 
 def _text(sizes: Sizes) -> str:

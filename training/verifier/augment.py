@@ -1,14 +1,16 @@
 """Bad light and bad cameras, simulated on crops. Everything takes and returns uint8 [H, W, 3].
 
 Light adds up linearly and a sensor counts photons, so exposure, noise, gain and lamps are computed
-on linear light, between an inverse and a forward gamma of 2.2.
+on linear light (`training/common/camera.py`).
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from training.common.camera import LIGHTS, Light, expose, take, to_linear, to_srgb
 from training.common.paths import use_vision
 from training.common.pictures import CROP, STORED, jpeg, with_border
 
@@ -17,18 +19,8 @@ from vision.stacking import MOST, offset, shifted  # noqa: E402 - needs the path
 
 Degrade = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
-GAMMA = 2.2
-# Electrons of a white pixel in full light, and the read noise in electrons: a small CMOS sensor.
+# Electrons of a white pixel in full light: a small CMOS sensor.
 FULL_WELL = 4000.0
-READ_NOISE = 3.0
-
-
-def _linear(rgb: np.ndarray) -> np.ndarray:
-    return (rgb.astype(np.float32) / 255.0) ** GAMMA
-
-
-def _encode(light: np.ndarray) -> np.ndarray:
-    return (np.clip(light, 0.0, 1.0) ** (1.0 / GAMMA) * 255.0 + 0.5).astype(np.uint8)
 
 
 def low_light(
@@ -39,23 +31,19 @@ def low_light(
     The gain makes up for `recovery` of the loss, on a logarithmic scale: 0 leaves the picture
     dark, 1 brings it to full brightness and the noise with it.
     """
-    electrons = rng.poisson(_linear(rgb) * (exposure * FULL_WELL)).astype(np.float32)
-    electrons += rng.normal(0.0, READ_NOISE, rgb.shape).astype(np.float32)
-    return _encode(electrons / FULL_WELL * exposure ** (-recovery))
+    return take(rgb, Light(exposure * FULL_WELL, exposure ** (1.0 - recovery)), rng)
 
 
 def infrared(rgb: np.ndarray, rng: np.random.Generator, exposure: float = 0.1) -> np.ndarray:
     """Look like an infrared camera: one channel, a lamp beside the lens, noise, soft focus."""
     mix = np.array([0.6, 0.3, 0.1], np.float32) + rng.uniform(-0.1, 0.1, 3).astype(np.float32)
-    light = (_linear(rgb) @ (mix / mix.sum())) ** rng.uniform(0.6, 0.9)
+    light = (to_linear(rgb) @ (mix / mix.sum())) ** rng.uniform(0.6, 0.9)
     height, width = light.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     cy, cx = rng.uniform(0.35, 0.65, 2) * (height, width)
     fall_off = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * (0.6 * width) ** 2))
     grey = np.repeat((light * fall_off)[..., None], 3, axis=2)
-    electrons = rng.poisson(grey[..., 0] * exposure * FULL_WELL).astype(np.float32)
-    electrons += rng.normal(0.0, READ_NOISE, light.shape).astype(np.float32)
-    encoded = _encode(electrons / FULL_WELL / exposure)
+    encoded = to_srgb(expose(grey[..., 0], Light(exposure * FULL_WELL, 1.0), rng))
     return small(np.repeat(encoded[..., None], 3, axis=2), rng.uniform(0.6, 1.0))
 
 
@@ -73,7 +61,7 @@ def side_light(rgb: np.ndarray, rng: np.random.Generator, shadow: float) -> np.n
     across = ((x - width / 2) * np.cos(angle) + (y - height / 2) * np.sin(angle)) / width
     steepness = rng.uniform(6.0, 20.0)
     lit = 1.0 / (1.0 + np.exp(-steepness * (across + rng.uniform(-0.15, 0.15))))
-    return _encode(_linear(rgb) * (shadow + (1.0 - shadow) * lit)[..., None])
+    return to_srgb(to_linear(rgb) * (shadow + (1.0 - shadow) * lit)[..., None])
 
 
 def _face_surface() -> np.ndarray:
@@ -130,7 +118,7 @@ def lamp(
     shade *= np.exp(-np.clip(blocked, 0.0, None) / 1.5)
     frontal = np.clip(NORMALS[..., 2], 0.35, None)
     light = ambient + (1.0 - ambient) * shade / frontal
-    return _encode(_linear(rgb) * np.clip(light, 0.0, 2.0)[..., None] * exposure)
+    return to_srgb(to_linear(rgb) * np.clip(light, 0.0, 2.0)[..., None] * exposure)
 
 
 def cover(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -176,12 +164,12 @@ def motion_blur(rgb: np.ndarray, rng: np.random.Generator, length: float) -> np.
     """Average along a line of `length` pixels at a random angle."""
     angle = rng.uniform(0.0, np.pi)
     steps = max(2, round(length))
-    light = _linear(rgb)
+    light = to_linear(rgb)
     total = np.zeros_like(light)
     for along in np.linspace(-length / 2, length / 2, steps):
         shift = (round(along * np.sin(angle)), round(along * np.cos(angle)))
         total += np.roll(light, shift, axis=(0, 1))
-    return _encode(total / steps)
+    return to_srgb(total / steps)
 
 
 def small(rgb: np.ndarray, scale: float) -> np.ndarray:
@@ -248,15 +236,15 @@ def aligned_view(stored: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _dim(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return jpeg(low_light(rgb, rng, 0.10, 0.5), 70)
+    return jpeg(take(rgb, LIGHTS["dim"], rng), 70)
 
 
 def _dark(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return jpeg(low_light(rgb, rng, 0.02, 0.6), 70)
+    return jpeg(take(rgb, LIGHTS["dark"], rng), 70)
 
 
 def _very_dark(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return jpeg(low_light(rgb, rng, 0.005, 0.6), 70)
+    return jpeg(take(rgb, LIGHTS["very dark"], rng), 70)
 
 
 def _infrared(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -302,6 +290,10 @@ CONDITIONS: dict[str, Degrade] = {
 def in_condition(crops: np.ndarray, condition: str, seed: int) -> np.ndarray:
     """Show uint8 [N, 112, 112, 3] in a condition; picture k always gets the same noise."""
     view = CONDITIONS[condition]
-    return np.stack(
-        [view(crop, np.random.default_rng((seed, number))) for number, crop in enumerate(crops)]
-    )
+
+    def show(number: int) -> np.ndarray:
+        return view(crops[number], np.random.default_rng((seed, number)))
+
+    # NumPy and Pillow let other threads run while they draw noise and write JPEG.
+    with ThreadPoolExecutor(2) as pool:
+        return np.stack(list(pool.map(show, range(len(crops)))))

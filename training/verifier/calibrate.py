@@ -18,7 +18,7 @@ Writes the table, the confidence and the quality limits into models.json, and in
 - `owners`: CONDITION -> what each rate costs willing owners, visit by visit (see `owners.py`)
 - `tries`: CONDITION -> `owner`, `anybody` -> what each rate misses over the years (`tries.py`)
 - `costs`: `miss_day`, `miss_night` of willing owners, `aged_day`, `aged_night` over the years:
-  RATE -> estimate; the rows have its value
+  RATE -> estimate; the rows have its value. What was not measured is left out
 - `advice`: sentences on what a person should look at
 
 `limits.png` shows the limits' curves, `calibration-record.json` is the record that is published
@@ -111,7 +111,8 @@ def calibrate(config: Config) -> None:
     willing = {}
     if (people := webcam.load(config)) is not None:
         willing = owners.figures(config, embed, people, rows)
-        counted = {name: willing[name]["missed"] for name in (CLEAN, *settings.night)}
+        light = (CLEAN, *settings.night)
+        counted = {name: one["missed"] for name, one in willing.items() if name in light}
         costs |= tries.worst_by_light(counted, "miss")
     rows = tries.with_costs(rows, costs)
     watching = {name: watch(config, trials, rows) for name, trials in watched.items()}

@@ -20,8 +20,8 @@ LIGHTING = "lighting"
 class Measured:
     """Embeddings of one condition, so that trials of any kind can be made of them.
 
-    `enrolled` float32 [E, D] are the pictures that make templates, `probe` [M, D] those shown to
-    the door; `enrolled_row` and `probe_row` are their rows of `shown`.
+    `enrolled` float32 [E, D + 1] are the pictures that make templates, `probe` [M, D + 1] those
+    shown to the door; `enrolled_row` and `probe_row` are their rows of `shown`.
     """
 
     condition: str

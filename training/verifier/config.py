@@ -92,17 +92,19 @@ class CrowdSettings:
     """What teaches the network how crowded a face's neighbourhood is (`crowding.py`)."""
 
     # What the score takes of the crowding of each of two faces.
-    weight: float = 0.9
+    weight: float = 0.8
     # Crowding is the mean cosine with so many nearest strangers.
-    nearest: int = 10
+    nearest: int = 30
     # Strangers with a cosine above this are held to be one person twice.
     double: float = 0.62
-    # Of each picture: as it is, in one of these conditions, and so often degraded at random.
+    # Each picture is shown as it is, in one of these conditions, and degraded at random.
     conditions: list[str] = field(default_factory=lambda: ["dim", "dark", "very dark", "infrared"])
+    # How often the last.
     degraded: int = 1
     # Of everybody but the strangers, drawn at random; the strangers all teach.
     pictures: int = 12000
-    hidden: int = 64
+    # Width of the perceptron's two hidden layers.
+    hidden: int = 256
     epochs: int = 30
     batch_size: int = 1024
     learning_rate: float = 2e-3
@@ -157,6 +159,8 @@ class EvaluateSettings:
             "lamp/lamp",
         ]
     )
+    # Of each group where frames are stacked, which takes ten times as long; 0: all.
+    stacked_strangers: int = 120
     # Pack of real lamps (`identity`, `file` with azimuth and elevation), in `data`; empty: none.
     lighting_pack: str = ""
     # Which of the product's runtimes measures the bundle: onnxruntime or ncnn.

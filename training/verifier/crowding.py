@@ -98,7 +98,8 @@ def fit(
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     held = rng.random(len(wanted)) < 0.1
-    low, high = (float(np.quantile(wanted, q)) for q in (0.005, 0.9995))
+    # Below 0 nothing is crowded, and `vision` refuses what says so.
+    low, high = (max(0.0, float(np.quantile(wanted, q))) for q in (0.005, 0.9995))
     head = Crowding(embeddings.shape[1], hidden=settings.hidden, low=low, high=high)
     x, y = torch.from_numpy(embeddings[~held]), torch.from_numpy(wanted[~held])[:, None]
     steps = settings.epochs * -(-len(x) // settings.batch_size)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from training.common.pictures import BORDER
+from training.common.pictures import with_border
 from training.verifier import gallery, measures, metrics
 from training.verifier.conditions import Measured
 from training.verifier.config import Config
@@ -29,8 +29,7 @@ def flags_of(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """For each group, bool [M]: which clean probes are of it, and of which it is known."""
     # Stored crops have a border; what is measured was read without it.
-    border = ((0, 0), (BORDER,) * 2, (BORDER,) * 2, (0, 0))
-    stored = np.pad(shown.crops[probe_row], border, mode="edge")
+    stored = with_border(shown.crops[probe_row])
     found = dict(kinds_of(measures.measure(stored), shown.face_px[probe_row], config.inspect))
     every = np.ones(len(probe_row), bool)
     source = shown.source[probe_row]
@@ -132,7 +131,7 @@ def _fairness(found: dict[str, dict[str, Any]], drawn: dict[str, np.ndarray]) ->
 def stranger_figures(
     measured: Measured, embeddings: np.ndarray, threshold: float, *, draws: int, seed: int
 ) -> dict[str, Any]:
-    """Measure pictures of unknown people float32 [N, D] as strangers.
+    """Measure pictures of unknown people float32 [N, D + 1] as strangers.
 
     `fpr` is against everybody enrolled. `among_themselves` compares them with one another, every
     picture enrolled alone: an upper bound, since two pictures may be of one person, and a harder

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 import torch
 
 from training.common import bundle, product
-from training.common.formats import INPUT_NAME, Paths, convert_to_ncnn
+from training.common.formats import INPUT_NAME, Paths, ncnn_from_onnx
 from training.common.paths import use_vision
 from training.common.pictures import CROP
 from training.common.runs import open_run, write_json
@@ -244,10 +243,7 @@ def write_ncnn(paths: Paths, outputs: list[str], crops: np.ndarray, *, half: boo
     image = _images(crops)
     wanted = _session("onnxruntime", paths).run(image, outputs)
     try:
-        with TemporaryDirectory() as folder:
-            copy = Path(folder) / paths.onnx.name
-            shutil.copyfile(paths.onnx, copy)
-            convert_to_ncnn(copy, paths, [joining.SHAPE], outputs, half=half)
+        ncnn_from_onnx(paths, joining.SHAPE, outputs, half=half)
         found = _session("ncnn", paths).run(image, outputs)
         answer = disagreement(wanted, found)
     except (RuntimeError, ValueError, KeyError) as error:

@@ -7,6 +7,7 @@ not, labels would be leaking into the pictures.
 
 import time
 from dataclasses import asdict, dataclass, replace as changed
+from inspect import signature
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ from training.common.pictures import decode_centres
 from training.common.runs import begin, write_json
 from training.common.split import TRAIN
 from training.verifier import model
-from training.verifier.backbones import build_backbone
+from training.verifier.backbones import BACKBONES, build_backbone
 from training.verifier.config import Config, TrainSettings
 from training.verifier.dataset import TrainingSet
 from training.verifier.loader import batches
@@ -129,7 +130,10 @@ def overfit(config: Config, *, people: int = 8) -> dict[str, Outcome] | None:
     torch.set_num_threads(settings.threads)
     images, person = _most_pictured(config, people)
     held_out = np.arange(len(images)) % 3 == 0
-    options = {**config.model.options, "width": WIDTH, "batch_norm": True}
+    options = {**config.model.options, "width": WIDTH}
+    # From random weights it learns sooner with it; not every backbone has it.
+    if "batch_norm" in signature(BACKBONES[config.model.backbone]).parameters:
+        options["batch_norm"] = True
     outcomes = {}
     for name, shuffled in (("true labels", False), ("shuffled labels", True)):
         torch.manual_seed(settings.seed)

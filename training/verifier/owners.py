@@ -78,7 +78,7 @@ def _visit(
         quality = vision.FaceQuality(float(width), brightness, sharpness)
         problem = limits.problem(quality)
         usable = None if problem is not None else (shown, quality)
-        (stack,) = stacker.add([FACE], [usable], frame * INTERVAL)
+        (stack,) = stacker.add([FACE], [usable], frame * INTERVAL, bytes([frame]))
         problems.append(problem)
         stacks.append(stack)
         batch += [] if problem is not None else [shown]

@@ -13,13 +13,17 @@ import numpy as np
 from PIL import Image
 
 from training.common import product
+from training.common.paths import use_vision
 from training.verifier.embedders import Embed
-from training.verifier.metrics import NO_SCORE, score
+from training.verifier.metrics import NO_SCORE
+
+use_vision()
+from vision.similarity import score  # noqa: E402 - needs the path above
 
 RATES = (1e-2, 1e-3, 1e-4)
 # Impostor pairs that must lie above a threshold for its rate to be told from none.
 COUNTED = 3
-# Similarity of a pair one of whose faces was not found: no threshold accepts it.
+# Score of a pair one of whose faces was not found: no threshold accepts it.
 NOT_FOUND = NO_SCORE
 
 
@@ -95,9 +99,9 @@ def align_all(folder: Path, names: list[str]) -> Iterator[np.ndarray | None]:
 
 
 def similarities(embed: Embed, folder: Path, pairs: list[Pair]) -> tuple[np.ndarray, int]:
-    """Cosine of every pair float32 [N], and how many pictures show no face.
+    """Score of every pair float32 [N], and how many pictures show no face.
 
-    Of a pair with such a picture the cosine is `NOT_FOUND`.
+    Of a pair with such a picture the score is `NOT_FOUND`.
     """
     names = sorted({name for pair in pairs for name in (pair.left, pair.right)})
     crops = dict(zip(names, align_all(folder, names), strict=True))
@@ -115,18 +119,12 @@ def similarities(embed: Embed, folder: Path, pairs: list[Pair]) -> tuple[np.ndar
     return np.array(values, np.float32), len(names) - len(found)
 
 
-def evaluate_pairs(
-    left: np.ndarray, right: np.ndarray, same: np.ndarray, *, folds: int = 10, draws: int = 200
-) -> dict[str, Any]:
-    """Measure pairs of unit embeddings float32 [N, D], bool [N]; see `pair_figures`."""
-    return pair_figures((left * right).sum(axis=1), same, folds=folds, draws=draws)
-
-
 def pair_figures(
     scores: np.ndarray, same: np.ndarray, *, folds: int = 10, draws: int = 200
 ) -> dict[str, Any]:
-    """Return `accuracy`, its `standard_error` over the folds, and `tar` at each FAR that counts.
+    """Measure pairs by their scores float32 [N] and whether they are of one person, bool [N].
 
+    Returns `accuracy`, its `standard_error` over the folds, and `tar` at each FAR that counts.
     Pairs of a fold stand together, in files' order. A TAR's interval draws pairs, not people: a
     list of pairs does not always say who they are. Raises ValueError for fewer pairs than folds
     or pairs of one kind only.

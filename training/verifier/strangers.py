@@ -45,6 +45,14 @@ def load(config: Config, side: str) -> Strangers | None:
     )
 
 
+def some_of_each(group: np.ndarray, most: int) -> np.ndarray:
+    """Return the rows of the first `most` (0: all) of each group, in order."""
+    if not most:
+        return np.arange(len(group))
+    rows = [np.nonzero(group == name)[0][:most] for name in np.unique(group)]
+    return np.sort(np.concatenate(rows))
+
+
 def trials(
     config: Config, embed: Embed, strangers: Strangers
 ) -> Iterator[tuple[str, str, metrics.Trials]]:
@@ -58,9 +66,11 @@ def trials(
     def look(condition: str, enrolled: bool) -> tuple[np.ndarray, np.ndarray]:
         if (condition, enrolled) not in seen:
             seed = noise_seed(config, enrolled=enrolled)
-            crops = in_condition(strangers.crops, condition, seed)
-            usable = np.nonzero(acceptable(config, crops, strangers.face_px))[0]
-            seen[condition, enrolled] = usable, embed(crops[usable])
+            most = config.evaluate.stacked_strangers if "stack" in condition else 0
+            rows = some_of_each(strangers.group, most)
+            crops = in_condition(strangers.crops[rows], condition, seed)
+            usable = acceptable(config, crops, strangers.face_px[rows])
+            seen[condition, enrolled] = rows[usable], embed(crops[usable])
         return seen[condition, enrolled]
 
     for condition in config.evaluate.stranger_conditions:

@@ -118,7 +118,8 @@ def domain(
             )
             of_tails = [tail.threshold(min(rate / size, tail.share)) for tail in tails]
             by_tail = max(
-                float(np.quantile(of_tails, UPPER)), by_count if np.isfinite(by_count) else -1.0
+                float(np.quantile(of_tails, UPPER)),
+                by_count if np.isfinite(by_count) else metrics.NO_SCORE,
             )
             thresholds.append(by_count if enough else by_tail)
             measured.append(bool(enough))
@@ -141,7 +142,7 @@ def make_table(
     ]
     thresholds: list[float] = []
     for column, one in enumerate(setting):
-        above = thresholds[-1] + 1e-4 if thresholds else -1.0
+        above = thresholds[-1] + 1e-4 if thresholds else metrics.NO_SCORE
         threshold = max(float(one.columns[size].thresholds[column]), above)
         thresholds.append(round(float(np.ceil(threshold * 1e4) / 1e4), 4))
     at = np.array(thresholds)

@@ -18,11 +18,15 @@ Layers = list[tuple[str, list[Any]]]
 def load_onnx_weights(backbone: nn.Module, path: Path) -> None:
     """Copy scales, convolutions and PReLU slopes of an ONNX graph into `backbone`, in graph order.
 
+    All else is passed over: what turns levels into the backbone's range, and what tells the
+    crowding, which is taught after the backbone.
+
     Raises ValueError where the number or the shape of the layers differs, or where a BatchNorm
     stands in the backbone (the checkpoint's are folded).
     """
-    source, target = _checkpoint_layers(path), _backbone_layers(backbone)
-    if getattr(backbone, "published_order", "RGB") == "BGR":
+    graph = onnx.load(str(path)).graph
+    source, target = _checkpoint_layers(graph), _backbone_layers(backbone)
+    if getattr(backbone, "published_order", "RGB") == "BGR" and _is_published(graph):
         source = _for_rgb(source)
     shapes = [
         [(kind, [tuple(value.shape) for value in values]) for kind, values in side]
@@ -40,6 +44,16 @@ def load_onnx_weights(backbone: nn.Module, path: Path) -> None:
                 parameter.copy_(torch.from_numpy(np.array(array, np.float32)))
 
 
+def _is_published(graph: onnx.GraphProto) -> bool:
+    """Whether the graph scales its very input, as published; in our exports a cut comes before."""
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    first = next(node for node in graph.node if node.op_type != "Constant")
+    # One factor for all channels turns levels into a range.
+    return first.op_type == "Mul" and any(
+        name in values and values[name].size > 1 for name in first.input
+    )
+
+
 def _for_rgb(layers: Layers) -> Layers:
     """Turn what takes BGR of 0..255 (a scale, then a convolution) into what takes RGB of -1..1."""
     (kind, (weight, bias)), (then, (kernel, *rest)), *others = layers
@@ -49,13 +63,12 @@ def _for_rgb(layers: Layers) -> Layers:
     return [(kind, scale), (then, [kernel[:, ::-1], *rest]), *others]
 
 
-def _checkpoint_layers(path: Path) -> Layers:
-    """Return the graph's scales of the input, convolutions and PReLUs with their weights.
+def _checkpoint_layers(graph: onnx.GraphProto) -> Layers:
+    """Return the graph's scales of channels, convolutions and PReLUs with their weights.
 
     The graph may write PReLU out as relu(x) + c * (x - |x|), as MobileFaceNet_TF's TFLite file
     does; the slope is then 2 c. A bias may be an addition of its own.
     """
-    graph = onnx.load(str(path)).graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         # Exporters keep one copy of equal constants and pass it on.
@@ -71,7 +84,6 @@ def _layers(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> Layers:
         for node in graph.node
         if node.op_type == "Sub" and absolute.intersection(node.input)
     }
-    image = graph.input[0].name
     layers: Layers = []
 
     def add(kind: str, arrays: list[np.ndarray], output: str) -> None:
@@ -89,7 +101,7 @@ def _layers(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> Layers:
             layers.append(("prelu", [constants[node.input[1]].reshape(-1)]))
         elif node.op_type == "Mul" and differences.intersection(node.input):
             layers.append(("prelu", [2.0 * known[0].reshape(-1)]))
-        elif node.op_type == "Mul" and image in node.input and known:
+        elif node.op_type == "Mul" and known and known[0].size > 1:
             add("scale", [known[0].reshape(-1)], node.output[0])
         elif node.op_type == "Add" and known:
             for name in pending.keys() & set(node.input):

@@ -7,6 +7,7 @@ top-level ``vision`` by ``training/``, so that what is measured is what runs at 
 """
 
 from .align import align
+from .antispoofing import Antispoofing
 from .asking import Ask, Asking
 from .bundle import (
     Bundle,
@@ -33,6 +34,7 @@ from .pose import HeadPose, Pose, head_pose, is_in_pose
 from .presence import Presence, PresenceScore
 from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
+from .score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from .similarity import MAX_CROWDING, MIN_SCORE, centre, cosine, pairwise_scores, score
 from .stacking import Stacker
 from .survey import Shortcoming, Survey, survey, with_boxes
@@ -61,6 +63,7 @@ __all__ = [
     "MIN_SCORE",
     "RETRIED",
     "AccessAttempt",
+    "Antispoofing",
     "Ask",
     "Asking",
     "Bundle",
@@ -81,6 +84,7 @@ __all__ = [
     "GreyImage",
     "HeadPose",
     "Judge",
+    "Light",
     "Liveness",
     "LivenessLevel",
     "LivenessPoint",
@@ -92,6 +96,7 @@ __all__ = [
     "Matcher",
     "Motion",
     "MotionGate",
+    "NetworkLimits",
     "Opening",
     "OperatingPoint",
     "PictureError",
@@ -102,6 +107,8 @@ __all__ = [
     "Problem",
     "RateUnavailableError",
     "RuntimeUnavailableError",
+    "ScoreLimit",
+    "ScoreLimits",
     "SeenFrames",
     "Shortcoming",
     "Sighting",

@@ -10,11 +10,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from .antispoofing import Antispoofing
 from .detector import Detector
 from .liveness import Liveness, LivenessPoint
 from .presence import Presence
 from .quality import QualityLimits
 from .runtime import ModelFiles, RuntimeUnavailableError, Session, available, choose
+from .score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from .thresholds import OperatingPoint, Thresholds
 from .verifier import Verifier
 
@@ -22,7 +24,7 @@ BUNDLED: Final = Path(__file__).resolve().parent.parent / "models"
 FORMAT: Final = 1
 MAX_EMBEDDING: Final = 4096
 """Numbers of a direction, at most; face verification uses 128 to 512."""
-OPTIONAL: Final = ("presence", "liveness")
+OPTIONAL: Final = ("presence", "liveness", "antispoofing")
 """Roles that a bundle may lack."""
 _MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What reading a description raises that is not what it should be."""
@@ -51,6 +53,7 @@ class BundleInfo:
     detector: str
     presence: str | None = None
     liveness: str | None = None
+    antispoofing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,16 @@ class Bundle:
     """Says whether anybody is in view, cheaply; never evidence."""
     liveness: Liveness | None = None
     """Says whether a face is alive; only to deny."""
+    antispoofing: Antispoofing | None = None
+    """Says so too, having learnt it elsewhere; only to deny."""
+
+    @property
+    def score_limits(self) -> NetworkLimits:
+        """From which scores of the two a face is refused."""
+        return NetworkLimits(
+            ScoreLimits() if self.liveness is None else self.liveness.limits,
+            ScoreLimits() if self.antispoofing is None else self.antispoofing.limits,
+        )
 
 
 def load_bundle(
@@ -73,7 +86,7 @@ def load_bundle(
 ) -> Bundle:
     """Check and load the bundle in folder ``path`` (None: the bundled models).
 
-    Detector and verifier must be there. ``presence`` and ``liveness`` may be absent; where they are
+    Detector and verifier must be there. The ``OPTIONAL`` roles may be absent; where they are
     described they are checked as strictly. A network without files for ncnn needs onnxruntime.
     Roles and fields that this code does not know are left alone: a bundle grows without a new
     format, and has a new one where old code would misread it.
@@ -132,6 +145,11 @@ def load_bundle(
             liveness=(
                 _liveness(optional["liveness"], models["liveness"])
                 if "liveness" in optional
+                else None
+            ),
+            antispoofing=(
+                Antispoofing(optional["antispoofing"], _score_limits(models["antispoofing"]))
+                if "antispoofing" in optional
                 else None
             ),
         )
@@ -226,7 +244,19 @@ def _liveness(session: Session, entry: Mapping[str, Any]) -> Liveness:
         LivenessPoint(bpcer=_number(point["bpcer"]), threshold=_number(point["threshold"]))
         for point in entry["points"]
     ]
-    return Liveness(session, points)
+    return Liveness(session, points, _score_limits(entry))
+
+
+def _score_limits(entry: Mapping[str, Any]) -> ScoreLimits:
+    """Read what visits of the living measured of a network; nothing where it is not there."""
+    if (described := entry.get("visits")) is None:
+        return ScoreLimits()
+    figures = ("smallest", "largest", "basic", "strict")
+    cells = [
+        ScoreLimit(Light(cell["light"]), *(_number(cell[figure], 0) for figure in figures))
+        for cell in described["limits"]
+    ]
+    return ScoreLimits(_number(described["dim_below"], 0, 255), tuple(cells))
 
 
 def _all_files(folder: Path, models: Mapping[str, Any]) -> dict[str, ModelFiles]:

@@ -57,11 +57,12 @@ class Decider:
     ) -> None:
         """Open only for similarities of at least ``operating_point.threshold``.
 
-        ``judge`` is asked once a face's quorum is complete, with all evidence of that face within
-        the window; then twice in each window while the face waits (for its answer, or the second
-        factor), and always at the grant. ``ask`` draws each visit's question; nobody is let in who
-        did not answer it. ``lockout`` is shared with the shell, which keeps it over restarts;
-        ``frames`` is kept by the shell where a door is made anew and its camera is not.
+        ``judge`` is asked once a face's quorum is complete, with the evidence of its votes within
+        the window (another face, shown in between, must not hide what is wrong with this one); then
+        twice in each window while the face waits (for its answer, or the second factor), and
+        always at the grant. ``ask`` draws each visit's question; nobody is let in who did not
+        answer it. ``lockout`` is shared with the shell, which keeps it over restarts; ``frames`` is
+        kept by the shell where a door is made anew and its camera is not.
         """
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
@@ -227,8 +228,8 @@ class Decider:
         """Count what the faces of one frame say; return the tracks that voted."""
         voted = []
         for track, evidence in seen.items():
-            if shot.distinct:
-                visit.evidence.append((shot.taken_at, track, evidence))
+            if shot.distinct and evidence.problem is None:
+                visit.usable.append((shot.taken_at, track))
             match, embedding = self._voting.said(visit, shot, track, evidence), evidence.embedding
             problem = self._voting.note(visit, shot, evidence, match)
             if problem is None and match is not None and embedding is not None:
@@ -237,6 +238,7 @@ class Decider:
                 )
             if problem is None:
                 voted.append(track)
+                visit.evidence.append((shot.taken_at, track, evidence))
                 if visit.asking is not None and match is not None and embedding is not None:
                     visit.asking.meet(track, match.person, embedding)
             else:

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from .runtime import Session
+from .score_limits import ScoreLimits
 from .types import Face, RgbImage
 
 SIDE: Final = 112
@@ -53,14 +54,22 @@ class LivenessScore:
 class Liveness:
     """The bundle's liveness network."""
 
-    def __init__(self, session: Session, points: Iterable[LivenessPoint]) -> None:
-        """``points`` are the measured thresholds.
+    def __init__(
+        self,
+        session: Session,
+        points: Iterable[LivenessPoint],
+        limits: ScoreLimits = ScoreLimits(),  # noqa: B008 - frozen
+    ) -> None:
+        """``points`` are the thresholds for one picture, whatever its size and light.
+
+        ``limits`` are those for a visit, where visits of the living were measured.
 
         Raises:
             ValueError: there is none, or a figure of one is not within 0..1.
 
         """
         self._session = session
+        self.limits = limits
         self.points = tuple(sorted(points, key=lambda point: point.bpcer))
         """From the most lenient (denies the fewest living faces) to the strictest."""
         figures = [value for point in self.points for value in (point.bpcer, point.threshold)]
@@ -82,11 +91,17 @@ class Liveness:
         return LivenessScore(float(live[0, 0]))
 
 
-def views(rgb: RgbImage, box: Box) -> RgbImage:
+def views(
+    rgb: RgbImage,
+    box: Box,
+    enlarged: tuple[float, ...] = (CONTEXT, CLOSE),
+    side: int = SIDE,
+) -> RgbImage:
     """Cut a face's surroundings and the face from uint8[H, W, 3], as uint8[2, 112, 112, 3].
 
     ``box`` is (x1, y1, x2, y2) in pixels. Both squares are moved and shrunk to lie in the picture:
-    nothing is padded, because a padded edge looks like a sheet's.
+    nothing is padded, because a padded edge looks like a sheet's. ``enlarged`` are the sides of
+    other squares, over the longer side of the box, and ``side`` is what they are scaled to.
 
     Raises:
         ValueError: the picture is of another type or shape, or the box is not in it.
@@ -104,16 +119,17 @@ def views(rgb: RgbImage, box: Box) -> RgbImage:
         raise ValueError(f"the box {box} is not in a picture of {width}x{height} pixels")
     picture = Image.fromarray(rgb)
     cut = []
-    for enlarged in (CONTEXT, CLOSE):
-        span = min(enlarged * max(x2 - x1, y2 - y1), height, width)
+    for factor in enlarged:
+        span = min(factor * max(x2 - x1, y2 - y1), height, width)
         left = min(max((x1 + x2 - span) / 2, 0.0), width - span)
         top = min(max((y1 + y2 - span) / 2, 0.0), height - span)
         square = (left, top, left + span, top + span)
-        cut.append(np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=square)))
+        cut.append(np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=square)))
     return np.stack(cut)
 
 
-def stack(two: RgbImage) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Turn :func:`views` into the network's float32[1, 6, 112, 112]: surroundings, then face."""
-    channels = two.transpose(0, 3, 1, 2).reshape(1, 6, SIDE, SIDE)
+def stack(cut: RgbImage) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Turn :func:`views` into a network's float32[1, 3 N, side, side], one view after the other."""
+    side = cut.shape[1]
+    channels = cut.transpose(0, 3, 1, 2).reshape(1, 3 * len(cut), side, side)
     return channels.astype(np.float32)

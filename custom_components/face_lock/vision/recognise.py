@@ -39,9 +39,9 @@ def recognise(
 ) -> Sighting:
     """Find the faces of ``frame``, embed those of sufficient quality, and match them.
 
-    Where a match is at least ``cues_from`` (a score), whether the face is alive is measured too;
-    ``None`` measures it nowhere. With a ``stacker``, which has seen the frames before, a face in
-    poor light is also recognised by the mean of its frames.
+    Where a match, of the frame or of its stack, is at least ``cues_from`` (a score), whether the
+    face is alive is measured too; ``None`` measures it nowhere. With a ``stacker``, which has seen
+    the frames before, a face in poor light is also recognised by the mean of its frames.
     """
     faces = bundle.detector.detect(frame.rgb)[:MAX_FACES]
     looked_at = [_look(bundle, frame.rgb, face) for face in faces]
@@ -51,7 +51,7 @@ def recognise(
             None if evidence.problem is not None else (crop, evidence.quality)
             for crop, evidence in looked_at
         ]
-        stacks = stacker.add(faces, usable, frame.taken_at)
+        stacks = stacker.add(faces, usable, frame.taken_at, frame.digest)
     crops = [crop for crop, evidence in looked_at if evidence.problem is None]
     for stack in stacks:
         crops += [] if stack is None else [stack.whole, stack.older, stack.newer]
@@ -88,10 +88,13 @@ def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence
 
 
 def _with_cues(bundle: Bundle, rgb: RgbImage, evidence: Evidence, cues_from: float) -> Evidence:
-    match = evidence.said
-    if match is None or not match.similarity >= cues_from:
+    # The decision may go by either: it does not count every stack.
+    looks = (evidence.match, None if evidence.look is None else evidence.look.match)
+    if not any(match is not None and match.similarity >= cues_from for match in looks):
         return evidence
-    return replace(evidence, cues=measure_cues(bundle.liveness, rgb, evidence.face))
+    return replace(
+        evidence, cues=measure_cues(bundle.liveness, rgb, evidence.face, bundle.antispoofing)
+    )
 
 
 def _compare(matcher: Matcher, evidence: Evidence, embedding: FloatArray) -> Evidence:

@@ -7,8 +7,9 @@ stacking.
 
 A mean of two faces would be a ghost that resembles both, so a stack holds one face: the crops of
 one track, each of which, made coarse enough for the noise to go, looks like the mean of those
-before. What does not begins the stack again. The decision checks for itself that all frames of a
-stack were fresh, different and of one track, and that each half resembles the same person.
+before. What does not is left out, and a second in a row begins the stack again. The decision checks
+for itself that all frames of a stack were fresh, different and of one track, and that each half
+resembles the same person.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from .quality import luma
 from .tracking import Tracker
 from .types import Face, FaceQuality, FloatArray, RgbImage
+from .visit import SeenFrames
 
 BRIGHT: Final = 90.0
 """Mean luma of a crop from which a single frame says as much as the mean of several."""
@@ -31,9 +33,9 @@ MOST: Final = 10
 """Frames of a stack: two for each half, and as many as were measured."""
 WINDOW: Final = 3.0
 """Seconds within which the frames of a stack were taken."""
-SAME_FACE: Final = 0.9
-"""Correlation of a crop with the mean of those before, both made coarse, below which they show two
-faces."""
+SAME_FACE: Final = 0.75
+"""Correlation of a crop with the mean of those before, both made coarse, below which they may show
+two faces. Of webcam frames half a second apart 5 % lie below it, of different people 90 %."""
 REACH: Final = 4
 """Pixels by which landmarks may have missed from frame to frame."""
 _COARSE: Final = 8
@@ -75,17 +77,22 @@ class Stacker:
     def __init__(self) -> None:
         self._tracker = Tracker(max_gap=WINDOW)
         self._piles: dict[int, deque[Crop]] = {}
+        self._frames = SeenFrames()
+        self._doubted: set[int] = set()
+        """Tracks whose last crop did not look like those before."""
 
     def add(
         self,
         faces: Sequence[Face],
         crops: Sequence[tuple[RgbImage, FaceQuality] | None],
         taken_at: float,
+        digest: bytes,
     ) -> list[Stack | None]:
         """Add a frame's aligned crops, ``None`` for a face that is no evidence.
 
         Returns the stack that each face is to be recognised by: ``None`` for one that is bright
-        enough by itself, of which there are too few frames, or that is no evidence.
+        enough by itself, of which there are too few frames, or that is no evidence. A frame that
+        came before adds nothing: the decision would count none of the stacks that it is in.
         """
         tracks = self._tracker.assign(faces, taken_at)
         self._piles = {
@@ -93,8 +100,11 @@ class Stacker:
             for track in {*tracks, *self._piles}
             if track in tracks or self._recent(track, taken_at)
         }
+        self._doubted &= self._piles.keys()
+        if self._frames.known(digest):
+            return [None] * len(tracks)
         return [
-            None if item is None else self._stack(self._piles[track], *item, taken_at)
+            None if item is None else self._stack(track, *item, taken_at)
             for track, item in zip(tracks, crops, strict=True)
         ]
 
@@ -103,8 +113,9 @@ class Stacker:
         return bool(pile) and abs(taken_at - pile[-1].taken_at) <= WINDOW
 
     def _stack(
-        self, pile: deque[Crop], crop: RgbImage, quality: FaceQuality, taken_at: float
+        self, track: int, crop: RgbImage, quality: FaceQuality, taken_at: float
     ) -> Stack | None:
+        pile = self._piles[track]
         if not quality.brightness < BRIGHT:
             pile.clear()
             return None
@@ -114,7 +125,14 @@ class Stacker:
         if kept:
             before = mean(kept)
             pixels = shifted(pixels, *offset(pixels, before))
-            if not resemblance(pixels, before) >= SAME_FACE:
+            if resemblance(pixels, before) >= SAME_FACE:
+                self._doubted.discard(track)
+            elif track not in self._doubted:
+                # Somebody who turns or blinks is left out once; whoever stays begins again.
+                self._doubted.add(track)
+                return None
+            else:
+                self._doubted.discard(track)
                 kept = []
         pile.clear()
         # The fainter a frame, the more of it is noise.

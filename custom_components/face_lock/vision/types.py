@@ -160,15 +160,17 @@ class View:
 class Cues:
     """What one frame says of whether a face is alive; all of it can only deny.
 
-    ``live`` 0..1 is the liveness network's answer (see ``LivenessScore``) and ``moire`` how far the
-    strongest wave of the face's texture stands out, in powers of ten of the median power; either
-    is ``None`` where it could not be measured. ``infrared``: the picture has no colours.
+    ``live`` 0..1 is the liveness network's answer (see ``LivenessScore``), ``second`` that of the
+    antispoofing network, and ``moire`` how far the strongest wave of the face's texture stands out,
+    in powers of ten of the median power; each is ``None`` where it could not be measured.
+    ``infrared``: the picture has no colours.
     """
 
     view: View
     live: float | None = None
     moire: float | None = None
     infrared: bool = False
+    second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +206,6 @@ class Evidence:
     """Of a face in poor light, once there are enough frames of it."""
     cues: Cues | None = None
     """Measured where asked for, and only for a face that resembles somebody enrolled."""
-
-    @property
-    def said(self) -> Match | None:
-        """What the face is compared by: the mean of its frames where there is one."""
-        return self.match if self.look is None else self.look.match
 
 
 @dataclass(frozen=True, slots=True, eq=False)

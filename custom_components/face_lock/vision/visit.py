@@ -56,8 +56,10 @@ class Visit:
         self.first_usable_at: float | None = None
         self.frames = 0
         self.votes: list[Vote] = []
+        self.usable: list[tuple[float, int]] = []
+        """When it was taken, and of which track, for each distinct fresh usable frame."""
         self.evidence: list[tuple[float, int, Evidence]] = []
-        """When it was taken, of which track, and what was seen, for each distinct fresh frame."""
+        """When it was taken, of which track, and what was seen, for each vote."""
         self.tries: Counter[int] = Counter()
         """Track -> distinct fresh usable frames, whatever they said; of these votes are a share."""
         self.looks: Counter[int] = Counter()
@@ -87,7 +89,7 @@ class Visit:
         return votes / self.tries[track]
 
     def shown(self, track: int, since: float) -> list[Evidence]:
-        """Return the evidence of a track not taken before ``since``, in order of time."""
+        """Return the evidence of a track's votes not taken before ``since``, in order of time."""
         recent = [item for item in self.evidence if item[1] == track and item[0] >= since]
         return [evidence for _, _, evidence in sorted(recent, key=lambda item: item[0])]
 

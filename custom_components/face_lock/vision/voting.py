@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,9 +43,9 @@ class Voting:
         """Return what a face is compared by in this frame: the frame itself, or its stack.
 
         Never the better of both: each frame is one try. A stack counts only if all its frames are
-        usable, distinct and fresh ones of this track, within the window. Where a half of it is less
-        like the person than the loosest row of the table asks, the whole is as much below its
-        threshold: a mean of two faces is nobody's.
+        usable, distinct and fresh ones of this track, in order and within the window. Where a half
+        of it is less like the person than the loosest row of the table asks, the whole is as much
+        below its threshold: a mean of two faces is nobody's.
         """
         look = evidence.look
         if look is None or not self._holds(visit, shot, track, look):
@@ -58,13 +59,14 @@ class Voting:
 
     def _holds(self, visit: Visit, shot: Shot, track: int, look: Look) -> bool:
         times = look.taken_at
-        seen = {at for at, one, evidence in visit.evidence if one == track and not evidence.problem}
+        seen = {at for at, one in visit.usable if one == track}
         return (
             shot.distinct
-            and len(set(times)) == len(times) >= FEWEST
+            and len(times) >= FEWEST
+            and all(before < after for before, after in pairwise(times))
             and seen.issuperset(times)
-            and max(times) == shot.taken_at
-            and shot.taken_at - min(times) <= self._policy.window
+            and times[-1] == shot.taken_at
+            and times[-1] - times[0] <= self._policy.window
         )
 
     def accepts(self, match: Match | None) -> bool:

@@ -1,6 +1,6 @@
 """The parts of the card on the detector, the gate and liveness."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from training.common.card.figures import command, dig, percent, shown, table
@@ -93,6 +93,30 @@ def presence(report: Report | None) -> Iterator[str]:
     yield table(["recall", "threshold", "false alarms"], rows)
     yield f"Reproduce: {command(report, 'evaluate')}."
     yield from _verified(report)
+
+
+def visit_limits(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the limits that visits of the living gave a network, where there are some."""
+    if not (visits := entry.get("visits")):
+        return
+    levels = [f"{level} ({percent(share)})" for level, share in visits["refused"].items()]
+    yield (
+        "Scores below which a face is refused, by its light and width, so that both networks"
+        f" together refuse at most so many of the living's visits: {', '.join(levels)}. A face with"
+        f" a mean luma below {visits['dim_below']:g} is dim. Elsewhere nothing was measured."
+    )
+    yield table(
+        ["light", "width of the face", "basic", "strict"],
+        [
+            [
+                cell["light"],
+                f"{cell['smallest']:g} to {cell['largest']:g} px",
+                f"{cell['basic']:.4f}",
+                f"{cell['strict']:.4f}",
+            ]
+            for cell in visits["limits"]
+        ],
+    )
 
 
 def liveness(report: Report | None) -> Iterator[str]:

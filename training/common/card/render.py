@@ -16,7 +16,7 @@ from training.common.card.targets import targets
 # Sections of a config that say how a network is measured, not how it was made.
 _MEASURING = ("evaluate", "calibrate", "export", "inspect", "errors", "search")
 
-ORDER = ("verifier", "detector", "presence", "liveness")
+ORDER = ("verifier", "detector", "presence", "liveness", "antispoofing")
 
 
 def render(models: Path, reports: dict[str, Report], texts: Path) -> str:
@@ -77,7 +77,7 @@ def _role(
     yield f"## {texts['title']}"
     if entry is None:
         yield "It is not in the bundle: the figures are those of the run alone."
-    elif report is None:
+    elif report is None and role != "antispoofing":
         yield "No run's figures are kept for it."
     elif not of_bundle(report, entry):
         yield "**The bundle's file is another than when these figures were kept.**"
@@ -85,9 +85,10 @@ def _role(
     yield f"**Data and rights.** {texts['data'].strip()}"
     yield f"**Method.** {texts['method'].strip()}"
     yield from _settings(report)
+    yield from others.visit_limits(entry or {})
     if role == "verifier":
         yield from verifier.measured(report, entry or {}, said)
-    else:
+    elif role != "antispoofing":  # visits alone measured it
         yield from getattr(others, role)(report)
     yield "### Known failures"
     yield "\n".join(f"- {line}" for line in texts["failures"])

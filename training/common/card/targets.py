@@ -14,7 +14,7 @@ NIGHT = ("dim", "dark", "very dark", "infrared")
 REPORTED = "reported"
 BUNDLE = ("--what", "bundle")
 
-_LARGEST = {"verifier": 5.5, "detector": 0.4, "presence": 0.1, "liveness": 1.0}
+_LARGEST = {"verifier": 5.5, "detector": 0.4, "presence": 0.1, "liveness": 1.0, "antispoofing": 4.0}
 _VERIFIER_CROP = (112, 112)
 # Row, condition and the least TAR of enrolled validation people.
 _ACCEPTED = (
@@ -54,6 +54,7 @@ def targets(models: Path, entries: dict[str, Any], reports: dict[str, Report]) -
         "presence": _presence,
         "liveness": _liveness,
     }
+    yield _size(models, "antispoofing", entries.get("antispoofing"))
     for role, part in parts.items():
         yield _size(models, role, entries.get(role))
         if role == "verifier" and role in entries:

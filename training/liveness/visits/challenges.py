@@ -17,6 +17,7 @@ from training.liveness.visits import run
 from training.liveness.visits.camera import PERIOD
 from training.liveness.visits.head import Look, living
 from training.liveness.visits.kinds import Lamp, Looks, Visit, render
+from training.liveness.visits.limits import halves
 from training.liveness.visits.observe import RATE, enrolled
 from vision import (
     Ask,
@@ -74,7 +75,10 @@ def ask_all(config: LivenessConfig, living_people: int, attacks: int) -> list[di
     opened at level off), whether the door `opened`, and the `reason` why not, None if it was left
     waiting.
     """
-    people = [one.who for one in run.people(config, "test")]
+    seen = run.read_visits(config)
+    half = halves(seen)
+    # None of those who chose the bundle's limits.
+    people = [one.who for one in run.people(config, "test") if half.get(one.who) == 1]
     jobs = [
         Asked(challenge, kind, light, who, 1000 * number + len(kind))
         for challenge in ASKS
@@ -143,7 +147,7 @@ def _decide(
     """Let the door decide, with the question and at level off."""
     point = bundle.thresholds.operating_point(RATE)
     points = bundle.liveness.points if bundle.liveness else ()
-    judged = judge(LivenessLevel.CHALLENGE, points)
+    judged = judge(LivenessLevel.CHALLENGE, points, bundle.score_limits)
     door = Decider(DecisionPolicy(), bundle.thresholds, point, judge=judged, ask=lambda: ask)
     off = Decider(DecisionPolicy(), bundle.thresholds, point)
     matcher = gallery_matcher(bundle, {"visitor": (template,)})

@@ -2,9 +2,13 @@
 
 APCER is the share of attack visits, of those in which the face was recognised, that a level lets
 in; BPCER that of the living that it turns away (ISO/IEC 30107-3). Both at the first moment when a
-quorum of frames agrees, as the door decides, and with all frames of the visit, as if it waited.
+quorum of frames agrees, as the door decides, and with all frames of the visit, as if it waited,
+where they were looked at. Every visit is judged by the limits that the other half of the people
+chose (see `limits.py`); `halves` has both halves apart, of which the second was judged by what the
+bundle has.
 
-    {"levels": {LEVEL: {"quorum" | "whole visit": {KIND: SHARE with "recognised" and "cues"}}},
+    {"levels": {LEVEL: {"quorum" | "whole visit": {KIND: SHARE with "recognised", "cues" and
+                                                   "halves": {"first" | "second": SHARE}}}},
      "challenges": {CHALLENGE: {KIND: SHARE with "recognised" and "reasons"}}}
 
 The figures of a challenge are those of the whole level: quorum, judge and answer.
@@ -13,25 +17,29 @@ The figures of a challenge are those of the whole level: quorum, judge and answe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from training.common.split import TRAIN
 from training.liveness.evaluate import share
+from training.liveness.visits.limits import choose, halves
 from training.liveness.visits.observe import Observed
 from vision.liveness import LivenessPoint
 from vision.pad import Cue, LivenessLevel, denials
 
 LEVELS = (LivenessLevel.OFF, LivenessLevel.BASIC, LivenessLevel.STRICT)
 MOMENTS = ("quorum", "whole visit")
+HALVES = ("first", "second")
 
 
 def kind_of(one: Observed) -> str:
     """Return a visit's row: living people by light, replays by what they show, subjects by side."""
     if one.kind.startswith("real"):
-        return f"{one.kind}, subjects {'trained on' if one.side == TRAIN else 'held out'}"
+        changed = f", simulated {one.light}" if one.light != "day" else ""
+        changed += ", far" if one.far else ""
+        return f"{one.kind}{changed}, subjects {'trained on' if one.side == TRAIN else 'held out'}"
     if one.kind == "living":
         return f"living, {one.light}"
     if one.kind == "video":
@@ -41,32 +49,50 @@ def kind_of(one: Observed) -> str:
 
 def visit_figures(seen: Sequence[Observed], points: Sequence[LivenessPoint]) -> dict[str, Any]:
     """Return the errors of each level, at each moment, of each kind."""
+    half = halves(seen)
+    chosen = [choose([one for one in seen if half[one.who] == number]) for number in range(2)]
+    waited = any(len(one.track) > one.decided for one in seen if one.decided)
     report: dict[str, Any] = {}
     for level in LEVELS:
         report[level.value] = {}
-        for moment in MOMENTS:
+        for moment in MOMENTS if waited else MOMENTS[:1]:
             rows: dict[str, list[tuple[Observed, frozenset[Cue]]]] = {}
             for one in seen:
                 if one.decided:
                     track = one.track[: one.decided] if moment == "quorum" else one.track
-                    found = denials(level, points, track)
+                    found = denials(level, points, track, chosen[1 - half[one.who]])
                     rows.setdefault(kind_of(one), []).append((one, found))
             report[level.value][moment] = {
-                kind: _row(kind, rows[kind], seen) for kind in sorted(rows)
+                kind: _row(kind, rows[kind], seen, half) for kind in sorted(rows)
             }
     return report
 
 
 def _row(
-    kind: str, row: Sequence[tuple[Observed, frozenset[Cue]]], seen: Sequence[Observed]
+    kind: str,
+    row: Sequence[tuple[Observed, frozenset[Cue]]],
+    seen: Sequence[Observed],
+    half: Mapping[str, int],
 ) -> dict[str, Any]:
     denied = np.array([bool(cues) for _, cues in row])
     wrong = denied if "living" in kind else ~denied
-    figures: dict[str, Any] = share(wrong, np.array([one.who for one, _ in row]))
-    figures["visits"] = figures.pop("pictures")
-    figures["people"] = figures.pop("subjects")
+    who = np.array([one.who for one, _ in row])
+    figures = _share(wrong, who)
     figures["recognised"] = len(row) / sum(kind_of(one) == kind for one in seen)
     figures["cues"] = dict(Counter(cue.value for _, cues in row for cue in sorted(cues)))
+    numbers = np.array([half[one] for one in who])
+    figures["halves"] = {
+        name: _share(wrong[numbers == number], who[numbers == number])
+        for number, name in enumerate(HALVES)
+        if (numbers == number).any()
+    }
+    return figures
+
+
+def _share(wrong: np.ndarray, who: np.ndarray) -> dict[str, Any]:
+    figures: dict[str, Any] = share(wrong, who)
+    figures["visits"] = figures.pop("pictures")
+    figures["people"] = figures.pop("subjects")
     return figures
 
 
@@ -84,9 +110,7 @@ def challenge_figures(asked: Sequence[dict[str, Any]]) -> dict[str, Any]:
             mine = [one for one in every if one["recognised"]]
             if mine:
                 wrong = np.array([one["opened"] != (kind == "living") for one in mine])
-                figures: dict[str, Any] = share(wrong, np.array([one["who"] for one in mine]))
-                figures["visits"] = figures.pop("pictures")
-                figures["people"] = figures.pop("subjects")
+                figures = _share(wrong, np.array([one["who"] for one in mine]))
                 figures["recognised"] = len(mine) / len(every)
                 reasons = ("opened" if one["opened"] else one["reason"] or "left" for one in mine)
                 figures["reasons"] = dict(sorted(Counter(reasons).items()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.detector.night import to_linear, to_srgb
-from training.liveness.visits.camera import PERIOD, Camera, draw_camera, place, walk
+from training.liveness.visits.camera import PERIOD, SIZE, Camera, draw_camera, place, walk
 from training.liveness.visits.head import Look, living, pose, smooth
 from training.liveness.visits.objects import (
     Flat,
@@ -204,6 +204,24 @@ def _cutout(visit: Visit, camera: Camera) -> Iterator[np.ndarray]:
     yield from _held(visit, camera, things(), _shine(visit.generator, 0.4), glows=False)
 
 
+def _wall(visit: Visit, camera: Camera) -> Iterator[np.ndarray]:
+    """Hang a framed photograph on the wall: nothing moves but the camera's noise."""
+    generator = visit.generator
+    picture = sheet(visit.person, generator)
+    around = int(generator.uniform(0.05, 0.2) * picture.face[2])
+    frame = np.float32(generator.choice([0.01, 0.1, 0.6]))
+    light = np.pad(picture.light, ((around,) * 2, (around,) * 2, (0, 0)), constant_values=frame)
+    x, y, width = picture.face
+    hung = Flat(light, np.ones(light.shape[:2], np.float32), (x + around, y + around, width))
+    lean = float(generator.uniform(-0.4, 0.4))
+    held = Held(lambda _: lean, lambda _: 0.0, lambda _: 0.0, float(generator.uniform(4, 9)))
+    face, place_of = generator.uniform(45, 105), generator.uniform((0.35, 0.38), (0.65, 0.55))
+    behind = place(generator)
+    paste(behind, hung.light, hung.alpha, corners(hung, held, 0.0, np.array(SIZE) * place_of, face))
+    for _ in range(visit.frames):
+        yield camera.take(behind, generator)
+
+
 def _still(visit: Visit, camera: Camera) -> Iterator[np.ndarray]:
     screen = draw_screen(visit.generator)
     thing = screen.show(visit.person.rgb, visit.person.box, max(camera.focus, 0.3))
@@ -244,4 +262,5 @@ RENDERERS: dict[str, Callable[[Visit, Camera], Iterator[np.ndarray]]] = {
     "still": _still,
     "video": _replay,
     "cutout": _cutout,
+    "wall": _wall,
 }

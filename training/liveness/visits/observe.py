@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +18,16 @@ RATE = 1e-4
 
 @dataclass(frozen=True)
 class Observed:
-    """A visit as the door saw it. `track` is the evidence of the face that matches, in order;
-    `decided` how many of it there were when a quorum had agreed, 0 where none ever did.
+    """A visit as the door saw it. `far`: real frames were made smaller. `track` is the evidence of
+    the face that matches, in order; `decided` how many of it the judge was given when a quorum had
+    agreed, 0 where none ever did.
     """  # noqa: D205 - one sentence each
 
     kind: str
     light: str
     side: str
     who: str
+    far: bool
     track: list[Evidence]
     decided: int
 
@@ -37,21 +39,36 @@ def enrolled(bundle: Bundle, rgb: np.ndarray, landmarks: np.ndarray) -> Template
 
 
 def observe(
-    bundle: Bundle, template: Template, frames: Iterable[np.ndarray], period: float = PERIOD
+    bundle: Bundle,
+    template: Template,
+    frames: Iterable[np.ndarray],
+    period: float = PERIOD,
+    *,
+    whole: bool = True,
 ) -> tuple[list[Evidence], int]:
-    """Return the evidence of the face that matches, and its length at the quorum (0: none)."""
+    """Return what the judge is given of the face that matches, and its length at the quorum.
+
+    After that, if `whole`, all that matches as well as a vote does; the length is 0 where nothing
+    was judged.
+    """
     point = bundle.thresholds.operating_point(RATE)
     matcher = gallery_matcher(bundle, {"visitor": (template,)})
-    decider = Decider(DecisionPolicy(), bundle.thresholds, point)
     track: list[Evidence] = []
+
+    def judge(shown: Sequence[Evidence]) -> None:
+        track.extend(shown)
+
+    decider = Decider(DecisionPolicy(), bundle.thresholds, point, judge=judge)
     decided = 0
     for number, rgb in enumerate(frames):
         now = (number + 1) * period
         sighting = recognise(bundle, matcher, Frame(rgb, now), cues_from=point.threshold)
-        faces = [one for one in sighting.evidence if one.match is not None]
-        if faces:
-            track.append(max(faces, key=lambda one: one.match.similarity if one.match else -1.0))
+        if decided:
+            # Only votes have cues.
+            track += [one for one in sighting.evidence if one.cues is not None][:1]
         attempt = decider.observe(sighting, now)
         if attempt is not None and attempt.granted and not decided:
             decided = len(track)
+            if not whole:
+                break
     return track, decided

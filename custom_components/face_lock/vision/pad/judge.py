@@ -14,6 +14,7 @@ from statistics import median
 from typing import Final
 
 from ..liveness import LivenessPoint
+from ..score_limits import NetworkLimits, ScoreLimits
 from ..types import Cues, Evidence, Face, Problem
 from .motion import surroundings
 from .outline import outline
@@ -38,6 +39,7 @@ class Cue(StrEnum):
 
     UNMEASURED = "unmeasured"
     NETWORK = "network"
+    SECOND = "second"
     STATIC = "static"
     MOIRE = "moire"
     CARRIED = "carried"
@@ -78,21 +80,32 @@ _LEAST_MEASURED: Final = 3
 """Frames in which the network must have answered where it must be measured: a quorum."""
 
 
-def judge(level: LivenessLevel, points: Sequence[LivenessPoint] = ()) -> Judge:
-    """Return the judge of ``level``, for a bundle whose liveness network has these ``points``.
+_UNMEASURED: Final = NetworkLimits()
 
-    It takes the evidence of one face in the order of its frames, at the moment when everything
+
+def judge(
+    level: LivenessLevel,
+    points: Sequence[LivenessPoint] = (),
+    limits: NetworkLimits = _UNMEASURED,
+) -> Judge:
+    """Return the judge of ``level``, for a bundle whose networks have these limits.
+
+    ``points`` are the liveness network's for faces of a size or light that ``limits`` has not. The
+    judge takes the evidence of one face in the order of its frames, at the moment when everything
     else is ready to open, and answers ``Problem.NOT_LIVE`` or ``None``. It has no state.
     """
 
     def decide(track: Sequence[Evidence]) -> Problem | None:
-        return Problem.NOT_LIVE if denials(level, points, track) else None
+        return Problem.NOT_LIVE if denials(level, points, track, limits) else None
 
     return decide
 
 
 def denials(
-    level: LivenessLevel, points: Sequence[LivenessPoint], track: Sequence[Evidence]
+    level: LivenessLevel,
+    points: Sequence[LivenessPoint],
+    track: Sequence[Evidence],
+    measured: NetworkLimits = _UNMEASURED,
 ) -> frozenset[Cue]:
     """Return the cues that deny the face of a track; ``judge`` denies if there is any."""
     if level is LivenessLevel.OFF:
@@ -106,7 +119,8 @@ def denials(
     sights = [(one.face, one.cues.view) for one in track if one.cues is not None]
     found = {
         Cue.STATIC: _static(track),
-        Cue.NETWORK: _refused_by_network(cues, point, limits),
+        Cue.NETWORK: _refused_by_network(track, point, limits, measured.live, strict=strict),
+        Cue.SECOND: _refused_by_second(track, measured.second, strict=strict),
         Cue.MOIRE: _from(_middle([one.moire for one in cues]), limits.moire),
         Cue.CARRIED: _from(surroundings(sights).share, limits.carried),
         Cue.OUTLINE: _from(outline(sights), limits.outline),
@@ -139,17 +153,55 @@ def _static(track: Sequence[Evidence]) -> bool:
     return _from(still, SAME_PICTURE)
 
 
-def _refused_by_network(cues: Sequence[Cues], point: LivenessPoint | None, limits: Limits) -> bool:
-    """Whether the median frame is refused, each measured by the threshold for its light."""
-    if point is None:
-        return False
-    ratios = [
-        one.live / (point.threshold * (limits.infrared if one.infrared else 1.0))
-        for one in cues
-        if one.live is not None
-    ]
-    # Written so that an answer that is not a number denies.
-    return bool(ratios) and not median(ratios) >= 1.0
+def _refused_by_network(
+    track: Sequence[Evidence],
+    point: LivenessPoint | None,
+    limits: Limits,
+    measured: ScoreLimits,
+    *,
+    strict: bool,
+) -> bool:
+    """Whether the median frame is refused, each by the limit for its size and light.
+
+    Where there is none, by the threshold for any face.
+    """
+    above = []
+    for one in track:
+        if one.cues is None or one.cues.live is None:
+            continue
+        threshold = _threshold(one, measured, strict=strict)
+        if threshold is None and point is not None:
+            threshold = point.threshold * (limits.infrared if one.cues.infrared else 1.0)
+        if threshold is not None:
+            above.append(one.cues.live - threshold)
+    return _mostly_below(above)
+
+
+def _refused_by_second(track: Sequence[Evidence], measured: ScoreLimits, *, strict: bool) -> bool:
+    """Whether the median frame is refused, of those whose size and light were measured."""
+    limits = [(one, _threshold(one, measured, strict=strict)) for one in track]
+    return _mostly_below(
+        [
+            one.cues.second - limit
+            for one, limit in limits
+            if limit is not None and one.cues is not None and one.cues.second is not None
+        ]
+    )
+
+
+def _threshold(one: Evidence, measured: ScoreLimits, *, strict: bool) -> float | None:
+    if one.cues is None:
+        return None
+    brightness, infrared = one.quality.brightness, one.cues.infrared
+    limit = measured.of(one.face.width, brightness, infrared=infrared)
+    if limit is None:
+        return None
+    return limit.strict if strict else limit.basic
+
+
+def _mostly_below(above: Sequence[float]) -> bool:
+    """Whether the median is below zero; written so that what is not a number is."""
+    return bool(above) and not median(above) >= 0.0
 
 
 def _flat(faces: Sequence[Face], limits: Limits) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from ..antispoofing import Antispoofing
 from ..liveness import Liveness
 from ..types import Cues, Face, RgbImage
 from .moire import moire
@@ -13,7 +16,9 @@ _COLOURLESS = 3.0
 """Mean difference of a pixel's strongest and weakest channel; JPEG tints an infrared picture."""
 
 
-def measure_cues(network: Liveness | None, rgb: RgbImage, face: Face) -> Cues | None:
+def measure_cues(
+    network: Liveness | None, rgb: RgbImage, face: Face, second: Antispoofing | None = None
+) -> Cues | None:
     """Measure a face of uint8[H, W, 3]; ``None`` where its box is not in the picture.
 
     What cannot be measured is ``None`` in the result: it does not speak for the face.
@@ -28,17 +33,16 @@ def measure_cues(network: Liveness | None, rgb: RgbImage, face: Face) -> Cues | 
         return None
     return Cues(
         view=view,
-        live=_live(network, rgb, face),
+        live=None if network is None else _score(lambda: network.score(rgb, face).live),
         moire=moire(rgb, face.box),
         infrared=_colourless(rgb, face),
+        second=None if second is None else _score(lambda: second.score(rgb, face)),
     )
 
 
-def _live(network: Liveness | None, rgb: RgbImage, face: Face) -> float | None:
-    if network is None:
-        return None
+def _score(network: Callable[[], float]) -> float | None:
     try:
-        return network.score(rgb, face).live
+        return network()
     except ValueError:
         return None
 
