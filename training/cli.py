@@ -51,13 +51,15 @@ def parser_of(role: Role) -> argparse.ArgumentParser:
 def _add_step(parser: argparse.ArgumentParser, step: Step) -> None:
     _add_common(parser)
     for option in step.options:
+        # argparse lets nobody say whether a word without a flag is required: it is.
+        named = {"required": option.required} if option.flag.startswith("-") else {}
         parser.add_argument(
             option.flag,
             help=option.help,
             type=option.type,
             default=option.default,
             choices=option.choices,
-            required=option.required,
+            **named,
         )
 
 

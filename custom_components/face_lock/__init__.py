@@ -30,6 +30,7 @@ from .const import (
     ISSUE_CAMERA_MISSING,
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
+    ISSUE_OWN_MODELS,
     ISSUE_PICTURES_MISSING,
     ISSUE_PICTURES_NOT_SAVED,
     ISSUE_STORAGE_LOCKED,
@@ -44,7 +45,7 @@ from .lockout_store import LockoutStore, async_remove_lockout
 from .memory import async_forget
 from .people import people_of
 from .records import DoorRecords, async_open_records, async_remove_records
-from .runtime import BUNDLE_ISSUES, async_load_bundle
+from .runtime import BUNDLE_ISSUES, async_load_models
 from .settings import (
     CONF_FALSE_POSITIVE_RATE,
     CONF_RELOCK_AFTER,
@@ -74,6 +75,7 @@ DOOR_ISSUES: Final = (
     ISSUE_CAMERA_MISSING,
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
+    ISSUE_OWN_MODELS,
     ISSUE_PICTURES_MISSING,
     ISSUE_PICTURES_NOT_SAVED,
     *STORAGE_ISSUES,
@@ -98,7 +100,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 async def async_setup_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) -> bool:
     """Set up a door."""
     settings = _settings(entry)
-    bundle = await async_load_bundle(hass)
+    bundle = await async_load_models(hass, entry, settings.bundle)
     records = await _async_open_records(hass, entry, settings)
     worker = Worker(hass)
     # Registered before anything can fail, so that no failure leaves the thread behind.

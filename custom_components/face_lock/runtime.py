@@ -10,8 +10,11 @@ from __future__ import annotations
 import importlib
 import logging
 import sysconfig
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
 from homeassistant.requirements import (
@@ -20,8 +23,16 @@ from homeassistant.requirements import (
     async_process_requirements,
 )
 
-from .const import DOMAIN, ISSUE_MODELS_DAMAGED, ISSUE_MODELS_UNKNOWN, ISSUE_RUNTIME_MISSING
+from .const import (
+    DOMAIN,
+    ISSUE_MODELS_DAMAGED,
+    ISSUE_MODELS_UNKNOWN,
+    ISSUE_OWN_MODELS,
+    ISSUE_RUNTIME_MISSING,
+)
 from .issues import async_report_only
+from .own_models import models_folder
+from .settings import BUNDLED
 from .vision import (
     Bundle,
     BundleError,
@@ -46,16 +57,54 @@ async def async_load_bundle(hass: HomeAssistant) -> Bundle:
         ConfigEntryError: the models are not those that were measured, or not of this version.
 
     """
-    bundle = await _async_try(hass)
-    for requirement in requirements():
-        if bundle is not None:
-            break
-        if await _async_install(hass, requirement):
-            bundle = await _async_try(hass)
-    if bundle is None:
+    try:
+        bundle = await _async_with_runtime(hass, load_bundle)
+    except RuntimeUnavailableError as error:
         async_report_only(hass, BUNDLE_ISSUES, ISSUE_RUNTIME_MISSING, requirement=REQUIREMENTS[0])
-        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=ISSUE_RUNTIME_MISSING)
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN, translation_key=ISSUE_RUNTIME_MISSING
+        ) from error
+    except (BundleError, OSError, RuntimeError) as error:
+        unknown = isinstance(error, BundleFormatError)
+        issue = ISSUE_MODELS_UNKNOWN if unknown else ISSUE_MODELS_DAMAGED
+        async_report_only(hass, BUNDLE_ISSUES, issue)
+        raise ConfigEntryError(
+            translation_domain=DOMAIN,
+            translation_key=issue,
+            translation_placeholders={"error": str(error)},
+        ) from error
     async_report_only(hass, BUNDLE_ISSUES, None)
+    return bundle
+
+
+async def async_load_models(hass: HomeAssistant, entry: ConfigEntry, name: str) -> Bundle:
+    """Load the models that a door is set to; never others in their place.
+
+    Raises:
+        ConfigEntryNotReady: no runtime that runs them can be had now.
+        ConfigEntryError: they are not those that were measured, or not of this version.
+
+    """
+    suffix = f"_{entry.entry_id}"
+    if name == BUNDLED:
+        async_report_only(hass, (ISSUE_OWN_MODELS,), None, suffix)
+        return await async_load_bundle(hass)
+    try:
+        path = models_folder(hass, name)
+        bundle = await _async_with_runtime(hass, partial(load_bundle, path))
+    except (BundleError, OSError, RuntimeError, ValueError) as error:
+        shown = {"bundle": name, "error": str(error)}
+        async_report_only(
+            hass, (ISSUE_OWN_MODELS,), ISSUE_OWN_MODELS, suffix, door=entry.title, **shown
+        )
+        # A runtime may be had later; models do not mend by themselves.
+        passes = isinstance(error, RuntimeUnavailableError)
+        raise (ConfigEntryNotReady if passes else ConfigEntryError)(
+            translation_domain=DOMAIN,
+            translation_key=ISSUE_OWN_MODELS,
+            translation_placeholders=shown,
+        ) from error
+    async_report_only(hass, (ISSUE_OWN_MODELS,), None, suffix)
     return bundle
 
 
@@ -69,22 +118,26 @@ def on_musl() -> bool:
     return any("musl" in str(sysconfig.get_config_var(v)) for v in ("SOABI", "HOST_GNU_TYPE"))
 
 
-async def _async_try(hass: HomeAssistant) -> Bundle | None:
-    """Load the models, or return None where no installed runtime works."""
+async def _async_with_runtime(hass: HomeAssistant, load: Callable[[], Bundle]) -> Bundle:
+    """Load models with what is installed, or else with what can be.
+
+    Raises:
+        RuntimeUnavailableError: no runtime works, or none that can run these models.
+        BundleError, OSError, RuntimeError: as ``load``.
+
+    """
     try:
-        return await hass.async_add_executor_job(load_bundle)
+        return await hass.async_add_executor_job(load)
     except RuntimeUnavailableError as error:
-        _LOGGER.debug("No inference runtime yet: %s", error)
-        return None
-    except (BundleError, OSError, RuntimeError) as error:
-        unknown = isinstance(error, BundleFormatError)
-        issue = ISSUE_MODELS_UNKNOWN if unknown else ISSUE_MODELS_DAMAGED
-        async_report_only(hass, BUNDLE_ISSUES, issue)
-        raise ConfigEntryError(
-            translation_domain=DOMAIN,
-            translation_key=issue,
-            translation_placeholders={"error": str(error)},
-        ) from error
+        failure = error
+    for requirement in requirements():
+        _LOGGER.debug("No inference runtime yet: %s", failure)
+        if await _async_install(hass, requirement):
+            try:
+                return await hass.async_add_executor_job(load)
+            except RuntimeUnavailableError as error:
+                failure = error
+    raise failure
 
 
 async def _async_install(hass: HomeAssistant, requirement: str) -> bool:

@@ -31,6 +31,7 @@ SECTIONS: Final = (
 )
 
 CONF_FALSE_POSITIVE_RATE: Final = "false_positive_rate"
+CONF_BUNDLE: Final = "bundle"
 CONF_TRIGGERS: Final = "triggers"
 CONF_SENSITIVITY: Final = "sensitivity"
 CONF_RELOCK_AFTER: Final = "relock_after"
@@ -61,6 +62,8 @@ FALSE_POSITIVE_RATES: Final[dict[str, float]] = {
 }
 """What the owner can choose, as translation keys -> rate. A similarity is never asked for."""
 DEFAULT_FALSE_POSITIVE_RATE: Final = "one_in_10000"
+BUNDLED: Final = "bundled"
+"""The models that come with Face Lock; any other choice is the name of a folder."""
 
 
 class Sensitivity(StrEnum):
@@ -76,6 +79,8 @@ class DoorSettings:
     """A door's options. Entities are named by registry id where they have one."""
 
     false_positive_rate: float = FALSE_POSITIVE_RATES[DEFAULT_FALSE_POSITIVE_RATE]
+    bundle: str = BUNDLED
+    """Which models recognise people: Face Lock's, or those in a folder of the configuration."""
     sensitivity: Sensitivity = Sensitivity.NORMAL
     triggers: tuple[str, ...] = ()
     """Motion sensors and doorbells that open the gate too."""
@@ -124,6 +129,7 @@ class DoorSettings:
             raise ValueError("a challenge needs an announcement or a light")
         return cls(
             false_positive_rate=FALSE_POSITIVE_RATES[rate],
+            bundle=str(recognition.get(CONF_BUNDLE, cls().bundle)),
             sensitivity=Sensitivity(gate.get(CONF_SENSITIVITY, cls().sensitivity)),
             triggers=tuple(gate.get(CONF_TRIGGERS, ())),
             relock_after=int(door[CONF_RELOCK_AFTER]) if door.get(CONF_RELOCK_AFTER) else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from homeassistant.components.system_health import SystemHealthRegistration
@@ -10,6 +11,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
 from .coordinator import FaceLockConfigEntry
+from .own_models import models_folder
 from .vision import BundleError, check_bundle
 
 
@@ -27,14 +29,15 @@ async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
     entries: list[FaceLockConfigEntry] = hass.config_entries.async_entries(DOMAIN)
     doors = [e.runtime_data for e in entries if e.state is ConfigEntryState.LOADED]
     running = {f"{door.bundle.info.runtime} {door.bundle.info.runtime_version}" for door in doors}
-    version: str | None
-    try:
-        version = await hass.async_add_executor_job(check_bundle)
-    except BundleError:
-        version = None
+    # Face Lock's own, and those that doors are set to.
+    folders = {None, *(models_folder(hass, door.settings.bundle) for door in doors)}
+    versions: list[str] = []
+    for folder in sorted(folders, key=str):
+        with suppress(BundleError):
+            versions.append(await hass.async_add_executor_job(check_bundle, folder))
     return {
-        "bundle": version,
-        "models_verified": version is not None,
+        "bundle": ", ".join(versions) or None,
+        "models_verified": len(versions) == len(folders),
         "runtime": ", ".join(sorted(running)) or None,
         "doors": len(entries),
         "doors_watched": sum(door.data.outage is None for door in doors),

@@ -114,7 +114,8 @@ def test_the_door_forms_errors_have_a_text() -> None:
     wanted = CAMERA_ERRORS | PICTURE_PROBLEMS | shortcomings | fields | rates
     assert set(TEXTS["config"]["error"]) == wanted
     own = literals("flows/options.py") & set(TEXTS["options"]["error"])
-    assert set(TEXTS["options"]["error"]) == own | rates
+    # Only there are models of one's own to choose.
+    assert set(TEXTS["options"]["error"]) == own | rates | {"own_models_damaged"}
     code = {"code_length", "code_removed", "trigger_not_found"}
     challenge = {"challenge_missing", "announce_invalid", "flash_light_not_found"}
     assert own == code | challenge | {"factor_not_found", "factor_state", "factor_missing"}
@@ -132,6 +133,8 @@ def test_whatever_a_capture_says_has_a_text() -> None:
 def test_choices_have_a_text() -> None:
     assert set(TEXTS["selector"]["sensitivity"]["options"]) == set(settings.Sensitivity)
     assert set(TEXTS["selector"]["liveness"]["options"]) == set(vision.LivenessLevel)
+    # A folder's name is shown as it is.
+    assert set(TEXTS["selector"]["bundle"]["options"]) == {settings.BUNDLED}
 
 
 def test_costs_are_said_of_every_rate() -> None:
@@ -210,7 +213,7 @@ def test_each_choice_of_a_menu_is_a_step_with_a_text() -> None:
 def test_abort_reasons_have_a_text() -> None:
     assert "already_configured" in TEXTS["config"]["abort"]
     own = {"not_loaded", "person_removed", "rate_unavailable", "models_damaged"}
-    assert own == set(PERSON["abort"])
+    assert own | {"own_models_damaged"} == set(PERSON["abort"])
 
 
 def test_no_reference_to_core_texts() -> None:

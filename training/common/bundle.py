@@ -37,7 +37,7 @@ def write_entry(models_dir: Path, role: str, entry: dict[str, Any]) -> None:
         raise ValueError(f"unknown role {role!r}; known: {ROLES}")
     models_dir = Path(models_dir)
     files = entry["files"]
-    for listed in (files["onnx"], files["ncnn"]["param"], files["ncnn"]["bin"]):
+    for listed in (files["onnx"], *files.get("ncnn", {}).values()):
         path = models_dir / listed["name"]
         if not path.is_file() or file_entry(path) != listed:
             raise ValueError(f"{path} is absent or is not the file that the entry describes")

@@ -46,11 +46,11 @@ class Paths:
         return Paths(*(folder / f"{name}.{suffix}" for suffix in ("onnx", "param", "bin")))
 
     def entry(self) -> dict[str, Any]:
-        """Return the `files` part of an entry in models.json; all three must be there."""
-        return {
-            "onnx": file_entry(self.onnx),
-            "ncnn": {"param": file_entry(self.param), "bin": file_entry(self.bin)},
-        }
+        """Return the `files` part of an entry in models.json; without ncnn's where it has none."""
+        files: dict[str, Any] = {"onnx": file_entry(self.onnx)}
+        if self.param.is_file() and self.bin.is_file():
+            files["ncnn"] = {"param": file_entry(self.param), "bin": file_entry(self.bin)}
+        return files
 
 
 def write_onnx(

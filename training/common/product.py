@@ -28,11 +28,11 @@ def network(
     from vision.runtime import ModelFiles, choose  # noqa: PLC0415 - needs the path above
 
     entry = bundle.read(models)["models"][role]
-    ncnn = entry["files"]["ncnn"]
+    ncnn = entry["files"].get("ncnn")
     files = ModelFiles(
         onnx=models / entry["files"]["onnx"]["name"],
-        ncnn_param=models / ncnn["param"]["name"],
-        ncnn_bin=models / ncnn["bin"]["name"],
+        ncnn_param=models / ncnn["param"]["name"] if ncnn else None,
+        ncnn_bin=models / ncnn["bin"]["name"] if ncnn else None,
     )
     return choose(runtime).load(files, threads), entry
 

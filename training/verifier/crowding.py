@@ -30,6 +30,7 @@ from training.common.split import TRAIN
 from training.verifier import model
 from training.verifier.augment import CONDITIONS, aligned_view, degrade
 from training.verifier.config import Config, CrowdSettings
+from training.verifier.embedders import Embed
 from training.verifier.network import Crowding, Verifier
 from training.verifier.prepare import TABLE, UNLABELLED
 
@@ -122,10 +123,11 @@ def fit(
     return head, float(1.0 - error)
 
 
-def load_taught(config: Config, verifier: Verifier) -> Taught:
+def load_taught(config: Config, directions: Embed) -> Taught:
     """Embed what teaches: all strangers of the training side, and some of everybody else.
 
-    Raises ValueError where the prepared pictures have no strangers' group.
+    `directions` makes float32 [N, D] of unit length of crops uint8 [N, 112, 112, 3]. Raises
+    ValueError where the prepared pictures have no strangers' group.
     """
     settings = config.crowd
     table = pq.read_table(config.prepared_dir / TABLE, columns=["image", "side", "group"])
@@ -145,7 +147,7 @@ def load_taught(config: Config, verifier: Verifier) -> Taught:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max(1, config.train.workers), mp_context=context) as pool:
         for shown, own in tqdm(pool.map(work, starts, chunks), "crowd", total=len(chunks)):
-            embeddings.append(model.directions(verifier, shown))
+            embeddings.append(directions(shown))
             picture.append(own)
     of = np.concatenate(picture)
     return Taught(np.concatenate(embeddings), of, of < len(strangers))
@@ -162,7 +164,7 @@ def _remembered(kept: Path, checkpoint: Path, config: Config, verifier: Verifier
                 return Taught(stored["embeddings"], stored["picture"], stored["cohort"])
     if config.train.compile:
         verifier.compile()
-    taught = load_taught(config, verifier)
+    taught = load_taught(config, partial(model.directions, verifier))
     np.savez(kept, key=key, **vars(taught))
     return taught
 

@@ -132,16 +132,20 @@ def sides_of(
     same: Sequence[Sequence[str]],
     pictures: int,
     halved: frozenset[str] = frozenset(),
+    measured: frozenset[str] = frozenset(),
 ) -> list[str]:
     """Return the side of every row; `same` are groups of names that are one person.
 
-    People in `halved` are split in halves; see `Source.halves`.
+    People in `halved` are split in halves, those in `measured` are all on the validation side; see
+    `Source`.
     Of a person under several names, only one name is kept: on the side that is measured, if there
     is one, so that nobody measured was trained on.
     """
     order = {TRAIN: 0, VALIDATION: 1, TEST: 2}
     side = {
-        person: side_of(person, pictures, halves=person in halved)
+        person: VALIDATION
+        if person in measured
+        else side_of(person, pictures, halves=person in halved)
         for person in set(people)
         if person
     }
@@ -202,7 +206,8 @@ def _inputs(config: Config, sources: list[Source]) -> dict[str, object]:
         "sources": [
             # Compared with what JSON gives back, which knows no tuples.
             {
-                **vars(source),
+                # Where it is not set it says nothing: tables made before it was there stay good.
+                **{name: v for name, v in vars(source).items() if name != "measured" or v},
                 "path": source.path.name,
                 "group": list(source.group),
                 "digest": fingerprint(source),
@@ -241,12 +246,14 @@ def prepare(config: Config) -> dict[str, Any]:
 
     aligner = None if all(source.aligned for source in sources) else Aligner()
     refused: dict[str, str] = {}
-    rows, halved = [], set()
+    rows, halved, measured = [], set(), set()
     for source in sources:
         found = list(read(source, aligner, refused))
         rows += found
         if source.halves:
             halved |= {row.person for row in found if row.person}
+        if source.measured:
+            measured |= {row.person for row in found if row.person}
     if not rows:
         raise ValueError(f"no picture in prepare.sources ({len(refused)} refused)")
     images, people = [row.image for row in rows], [row.person for row in rows]
@@ -256,7 +263,7 @@ def prepare(config: Config) -> dict[str, Any]:
         embeddings = cached_embeddings(config, images)
         duplicates = find_duplicates(people, embeddings, settings.duplicate_cosine)
     same = [*settings.same_people, *((one, other) for one, other, _ in duplicates)]
-    sides = sides_of(people, same, len(rows), frozenset(halved))
+    sides = sides_of(people, same, len(rows), frozenset(halved), frozenset(measured))
     columns = [
         images,
         [row.source for row in rows],

@@ -86,6 +86,21 @@ def _export(config: Config, options: argparse.Namespace) -> None:
     export(config, from_start=options.what == "start")
 
 
+def _import(config: Config, options: argparse.Namespace) -> None:
+    from training.verifier.import_network import Request, import_network  # noqa: PLC0415
+
+    import_network(
+        config,
+        Request(
+            file=options.file,
+            contract=options.contract,
+            licence=options.licence,
+            origin=options.origin,
+            pictures=options.pictures,
+        ),
+    )
+
+
 def _verify(config: Config, _options: argparse.Namespace) -> None:
     from training.verifier.verify import verify  # noqa: PLC0415
 
@@ -131,6 +146,14 @@ _MADE_PEOPLE = Option("--people", "how many people to make up", type=int, defaul
 _MADE_PICTURES = Option("--pictures", "how many pictures of each", type=int, default=8)
 _PEOPLE = Option("--people", "how many people to learn", type=int, default=8)
 
+_IMPORTED = (
+    Option("file", "the network, an ONNX file", type=Path),
+    Option("--contract", "a known name, or a YAML file (see contract.py)", required=True),
+    Option("--licence", "what its licence is called, in your words", required=True),
+    Option("--origin", "where you have it from, in your words", required=True),
+    Option("--pictures", "a folder with a folder for each person, instead of packs", type=Path),
+)
+
 ROLE = Role(
     "verifier",
     "are two faces one person's?",
@@ -172,6 +195,12 @@ ROLE = Role(
             "calibrate", _calibrate, "measure the bundle and write its threshold table", (_TABLE,)
         ),
         Step("promise", _promise, "count what each row lets in, group by group, and what it costs"),
+        Step(
+            "import-verifier",
+            _import,
+            "make a bundle of a network from elsewhere: checked, calibrated, for your own use",
+            _IMPORTED,
+        ),
         Step("verify", _verify, "compare the bundle's files with the checkpoint and one another"),
         CARD,
     ),

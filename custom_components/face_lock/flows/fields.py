@@ -18,15 +18,17 @@ from homeassistant.helpers.selector import (
 )
 
 from ..const import CONF_CAMERA, CONF_LOCK, DOMAIN
+from ..own_models import models_folder
 from ..rates import UNKNOWN, rate_costs
 from ..settings import (
+    BUNDLED,
     CONF_FALSE_POSITIVE_RATE,
     CONF_TRIGGERS,
     DEFAULT_FALSE_POSITIVE_RATE,
     FALSE_POSITIVE_RATES,
 )
 from ..source import async_entity_reference, async_resolve
-from ..vision import BundleError, load_thresholds
+from ..vision import BundleError, Thresholds, load_thresholds
 
 TRIGGER_DOMAINS: Final = ("binary_sensor", "event", "input_boolean")
 
@@ -100,23 +102,32 @@ def exists(hass: HomeAssistant, entity_id: str) -> bool:
     return hass.states.get(entity_id) is not None
 
 
-async def async_check_rate(hass: HomeAssistant, rate: float, people: int) -> str | None:
+async def async_check_rate(
+    hass: HomeAssistant, rate: float, people: int, bundle: str = BUNDLED
+) -> str | None:
     """Say, as a translation key, what is wrong with a rate for a number of people."""
     try:
-        thresholds = await hass.async_add_executor_job(load_thresholds)
+        thresholds = await _async_thresholds(hass, bundle)
         thresholds.operating_point(rate, people)
     except BundleError:
-        return "models_damaged"
+        return "models_damaged" if bundle == BUNDLED else "own_models_damaged"
     except ValueError:
         return "rate_unavailable"
     return None
 
 
-async def async_rate_costs(hass: HomeAssistant, people: int) -> dict[str, str]:
+async def async_rate_costs(
+    hass: HomeAssistant, people: int, bundle: str = BUNDLED
+) -> dict[str, str]:
     """Return the placeholders that say what each rate costs the enrolled."""
     try:
-        return rate_costs(await hass.async_add_executor_job(load_thresholds), people)
+        return rate_costs(await _async_thresholds(hass, bundle), people)
     except BundleError:
         # The form's own check says what is wrong.
         times = ("day", "night")
         return {f"{rate}_{time}": UNKNOWN for rate in FALSE_POSITIVE_RATES for time in times}
+
+
+async def _async_thresholds(hass: HomeAssistant, bundle: str) -> Thresholds:
+    folder = models_folder(hass, bundle)
+    return await hass.async_add_executor_job(load_thresholds, folder)

@@ -34,10 +34,13 @@ from ..announcer import async_checked
 from ..codes import hash_code
 from ..const import CONF_LOCK
 from ..coordinator import OWN_RELOCK_AFTER
+from ..own_models import async_own_models
 from ..people import people_of
 from ..settings import (
+    BUNDLED,
     CONF_ANNOUNCE,
     CONF_ATTEMPTS,
+    CONF_BUNDLE,
     CONF_CODE,
     CONF_DAYS,
     CONF_FACTOR_AFTER_RESTART,
@@ -110,14 +113,27 @@ class DoorOptionsFlow(OptionsFlow):
             if not errors:
                 return self.async_create_entry(data=await self._async_kept(user_input))
         suggested = user_input or _shown(self.hass, entry.options)
+        bundles = await self._async_bundles()
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                _schema(self.hass, entry, opened=errors), suggested
+                _schema(self.hass, entry, bundles, opened=errors), suggested
             ),
             errors=errors,
-            description_placeholders=await async_rate_costs(self.hass, len(people_of(entry))),
+            description_placeholders=await async_rate_costs(
+                self.hass, len(people_of(entry)), self._bundle(suggested)
+            ),
         )
+
+    def _bundle(self, sections: Mapping[str, Any]) -> str:
+        """Return which models the sections choose; a form that does not ask leaves them."""
+        stored = self.config_entry.options.get(SECTION_RECOGNITION, {}).get(CONF_BUNDLE, BUNDLED)
+        bundle: str = sections.get(SECTION_RECOGNITION, {}).get(CONF_BUNDLE, stored)
+        return bundle
+
+    async def _async_bundles(self) -> list[str]:
+        """Return the models to choose from, those that are gone but chosen among them."""
+        return sorted({*await async_own_models(self.hass), self._bundle({})} - {BUNDLED})
 
     async def _async_check(self, user_input: Sections) -> dict[str, str]:
         """Return the form's errors: the frontend shows one for each section, above it."""
@@ -126,7 +142,7 @@ class DoorOptionsFlow(OptionsFlow):
         triggers = gate.get(CONF_TRIGGERS, ())
         found = {
             SECTION_RECOGNITION: await async_check_rate(
-                self.hass, rate, len(people_of(self.config_entry))
+                self.hass, rate, len(people_of(self.config_entry)), self._bundle(user_input)
             ),
             SECTION_GATE: None
             if all(exists(self.hass, trigger) for trigger in triggers)
@@ -169,7 +185,8 @@ class DoorOptionsFlow(OptionsFlow):
     async def _async_kept(self, user_input: Sections) -> Sections:
         """Return the options as they are kept: what the form did not show stays."""
         kept: Sections = {}
-        schema = _schema(self.hass, self.config_entry).schema
+        bundles = await self._async_bundles()
+        schema = _schema(self.hass, self.config_entry, bundles).schema
         for name, values in user_input.items():
             shown = {str(key) for key in schema[name].schema.schema}
             before = self.config_entry.options.get(name, {})
@@ -219,11 +236,14 @@ def _can_be(state: State | None, wanted: str) -> bool:
 
 @callback
 def _schema(
-    hass: HomeAssistant, entry: ConfigEntry, opened: Mapping[str, str] | None = None
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    bundles: list[str],
+    opened: Mapping[str, str] | None = None,
 ) -> probatio.Schema:
     """Make the form, with those sections unfolded that have an error."""
     fields = {
-        SECTION_RECOGNITION: {RATE_FIELD: RATE_SELECTOR},
+        SECTION_RECOGNITION: _recognition_fields(bundles),
         SECTION_GATE: {
             TRIGGERS_FIELD: entities(hass, TRIGGER_DOMAINS, multiple=True),
             probatio.Required(CONF_SENSITIVITY, default=DoorSettings().sensitivity.value): _choice(
@@ -247,6 +267,13 @@ def _schema(
             for name, of_section in fields.items()
         }
     )
+
+
+def _recognition_fields(bundles: list[str]) -> dict[probatio.Marker, Any]:
+    fields: dict[probatio.Marker, Any] = {RATE_FIELD: RATE_SELECTOR}
+    if bundles:
+        fields[_required(CONF_BUNDLE)] = _choice(CONF_BUNDLE, [BUNDLED, *bundles])
+    return fields
 
 
 @callback

@@ -60,8 +60,8 @@ class PersonFlow(CaptureFlow):
         door = self._door
         if user_input is None:
             people = len(people_of(self._get_entry())) + 1
-            rate = door.settings.false_positive_rate
-            if problem := await async_check_rate(self.hass, rate, people):
+            rate, bundle = door.settings.false_positive_rate, door.settings.bundle
+            if problem := await async_check_rate(self.hass, rate, people, bundle):
                 return self.async_abort(reason=problem)
         return await self._async_ask_details("user", user_input, None)
 

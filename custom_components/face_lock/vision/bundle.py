@@ -15,7 +15,7 @@ from .detector import Detector
 from .liveness import Liveness, LivenessPoint
 from .presence import Presence
 from .quality import QualityLimits
-from .runtime import ModelFiles, Session, choose
+from .runtime import ModelFiles, RuntimeUnavailableError, Session, available, choose
 from .score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from .thresholds import OperatingPoint, Thresholds
 from .verifier import Verifier
@@ -87,15 +87,16 @@ def load_bundle(
     """Check and load the bundle in folder ``path`` (None: the bundled models).
 
     Detector and verifier must be there. The ``OPTIONAL`` roles may be absent; where they are
-    described they are checked as strictly. Roles and fields that this code does not know are left
-    alone: a bundle grows without a new format, and has a new one where old code would misread it.
+    described they are checked as strictly. A network without files for ncnn needs onnxruntime.
+    Roles and fields that this code does not know are left alone: a bundle grows without a new
+    format, and has a new one where old code would misread it.
 
     ``runtime`` is ``"ncnn"`` or ``"onnxruntime"`` (None: the first installed that works).
 
     Raises:
         BundleFormatError: the description is missing, malformed or of an unknown version.
         BundleIntegrityError: a file is missing or its SHA-256 is not the described one.
-        RuntimeUnavailableError: no inference runtime can be had.
+        RuntimeUnavailableError: no inference runtime can be had, or none that has all networks.
 
     """
     folder = BUNDLED if path is None else Path(path)
@@ -106,6 +107,12 @@ def load_bundle(
         thresholds = _thresholds(verifier)
         quality = QualityLimits(**{key: _number(v, 0) for key, v in verifier["quality"].items()})
         files = _all_files(folder, models)
+        if runtime is None and any(one.ncnn_param is None for one in files.values()):
+            if "onnxruntime" not in available():
+                raise RuntimeUnavailableError(
+                    "a network of these models is for onnxruntime alone, which is not installed"
+                )
+            runtime = "onnxruntime"
         engine = choose(runtime)
         optional = {role: engine.load(files[role], threads) for role in OPTIONAL if role in files}
         return Bundle(
@@ -261,10 +268,11 @@ def _all_files(folder: Path, models: Mapping[str, Any]) -> dict[str, ModelFiles]
 def _files(folder: Path, model: dict[str, Any]) -> ModelFiles:
     """Check every file of a model, whichever runtime will load it."""
     files = model["files"]
+    ncnn = files.get("ncnn")
     return ModelFiles(
         onnx=_checked(folder, files["onnx"]),
-        ncnn_param=_checked(folder, files["ncnn"]["param"]),
-        ncnn_bin=_checked(folder, files["ncnn"]["bin"]),
+        ncnn_param=None if ncnn is None else _checked(folder, ncnn["param"]),
+        ncnn_bin=None if ncnn is None else _checked(folder, ncnn["bin"]),
     )
 
 

@@ -23,12 +23,14 @@ CLEARLY: Final = 0.9
 """A runtime displaces one before it only where it takes less than this share of its time, so that
 noise alone seldom makes the choice differ from one start to the next."""
 
-_chosen: dict[tuple[str, ...], str] = {}
-"""Installed runtimes -> the one that was measured to be faster, for the life of the process."""
+_chosen: dict[tuple[object, ...], str] = {}
+"""A bundle's fingerprint and the installed runtimes -> the one that was measured to be faster, for
+the life of the process."""
 
 
-_kept: dict[tuple[object, ...], Bundle] = {}
-"""What the bundle that was loaded last was made from -> that, for the life of the process."""
+_kept: dict[str, tuple[tuple[object, ...], Bundle]] = {}
+"""A bundle's folder -> what it was made from when it was loaded last, and that, for the life of the
+process."""
 _loading = Lock()
 
 
@@ -43,19 +45,21 @@ def load_fastest_bundle(path: Path | str | None = None, *, threads: int = 1) -> 
         BundleError, RuntimeUnavailableError: as ``load_bundle``.
 
     """
-    made_from = (fingerprint(path), tuple(available()), threads)
+    digest = fingerprint(path)
+    made_from = (digest, tuple(available()), threads)
     with _loading:  # doors are set up at the same time
-        if made_from not in _kept:
-            bundle = _load(path, threads)
-            _kept.clear()
-            _kept[made_from] = bundle
-        return _kept[made_from]
+        kept = _kept.get(str(path))
+        if kept is None or kept[0] != made_from:
+            _kept.pop(str(path), None)
+            kept = _kept[str(path)] = made_from, _load(path, digest, threads)
+        return kept[1]
 
 
-def _load(path: Path | str | None, threads: int) -> Bundle:
+def _load(path: Path | str | None, digest: str, threads: int) -> Bundle:
     names = tuple(available())
-    if names in _chosen or len(names) < 2:
-        return load_bundle(path, runtime=_chosen.get(names), threads=threads)
+    key = (digest, *names)
+    if key in _chosen or len(names) < 2:
+        return load_bundle(path, runtime=_chosen.get(key), threads=threads)
     bundles: list[Bundle] = []
     for name in names:
         try:
@@ -65,7 +69,7 @@ def _load(path: Path | str | None, threads: int) -> Bundle:
     if not bundles:
         return load_bundle(path, threads=threads)  # says what is wrong with each
     fastest = choose_fastest(bundles)
-    _chosen[names] = fastest.info.runtime
+    _chosen[key] = fastest.info.runtime
     return fastest
 
 

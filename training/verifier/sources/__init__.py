@@ -29,7 +29,8 @@ class Source:
     its people, NAME/PERSON; `image` and `identity` are columns of tables, found where empty.
     `everybody_once` says that each row of a table is a person of its own, NAME/ROW; `group` lists
     the columns whose values, joined, are the group that its strangers are compared within. `halves`
-    puts half of its people on the training side and half on the validation side.
+    puts half of its people on the training side and half on the validation side; `measured` all on
+    the validation side, for a network that none of them teaches.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Source:
     everybody_once: bool = False
     group: tuple[str, ...] = ()
     halves: bool = False
+    measured: bool = False
 
 
 def source_of(entry: str | dict[str, Any], data: Path) -> Source:

@@ -16,11 +16,14 @@ class RuntimeUnavailableError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """One network in the formats of all runtimes; every path was checked against its hash."""
+    """One network in the formats of all runtimes; every path was checked against its hash.
+
+    A network from elsewhere may have no ncnn format: both are None then.
+    """
 
     onnx: Path
-    ncnn_param: Path
-    ncnn_bin: Path
+    ncnn_param: Path | None
+    ncnn_bin: Path | None
 
 
 class Session(Protocol):

@@ -30,9 +30,12 @@ class NcnnRuntime:
         """Load a network on the CPU.
 
         Raises:
-            RuntimeUnavailableError: ncnn cannot load files that are the measured ones.
+            RuntimeUnavailableError: ncnn cannot load files that are the measured ones, or there are
+                none for it.
 
         """
+        if files.ncnn_param is None or files.ncnn_bin is None:
+            raise RuntimeUnavailableError(f"{files.onnx.name} is for onnxruntime alone, not ncnn")
         net = self._ncnn.Net()
         net.opt.num_threads = threads
         net.opt.use_vulkan_compute = False
