@@ -156,7 +156,6 @@ class EvaluateSettings:
             "dark/dark",
             "very dark/very dark",
             "infrared/infrared",
-            "lamp/lamp",
         ]
     )
     # Of each group where frames are stacked, which takes ten times as long; 0: all.

@@ -117,10 +117,10 @@ def domain(
                 people_pairs(trials, by_count) >= settings.min_people_pairs
             )
             of_tails = [tail.threshold(min(rate / size, tail.share)) for tail in tails]
-            by_tail = max(
-                float(np.quantile(of_tails, UPPER)),
-                by_count if np.isfinite(by_count) else metrics.NO_SCORE,
-            )
+            # Of a handful of pairs a bootstrap says little, and a pair drawn thrice counts nine
+            # times; but what was counted must not lie above the rate.
+            counted_at = float(metrics.thresholds_at(short, rates[[column]], size=size)[0])
+            by_tail = float(np.nanmax([np.quantile(of_tails, UPPER), counted_at]))
             thresholds.append(by_count if enough else by_tail)
             measured.append(bool(enough))
         columns[size] = Column(np.array(thresholds), np.array(measured))
