@@ -181,6 +181,9 @@ async def test_a_name_leads_nowhere_else(hass, set_up, own, name) -> None:
     door = await set_up({}, settings=set_to(name))
     assert door.entry.state is ConfigEntryState.SETUP_ERROR
     assert issues(hass) == {f"own_models_unusable_{door.entry.entry_id}"}
+    # The form still opens, so that another choice can be made.
+    same = await submit(hass, await begin(hass, door.entry), recognition={"bundle": name})
+    assert same["errors"] == {"recognition": "own_models_damaged"}
 
 
 async def test_a_network_without_ncnn_needs_the_other_runtime(hass, set_up, own) -> None:

@@ -289,9 +289,9 @@ def test_the_free_pictures_are_those_of_the_repository():
 # The bundle
 
 
-@pytest.fixture
-def packs(tmp_path, draw_face):
-    """A prepared table of 32 people, three pictures each, and 40 strangers; and a config."""
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, draw_face):
+    """A prepared table of 32 people, three pictures each, and 40 strangers."""
     columns = [(person, picture, "", "validation") for person in range(32) for picture in range(3)]
     columns += [(100 + n, 0, "drawn", "train" if n % 2 else "validation") for n in range(40)]
     rows = [
@@ -299,13 +299,19 @@ def packs(tmp_path, draw_face):
         for person, picture, group, side in columns
     ]
     table = pa.table([list(column) for column in zip(*rows, strict=True)], schema=SCHEMA)
-    (tmp_path / "prepared").mkdir()
-    pq.write_table(table, tmp_path / "prepared" / TABLE)
+    folder = tmp_path_factory.mktemp("prepared")
+    pq.write_table(table, folder / TABLE)
+    return folder
+
+
+@pytest.fixture
+def packs(tmp_path, prepared):
+    """A config on that table."""
     return from_dict(
         {
             "name": "mine",
             "runs": str(tmp_path / "runs"),
-            "prepared": str(tmp_path / "prepared"),
+            "prepared": str(prepared),
             "crowd": {"nearest": 3, "epochs": 2, "batch_size": 32, "degraded": 0, "double": 2.0},
             "train": {"workers": 1},
             "evaluate": {

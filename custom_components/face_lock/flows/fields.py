@@ -129,5 +129,8 @@ async def async_rate_costs(
 
 
 async def _async_thresholds(hass: HomeAssistant, bundle: str) -> Thresholds:
-    folder = models_folder(hass, bundle)
+    try:
+        folder = models_folder(hass, bundle)
+    except ValueError as error:
+        raise BundleError(str(error)) from error
     return await hass.async_add_executor_job(load_thresholds, folder)
