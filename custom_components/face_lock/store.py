@@ -11,6 +11,7 @@ import base64
 import logging
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from math import hypot
 from typing import Any, Final, NotRequired, TypedDict
 
 import numpy as np
@@ -22,6 +23,7 @@ from .disk import NotSavedError
 from .sealed import SealedStore
 from .vault import DamagedError, Vault
 from .vision import (
+    MAX_CROWDING,
     Bundle,
     Gallery,
     Portrait,
@@ -34,6 +36,9 @@ from .vision.align import CROP_SIZE
 from .worker import Worker
 
 _LOGGER = logging.getLogger(__name__)
+
+LONGEST: Final = 1.01 * hypot(1.0, MAX_CROWDING)
+"""More than this is the length of no embedding."""
 
 VERSION: Final = 2
 """Version 1 was not encrypted, and every picture had its crop."""
@@ -326,8 +331,9 @@ def _parse_picture(stored: Any) -> Portrait | None:
     try:
         crop = decode_rgb(_bytes(stored["crop"])) if "crop" in stored else None
         embedding = np.frombuffer(_bytes(stored["embedding"]), "<f4")
+        # A unit direction, with or (of an older model) without the crowding behind it.
         norm = float(np.linalg.norm(embedding))
-        if (crop is not None and crop.shape != CROP_SHAPE) or not 0.99 < norm < 1.01:
+        if (crop is not None and crop.shape != CROP_SHAPE) or not 0.99 < norm < LONGEST:
             raise ValueError("not a crop and its embedding")  # noqa: TRY301
         return Portrait(crop, Template(embedding.astype(np.float32), str(stored["model"])))
     except (KeyError, TypeError, ValueError):
