@@ -492,5 +492,6 @@ async def test_closing_the_dialogue_ends_the_look(hass, camera) -> None:
 
 async def test_what_each_rate_costs_is_said(hass, camera) -> None:
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    costs = {f"{rate}_{time}" for rate in FALSE_POSITIVE_RATES for time in ("day", "night")}
+    times = ("day", "night", "aged_day", "aged_night")
+    costs = {f"{rate}_{time}" for rate in FALSE_POSITIVE_RATES for time in times}
     assert set(flow["description_placeholders"]) == costs

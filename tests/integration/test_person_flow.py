@@ -482,10 +482,14 @@ def alike(bundle, similarity: float):
     def examine(standard, data, album) -> vision.Portrait:
         (template,) = next(iter(standard.others.values()))
         rng = np.random.default_rng(len(album))
-        other = rng.normal(size=template.embedding.shape).astype(np.float32)
-        other -= (other @ template.embedding) * template.embedding
+        known, crowding = template.embedding[:-1], template.embedding[-1]
+        other = rng.normal(size=known.shape).astype(np.float32)
+        other -= (other @ known) * known
         other /= np.linalg.norm(other)
-        embedding = similarity * template.embedding + np.sqrt(1 - similarity**2) * other
+        # Of a face that is not crowded at all.
+        cosine = similarity + crowding
+        direction = cosine * known + np.sqrt(1 - cosine**2) * other
+        embedding = np.append(direction, 0.0).astype(np.float32)
         crop = np.full((112, 112, 3), 128, np.uint8)
         return vision.Portrait(crop, vision.Template(embedding, template.model))
 
