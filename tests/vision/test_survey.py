@@ -43,6 +43,12 @@ def test_an_empty_place_is_no_fault_of_the_camera_but_is_said(bundle):
     assert found.face_px is None
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_camera_is_said_whether_or_not_a_face_is_found(bundle, portrait, quarters):
+    turned = np.ascontiguousarray(np.rot90(portrait, quarters))
+    assert survey(bundle, shots(turned), seconds=1.5).shortcomings == (Shortcoming.FACE_TURNED,)
+
+
 @pytest.mark.parametrize(
     ("change", "shortcoming"),
     [

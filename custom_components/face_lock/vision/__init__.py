@@ -35,6 +35,7 @@ from .recognise import gallery_matcher, recognise
 from .runtime import RuntimeUnavailableError
 from .survey import Shortcoming, Survey, survey, with_boxes
 from .thresholds import OperatingPoint, RateUnavailableError, Thresholds
+from .turned import is_turned
 from .types import (
     AccessAttempt,
     Evidence,
@@ -50,6 +51,7 @@ from .types import (
     Sighting,
     Template,
 )
+from .upright import Upright
 from .visit import SeenFrames
 
 __all__ = [
@@ -103,6 +105,7 @@ __all__ = [
     "Template",
     "Thresholds",
     "Turn",
+    "Upright",
     "align",
     "check_bundle",
     "decode_grey",
@@ -116,6 +119,7 @@ __all__ = [
     "head_pose",
     "is_in_pose",
     "is_same_person",
+    "is_turned",
     "judge",
     "load_bundle",
     "load_fastest_bundle",

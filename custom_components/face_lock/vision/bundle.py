@@ -13,16 +13,18 @@ from typing import Any, Final
 from .detector import Detector
 from .liveness import Liveness, LivenessPoint
 from .presence import Presence
-from .quality import QualityLimits
+from .quality import QualityLimits, measure
 from .runtime import ModelFiles, Session, choose
 from .thresholds import OperatingPoint, Thresholds
+from .types import Face, FaceQuality, Problem, RgbImage
+from .upright import Upright
 from .verifier import Verifier
 
 BUNDLED: Final = Path(__file__).resolve().parent.parent / "models"
 FORMAT: Final = 1
 MAX_EMBEDDING: Final = 4096
 """Numbers of an embedding, at most; face verification uses 128 to 512."""
-OPTIONAL: Final = ("presence", "liveness")
+OPTIONAL: Final = ("presence", "liveness", "upright")
 """Roles that a bundle may lack."""
 _MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What reading a description raises that is not what it should be."""
@@ -51,6 +53,7 @@ class BundleInfo:
     detector: str
     presence: str | None = None
     liveness: str | None = None
+    upright: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,21 @@ class Bundle:
     """Says whether anybody is in view, cheaply; never evidence."""
     liveness: Liveness | None = None
     """Says whether a face is alive; only to deny."""
+    upright: Upright | None = None
+    """Says whether a face is the right way up; only to deny."""
+
+    def judge(self, face: Face, crop: RgbImage) -> tuple[FaceQuality, Problem | None]:
+        """Measure ``face`` and its aligned crop uint8[112, 112, 3]; say why it is no evidence.
+
+        Raises:
+            RuntimeError: a network answered with something that is no probability.
+
+        """
+        quality = measure(face, crop)
+        problem = self.quality.problem(quality)
+        if problem is None and self.upright is not None:
+            problem = None if self.upright.accepts(crop, face.landmarks) else Problem.TURNED
+        return quality, problem
 
 
 def load_bundle(
@@ -73,9 +91,10 @@ def load_bundle(
 ) -> Bundle:
     """Check and load the bundle in folder ``path`` (None: the bundled models).
 
-    Detector and verifier must be there. ``presence`` and ``liveness`` may be absent; where they are
-    described they are checked as strictly. Roles and fields that this code does not know are left
-    alone: a bundle grows without a new format, and has a new one where old code would misread it.
+    Detector and verifier must be there. ``presence``, ``liveness`` and ``upright`` may be absent;
+    where they are described they are checked as strictly. Roles and fields that this code does not
+    know are left alone: a bundle grows without a new format, and has a new one where old code would
+    misread it.
 
     ``runtime`` is ``"ncnn"`` or ``"onnxruntime"`` (None: the first installed that works).
 
@@ -124,6 +143,11 @@ def load_bundle(
             liveness=(
                 _liveness(optional["liveness"], models["liveness"])
                 if "liveness" in optional
+                else None
+            ),
+            upright=(
+                Upright.of(optional["upright"], models["upright"])
+                if "upright" in optional
                 else None
             ),
         )

@@ -52,8 +52,8 @@ def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence
         # Landmarks on one point: whatever that is, no face can be read from it.
         crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
         return crop, Evidence(face=face, quality=measure(face, crop), problem=Problem.NO_FACE)
-    quality = measure(face, crop)
-    return crop, Evidence(face=face, quality=quality, problem=bundle.quality.problem(quality))
+    quality, problem = bundle.judge(face, crop)
+    return crop, Evidence(face=face, quality=quality, problem=problem)
 
 
 def _with_cues(bundle: Bundle, rgb: RgbImage, evidence: Evidence, cues_from: float) -> Evidence:

@@ -14,7 +14,9 @@ from PIL import Image, ImageDraw
 from .align import align
 from .bundle import Bundle
 from .decode import decode_rgb, picture_size
-from .quality import luma, measure
+from .detector import DOOR_SIDE
+from .quality import luma
+from .turned import is_turned
 from .types import Face, Problem, RgbImage
 
 MIN_SIDE: Final = 360
@@ -40,12 +42,14 @@ class Shortcoming(StrEnum):
     FACE_SMALL = "check_face_small"
     FACE_DARK = "check_face_dark"
     FACE_BLURRED = "check_face_blurred"
+    FACE_TURNED = "check_face_turned"
 
 
 _OF_FACE: Final = {
     Problem.FACE_TOO_SMALL: Shortcoming.FACE_SMALL,
     Problem.TOO_DARK: Shortcoming.FACE_DARK,
     Problem.BLURRED: Shortcoming.FACE_BLURRED,
+    Problem.TURNED: Shortcoming.FACE_TURNED,
 }
 
 
@@ -90,7 +94,8 @@ def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> 
     if bundle is None:
         found.append(Shortcoming.NO_MODELS)
     elif not faces:
-        found.append(Shortcoming.NO_FACE)
+        is_there = is_turned(bundle, rgb, DOOR_SIDE)
+        found.append(Shortcoming.FACE_TURNED if is_there else Shortcoming.NO_FACE)
     else:
         found += _of_face(bundle, rgb, faces[0])
     return Survey(
@@ -133,8 +138,7 @@ def _of_picture(width: int, height: int, brightness: float) -> list[Shortcoming]
 
 def _of_face(bundle: Bundle, rgb: RgbImage, face: Face) -> list[Shortcoming]:
     try:
-        quality = measure(face, align(rgb, face.landmarks))
+        _, problem = bundle.judge(face, align(rgb, face.landmarks))
     except ValueError:
         return [Shortcoming.NO_FACE]
-    problem = bundle.quality.problem(quality)
     return [] if problem is None else [_OF_FACE[problem]]
