@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from training.detector import night
+from training.detector.shade import shade
 
 SPLITS = ("train", "validation", "test")
 
@@ -170,7 +171,8 @@ class CanvasMaker:
     """Makes random canvases of `size` pixels from scenes; `night_share` of them are darkened.
 
     `grids` are the odds of 1, 4 and 16 crops. `hard_share` of the crops lie around the `hard`
-    places, half of them around missed faces. Scenes may be without faces.
+    places, half of them around missed faces. `lamp_share` of the canvases are lit from a side, as
+    the teacher does not see them. Scenes may be without faces.
     """
 
     def __init__(
@@ -182,6 +184,7 @@ class CanvasMaker:
         grids: Sequence[float] = (0.5, 0.35, 0.15),
         hard: Hard | None = None,
         hard_share: float = 0.0,
+        lamp_share: float = 0.0,
     ) -> None:
         self._scenes = list(scenes)
         if not any(scene.labels.sure.any() for scene in self._scenes):
@@ -194,6 +197,7 @@ class CanvasMaker:
         self._grids = grids
         self._hard = [places for places in (hard.missed, hard.false) if places] if hard else []
         self._hard_share = hard_share if self._hard else 0.0
+        self._lamp_share = lamp_share
 
     def make(self, generator: np.random.Generator) -> Canvas:
         """Return one random canvas."""
@@ -209,8 +213,17 @@ class CanvasMaker:
                 parts.append(labels.moved(1.0, x, y))
         labels = Labels.joined(parts)
         clean = night.recolour(clean, generator)
-        seen = night.degrade(clean, generator, self._night_share)
+        seen = night.degrade(self._lit(clean, labels, generator), generator, self._night_share)
         return Canvas(clean, seen, labels)
+
+    def _lit(
+        self, clean: np.ndarray, labels: Labels, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Return the canvas as it is, or lit from a side."""
+        # Without a share nothing is drawn: older runs keep their canvases.
+        if not self._lamp_share or generator.random() >= self._lamp_share:
+            return clean
+        return shade(clean, labels.boxes, generator)
 
     def _crop(self, generator: np.random.Generator, cell: int) -> tuple[np.ndarray, Labels]:
         """Return a cell x cell crop of a random scene, mostly around a face, often mirrored."""

@@ -201,8 +201,34 @@ def _graph_order(detector: FaceDetector) -> list[nn.Conv2d]:
     return convolutions
 
 
+def load_exported(detector: FaceDetector, path: Path | str) -> None:
+    """Copy the weights of a `detector.onnx` that `export` wrote into `detector`, in place.
+
+    Raises:
+        RuntimeError: the file's weights are not those of this network.
+
+    """
+    import onnx  # noqa: PLC0415 - only runs that go on from a bundle need it
+    from onnx import numpy_helper  # noqa: PLC0415
+
+    prefix = "detector."
+    state = {
+        item.name.removeprefix(prefix): torch.from_numpy(numpy_helper.to_array(item).copy())
+        for item in onnx.load(str(path)).graph.initializer
+        if item.name.startswith(prefix)
+    }
+    detector.load_state_dict(state)
+
+
 def load_checkpoint(path: Path | str) -> FaceDetector:
-    """Return the detector stored by training, in evaluation mode (`weights_only` loading)."""
+    """Return the detector stored by training, in evaluation mode (`weights_only` loading).
+
+    An exported `detector.onnx` will do as well.
+    """
+    if Path(path).suffix == ".onnx":
+        detector = FaceDetector()
+        load_exported(detector, path)
+        return detector.eval()
     state = torch.load(str(path), map_location="cpu", weights_only=True)
     detector = FaceDetector()
     detector.load_state_dict(state["model"])

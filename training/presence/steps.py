@@ -16,7 +16,9 @@ def _places(config: PresenceConfig, options: argparse.Namespace) -> None:
     if not config.empty or not config.things:
         raise ValueError("the config names no folders for `empty` places and `things`")
     packages = options.packages or Path(config.runs) / "packages"
-    for name, count in gather(Path(config.empty[0]), Path(config.things), packages).items():
+    views = Path(config.views) if config.views else None
+    found = gather(Path(config.empty[0]), Path(config.things), packages, views)
+    for name, count in found.items():
         print(f"{count:5} pictures of {name}")
 
 

@@ -18,6 +18,7 @@ from training.presence.canvases import Batch, CanvasMaker, batches
 from training.presence.data import read_empty, read_sources, read_things
 from training.presence.model import Maps, PresenceNet, grow, view_logit
 from training.presence.settings import PresenceConfig
+from training.presence.thaw import thaw
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -93,11 +94,16 @@ def train(config: PresenceConfig) -> Path:
         empty = [one for folder in config.empty for one in read_empty(folder, split)]
         sources = read_sources(config.scenes, split, config.mattes)
         things = read_things(config.things, split) if config.things else []
-        makers[split] = CanvasMaker(sources, empty, things)
+        shares = {"porch_share": config.porch_share, "weather_share": config.weather_share}
+        if split == "train" and config.views:
+            empty += read_empty(config.views, split)
+        makers[split] = CanvasMaker(sources, empty, things, **shares)
     held_out = list(islice(batches(makers["validation"], config.batch, 0, config.night_share), 6))
 
     net = PresenceNet()
-    if config.start:
+    if config.start.endswith(".onnx"):
+        thaw(net, config.start, torch.cat([batch.image for batch in held_out]))
+    elif config.start:
         grow(net, torch.load(config.start, map_location="cpu", weights_only=True)["model"])
     net = net.to(memory_format=torch.channels_last)
     average = Average(net, _DECAY)

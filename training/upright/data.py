@@ -197,7 +197,7 @@ def samples(
     detector: Detector,
     count: int,
     night_share: float,
-    seed: int,
+    seed: int | Sequence[int],
 ) -> Iterator[tuple[np.ndarray, bool]]:
     """Yield up to `count` aligned crops uint8[112,112,3], and whether they are upright.
 

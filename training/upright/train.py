@@ -26,6 +26,7 @@ _DECAY = 0.995
 # Faces below this score are no evidence at the door, but what they look like is worth learning.
 _SCORE = 0.5
 _MOST_CROPS = 12000
+_PART = 100
 
 
 def train(config: UprightConfig) -> Path:
@@ -81,28 +82,39 @@ def train(config: UprightConfig) -> Path:
 
 
 def pool(config: UprightConfig, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return a side's crops uint8[N,112,112,3] and bool[N]; made once, then kept in the run."""
-    kept = config.run_dir / f"pool-{split}.npz"
-    if kept.is_file() and not config.again:
-        with np.load(kept) as stored:
-            return stored["crops"], stored["upright"]
-    detector = product.detector(Path(config.models))
-    detector._score_threshold = _SCORE  # noqa: SLF001 - see above
-    share = 1.0 if split == "train" else 0.05
-    made = []
-    sources = [(data.of_scenes(config.scenes, split), config.scene_samples)]
-    if config.crops:
-        found = data.of_crops(config.crops, split, _MOST_CROPS, config.seed)
-        sources.append((found, config.crop_samples))
-    for number, (subjects, count) in enumerate(sources):
-        seed = config.seed + 100 * number + (0 if split == "train" else 10_000)
-        wanted = round(count * share)
-        made += list(data.samples(subjects, detector, wanted, config.night_share, seed))
-        _LOGGER.info("%s: %d crops", split, len(made))
-    crops = np.stack([crop for crop, _ in made])
-    upright = np.array([is_so for _, is_so in made])
-    np.savez(kept, crops=crops, upright=upright)
-    return crops, upright
+    """Return a side's crops uint8[N,112,112,3] and bool[N].
+
+    They are made in parts, which are kept in the run's folder: an interrupted run goes on.
+    """
+    share = 1.0 if split == "train" else 0.1
+    parts = []
+    for source, count in (("scenes", config.scene_samples), ("crops", config.crop_samples)):
+        if source == "crops" and not config.crops:
+            continue
+        number = -(-round(count * share) // _PART)
+        files = [config.run_dir / f"pool-{split}-{source}-{part}.npz" for part in range(number)]
+        missing = [index for index, file in enumerate(files) if config.again or not file.is_file()]
+        if missing:
+            subjects = (
+                data.of_scenes(config.scenes, split)
+                if source == "scenes"
+                else data.of_crops(config.crops, split, _MOST_CROPS, config.seed)
+            )
+            detector = product.detector(Path(config.models), score_threshold=_SCORE)
+        for index in missing:
+            seed = [config.seed, *split.encode(), *source.encode(), index]
+            made = list(data.samples(subjects, detector, _PART, config.night_share, seed))
+            np.savez(
+                files[index],
+                crops=np.stack([crop for crop, _ in made]),
+                upright=np.array([is_so for _, is_so in made]),
+            )
+            _LOGGER.info("%s", files[index].name)
+        for file in files:
+            with np.load(file) as stored:
+                parts.append((stored["crops"], stored["upright"]))
+    crops, upright = zip(*parts, strict=True)
+    return np.concatenate(crops), np.concatenate(upright)
 
 
 def varied(views: np.ndarray, generator: np.random.Generator) -> Tensor:
