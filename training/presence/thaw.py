@@ -68,9 +68,11 @@ def _read(path: Path | str) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.nda
             whole, steps = (values[name] for name in node.input[:2])
             values[node.output[0]] = whole * steps.reshape(-1, *[1] * (whole.ndim - 1))
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    last = next(node for node in graph.node if node.op_type in ("MatMul", "Gemm"))
+    products = [node for node in graph.node if node.op_type in ("MatMul", "Gemm")]
+    if len(products) != 1:
+        raise ValueError(f"{path} is no export of this network")
     pairs = [(values[node.input[1]], values[node.input[2]]) for node in convolutions]
-    return pairs, values[last.input[1]]
+    return pairs, values[products[0].input[1]]
 
 
 def _norms(net: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
