@@ -244,3 +244,14 @@ def test_figures_count_what_gets_past_and_what_is_lost() -> None:
     assert found["all"]["before, at 180"]["hits"] == 2
     assert found["faces"]["at 90"]["hits"] == 0
     assert evaluate.table({"validation": found, "test": found}).count("at 225") == 2 * 2 * 5
+
+
+def test_stored_crops_are_turned_by_what_is_said() -> None:
+    crops = np.full((3, 128, 128), 100, np.uint8)
+    crops[:, 30:50] = 240
+    views, upright = train.turned_crops(crops, 60, np.random.default_rng(0))
+    assert views.shape == (60, 56, 56)
+    assert 20 < upright.sum() < 45
+    above, below = views[:, 8:24, 20:36].mean((1, 2)), views[:, 32:48, 20:36].mean((1, 2))
+    assert (above[upright] > below[upright] + 20).all()
+    assert not (above[~upright] > below[~upright] + 60).any()

@@ -62,7 +62,7 @@ def _read(path: Path | str) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.nda
     graph = onnx.load(str(path)).graph
     values = {one.name: numpy_helper.to_array(one).astype(np.float32) for one in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Cast":
+        if node.op_type in ("Cast", "Identity"):
             values[node.output[0]] = values[node.input[0]]
         elif node.op_type == "DequantizeLinear":
             whole, steps = (values[name] for name in node.input[:2])

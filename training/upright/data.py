@@ -11,6 +11,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,14 @@ class Subject:
 
     def picture(self) -> Image.Image:
         """Decode the picture as RGB."""
-        with Image.open(io.BytesIO(self.encoded)) as picture:
-            return picture.convert("RGB")
+        return _decoded(self.encoded)
+
+
+@lru_cache(maxsize=4)
+def _decoded(encoded: bytes) -> Image.Image:
+    """Decode once what is shown many times in a row."""
+    with Image.open(io.BytesIO(encoded)) as picture:
+        return picture.convert("RGB")
 
 
 @dataclass(frozen=True)

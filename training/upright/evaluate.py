@@ -43,8 +43,8 @@ _LOGGER = logging.getLogger(__name__)
 
 TURNS = (90, 135, 180, 225, 270)
 """Degrees at which turned faces are shown."""
-CONDITIONS = ("clean", "dim", "dark", "infrared")
-_WIDTHS = (40.0, 150.0)
+CONDITIONS = ("clean", "dark", "infrared")
+_WIDTHS = (40.0, 110.0)
 _LOST = 0.0015
 """Share of validation's upright faces that the threshold gives away: half of what is allowed."""
 

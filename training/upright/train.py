@@ -27,6 +27,8 @@ _DECAY = 0.995
 _SCORE = 0.5
 _MOST_CROPS = 12000
 _PART = 100
+# Degrees by which stored crops are turned beyond quarters, upright ones too.
+_ASKEW = 22.0
 
 
 def train(config: UprightConfig) -> Path:
@@ -38,6 +40,7 @@ def train(config: UprightConfig) -> Path:
     crops, upright = pool(config, "train")
     held_out = pool(config, "validation")
     views, targets = _views(crops), torch.from_numpy(upright.astype(np.float32))
+    plain = stored_crops(config) if config.crops else None
     net = UprightNet()
     average = Average(net, _DECAY)
     optimiser = torch.optim.AdamW(
@@ -55,9 +58,13 @@ def train(config: UprightConfig) -> Path:
         recent = 0.0
         for step in range(1, config.steps + 1):
             rows = generator.integers(0, len(views), config.batch)
-            image = varied(views[rows], generator)
+            shown, wanted = views[rows], targets[torch.from_numpy(rows)]
+            if plain is not None:
+                more, fits = turned_crops(plain, config.batch, generator)
+                shown = np.concatenate([shown, more])
+                wanted = torch.cat([wanted, torch.from_numpy(fits.astype(np.float32))])
             loss = functional.binary_cross_entropy_with_logits(
-                net(image)[:, 0], targets[torch.from_numpy(rows)]
+                net(varied(shown, generator))[:, 0], wanted
             )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -117,6 +124,45 @@ def pool(config: UprightConfig, split: str) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(crops), np.concatenate(upright)
 
 
+def stored_crops(config: UprightConfig) -> np.ndarray:
+    """Return the training side's stored crops in grey, uint8[N,128,128]; kept in the run's folder."""
+    kept = config.run_dir / "stored.npy"
+    if config.again or not kept.is_file():
+        found = data.of_crops(config.crops, "train", config.stored, config.seed)
+        made = [np.asarray(subject.picture().convert("L")) for subject in found]
+        np.save(kept, np.stack(made))
+    crops: np.ndarray = np.load(kept)
+    return crops
+
+
+def turned_crops(
+    crops: np.ndarray, count: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn random stored crops uint8[N,128,128]; return float32[count,56,56] and who is upright.
+
+    They were aligned before they were turned. That is not what a detector makes of turned faces,
+    but there are many, and half of what is learnt from is.
+    """
+    rows = generator.integers(0, len(crops), count)
+    quarters = generator.integers(0, 4, count)
+    upright = generator.random(count) < 0.5
+    quarters[upright] = 0
+    upright = quarters == 0
+    angle = np.radians(90 * quarters + generator.uniform(-_ASKEW, _ASKEW, count))
+    # What is left of the border of 8 pixels on a crop of 112, and more or less.
+    reach = generator.uniform(0.78, 0.97, count)
+    matrix = np.zeros((count, 2, 3), np.float32)
+    matrix[:, 0, 0] = matrix[:, 1, 1] = reach * np.cos(angle)
+    matrix[:, 1, 0] = reach * np.sin(angle)
+    matrix[:, 0, 1] = -matrix[:, 1, 0]
+    matrix[:, :, 2] = generator.uniform(-0.1, 0.1, (count, 2))
+    grid = functional.affine_grid(torch.from_numpy(matrix), [count, 1, SIDE, SIDE], False)
+    # Averaged down first: sampling every other pixel would alias.
+    image = functional.avg_pool2d(torch.from_numpy(crops[rows].astype(np.float32))[:, None], 2)
+    made = functional.grid_sample(image, grid, align_corners=False)
+    return made[:, 0].numpy(), upright
+
+
 def varied(views: np.ndarray, generator: np.random.Generator) -> Tensor:
     """Return views float32[N,56,56] as a batch: mirrored, shifted, in other light, with noise."""
     count = len(views)
@@ -124,10 +170,10 @@ def varied(views: np.ndarray, generator: np.random.Generator) -> Tensor:
     views = np.where(flip[:, None, None], views[:, :, ::-1], views)
     dx, dy = generator.integers(-2, 3, 2)
     views = np.roll(views, (int(dy), int(dx)), axis=(1, 2))
-    gain = generator.uniform(0.6, 1.4, (count, 1, 1)).astype(np.float32)
+    gain = np.exp(generator.uniform(np.log(0.25), np.log(1.4), (count, 1, 1))).astype(np.float32)
     shift = generator.uniform(-25, 25, (count, 1, 1)).astype(np.float32)
     noise = generator.standard_normal(views.shape, dtype=np.float32)
-    noise *= generator.uniform(0, 6, (count, 1, 1)).astype(np.float32)
+    noise *= generator.uniform(0, 8, (count, 1, 1)).astype(np.float32)
     # A lamp from a side: half a face may lie in the dark.
     slope = generator.uniform(0, 1, (count, 1, 1)).astype(np.float32)
     slope *= (generator.random((count, 1, 1)) < 0.3).astype(np.float32)
