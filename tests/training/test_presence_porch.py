@@ -134,7 +134,7 @@ def test_training_goes_on_where_the_exported_gate_stands(tmp_path: Path) -> None
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:
-    import onnx  # noqa: PLC0415
+    import onnx
 
     graph = onnx.helper.make_graph([], "empty", [], [])
     onnx.save(onnx.helper.make_model(graph), str(tmp_path / "other.onnx"))

@@ -91,7 +91,6 @@ def test_samples_are_called_upright_only_where_the_landmarks_are(
         turns.append(degrees)
         return real(subject, degrees, 90.0, generator)
 
-
     monkeypatch.setattr(data, "show", show)
     # The window is 252 pixels wide and the face within a fifth of its width of the middle.
     made = list(data.samples([marked(source)], Detector(upright_at(126, 126, 90)), 40, 0.0, 3))

@@ -216,9 +216,7 @@ class CanvasMaker:
         seen = night.degrade(self._lit(clean, labels, generator), generator, self._night_share)
         return Canvas(clean, seen, labels)
 
-    def _lit(
-        self, clean: np.ndarray, labels: Labels, generator: np.random.Generator
-    ) -> np.ndarray:
+    def _lit(self, clean: np.ndarray, labels: Labels, generator: np.random.Generator) -> np.ndarray:
         """Return the canvas as it is, or lit from a side."""
         # Without a share nothing is drawn: older runs keep their canvases.
         if not self._lamp_share or generator.random() >= self._lamp_share:

@@ -12,8 +12,9 @@ class DetectorConfig(RunSettings):
 
     `scenes` is a Parquet pack with labelled faces. `warm_start` is `yunet_n_dynamic.onnx`, or None
     for random weights (then without a teacher). `resume` is a checkpoint, or an exported
-    `detector.onnx`, to go on from, for a second stage; the teacher stays YuNet. `night_share` of the canvases are darkened; `grids` are
-    the odds of 1, 4 and 16 crops on one; rates are for AdamW; `seed` fixes everything random.
+    `detector.onnx`, to go on from, for a second stage; the teacher stays YuNet. `night_share` of
+    the canvases are darkened; `grids` are the odds of 1, 4 and 16 crops on one; rates are for
+    AdamW; `seed` fixes everything random.
 
     `settled` is a file (.npz) that keeps the teacher's settled landmarks (`settle.py`), the targets
     where it is given. `empty` is a folder of pictures without anyone, searched and shown as well.

@@ -19,7 +19,8 @@ _EDGE = 0.2
 def shade(picture: np.ndarray, boxes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return uint8[H,W,3] as one lamp would light it, 40 to 120 degrees beside the gaze.
 
-    `boxes` float[F,4] are those of its faces. Surroundings get anything from little light to most of what they had.
+    `boxes` float[F,4] are those of its faces. Surroundings get anything from little light to most
+    of what they had.
     """
     height, width = picture.shape[:2]
     beside = np.radians(generator.uniform(40, 120)) * generator.choice([-1, 1])

@@ -190,7 +190,7 @@ class Canvas:
 class CanvasMaker:
     """Makes random canvases of 96 x 160 pixels.
 
-    Of the backgrounds `porch_share` are drawn, of the canvases `weather_share` have weather in them.
+    Of the backgrounds `porch_share` are drawn, of the canvases `weather_share` have weather.
     """
 
     def __init__(

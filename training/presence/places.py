@@ -226,9 +226,7 @@ def gather_things(package: Path, folder: Path) -> int:
     return made
 
 
-def gather(
-    places: Path, things: Path, packages: Path, views: Path | None = None
-) -> dict[str, int]:
+def gather(places: Path, things: Path, packages: Path, views: Path | None = None) -> dict[str, int]:
     """Fetch all packages into `packages` and write their pictures; return how many of each.
 
     `views` gets more views of the panoramas.

@@ -41,39 +41,58 @@ def weather(grey: np.ndarray, generator: Generator) -> np.ndarray:
     height, width = grey.shape
     layer = Image.new("L", (2 * width, 2 * height))
     draw = ImageDraw.Draw(layer)
-    kind = int(generator.integers(5))
-    ink = int(generator.integers(70, 256))
-    if kind == 0:
-        lean = generator.uniform(-0.5, 0.5)
-        for _ in range(int(generator.integers(10, 120))):
-            x, y = generator.uniform(0, 1, 2) * layer.size
-            long = generator.uniform(4, 40)
-            draw.line((x, y, x + lean * long, y + long), fill=ink, width=1)
-    elif kind == 1:
-        for _ in range(int(generator.integers(10, 90))):
-            _spot(draw, layer.size, float(np.exp(generator.uniform(np.log(0.7), np.log(9)))), ink, generator)
-    elif kind == 2:
-        for _ in range(int(generator.integers(1, 6))):
-            x, y = generator.uniform(0, 1, 2) * layer.size
-            steps = generator.normal(0, 12, (int(generator.integers(2, 7)), 2)).cumsum(0)
-            path = [(float(x + dx), float(y + dy)) for dx, dy in steps]
-            draw.line(path, fill=ink, width=int(generator.integers(1, 8)), joint="curve")
-    elif kind == 3:
-        x, y = generator.uniform(0, 1, 2) * layer.size
-        radius = generator.uniform(2, 16)
-        gap = generator.uniform(3, 8) * radius
-        for shift in (0, gap)[: int(generator.integers(1, 3))]:
-            draw.ellipse((x + shift - radius, y - radius, x + shift + radius, y + radius), fill=255)
-    else:
-        for _ in range(int(generator.integers(1, 7))):
-            _spot(draw, layer.size, generator.uniform(4, 26), ink // 2, generator)
-    blur = generator.uniform(0.3, 2.5) if kind < 3 else generator.uniform(1.0, 6.0)
-    added = layer.filter(ImageFilter.GaussianBlur(blur)).resize((width, height), Image.Resampling.BOX)
-    light = np.asarray(added, np.float32) * generator.uniform(0.4, 1.0)
-    if kind == 3:
+    kind = int(generator.integers(len(_WEATHER)))
+    _WEATHER[kind](draw, layer.size, generator)
+    soft = _WEATHER[kind] in (_headlights, _drops)
+    blur = generator.uniform(1.0, 6.0) if soft else generator.uniform(0.3, 2.5)
+    near = layer.filter(ImageFilter.GaussianBlur(blur))
+    light = np.asarray(near.resize((width, height), Image.Resampling.BOX), np.float32)
+    light = light * generator.uniform(0.4, 1.0)
+    if _WEATHER[kind] is _headlights:
         bloom = layer.filter(ImageFilter.GaussianBlur(24)).resize((width, height))
         light = light + np.asarray(bloom, np.float32) * 3
     return np.clip(grey + light, 0, 255).astype(np.uint8)
+
+
+def _rain(draw: ImageDraw.ImageDraw, size: tuple[int, int], generator: Generator) -> None:
+    ink, lean = int(generator.integers(70, 256)), generator.uniform(-0.5, 0.5)
+    for _ in range(int(generator.integers(10, 120))):
+        x, y = generator.uniform(0, 1, 2) * size
+        long = generator.uniform(4, 40)
+        draw.line((x, y, x + lean * long, y + long), fill=ink, width=1)
+
+
+def _snow(draw: ImageDraw.ImageDraw, size: tuple[int, int], generator: Generator) -> None:
+    ink = int(generator.integers(70, 256))
+    for _ in range(int(generator.integers(10, 90))):
+        radius = float(np.exp(generator.uniform(np.log(0.7), np.log(9))))
+        _spot(draw, size, radius, ink, generator)
+
+
+def _insects(draw: ImageDraw.ImageDraw, size: tuple[int, int], generator: Generator) -> None:
+    ink = int(generator.integers(70, 256))
+    for _ in range(int(generator.integers(1, 6))):
+        x, y = generator.uniform(0, 1, 2) * size
+        steps = generator.normal(0, 12, (int(generator.integers(2, 7)), 2)).cumsum(0)
+        path = [(float(x + dx), float(y + dy)) for dx, dy in steps]
+        draw.line(path, fill=ink, width=int(generator.integers(1, 8)), joint="curve")
+
+
+def _headlights(draw: ImageDraw.ImageDraw, size: tuple[int, int], generator: Generator) -> None:
+    x, y = generator.uniform(0, 1, 2) * size
+    radius = generator.uniform(2, 16)
+    gap = generator.uniform(3, 8) * radius
+    for shift in (0, gap)[: int(generator.integers(1, 3))]:
+        draw.ellipse((x + shift - radius, y - radius, x + shift + radius, y + radius), fill=255)
+
+
+def _drops(draw: ImageDraw.ImageDraw, size: tuple[int, int], generator: Generator) -> None:
+    ink = int(generator.integers(35, 128))
+    for _ in range(int(generator.integers(1, 7))):
+        _spot(draw, size, generator.uniform(4, 26), ink, generator)
+
+
+_WEATHER = (_rain, _snow, _insects, _headlights, _drops)
 
 
 def _spot(

@@ -13,12 +13,12 @@ class PresenceConfig(RunSettings):
     (their side follows from the name of the place, see `data.read_empty`), which the step `places`
     leaves under `runs`, as it does `things`, cut-outs that are nobody; `mattes` are those of the
     scenes, see `mattes`; `webcam` is a pack of frames (`image`, `label`, `subject`), never trained
-    on, whose live ones measure recall; `start` is a checkpoint, or an exported
-    `presence.onnx`, to go on from; `views` is a folder of more pictures of the places, of which
-    those of the training side are learnt from and no other is looked at; `models` is
-    the bundle's folder, which `export` writes into; `night_share` of the
-    canvases are darkened; `porch_share` of the backgrounds are drawn (`porch.py`) and `weather_share` have
-    weather; rates are for AdamW; `seed` fixes everything random.
+    on, whose live ones measure recall; `start` is a checkpoint, or an exported `presence.onnx`, to
+    go on from; `views` is a folder of more pictures of the places, of which those of the training
+    side are learnt from and no other is looked at; `models` is the bundle's folder, which `export`
+    writes into; `night_share` of the canvases are darkened; `porch_share` of the backgrounds are
+    drawn (`porch.py`), and `weather_share` of the canvases have weather; rates are for AdamW;
+    `seed` fixes everything random.
     """
 
     role: str = "presence"

@@ -58,7 +58,7 @@ def thaw(net: PresenceNet, path: Path | str, image: Tensor) -> None:
 
 
 def _read(path: Path | str) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
-    """Return weight and bias of every convolution in the order of the graph, and the last matrix."""
+    """Return weight and bias of every convolution in the graph's order, and the last matrix."""
     graph = onnx.load(str(path)).graph
     values = {one.name: numpy_helper.to_array(one).astype(np.float32) for one in graph.initializer}
     for node in graph.node:

@@ -11,10 +11,10 @@ class UprightConfig(RunSettings):
 
     `scenes` is a Parquet pack with labelled faces, `crops` one of aligned crops (empty: none); of
     both the training side is learnt from: `scene_samples` and `crop_samples` crops that the
-    detector of the bundle `models` makes of them, `night_share` by night; and `stored` crops turned as
-    they are. `unseen` are packs of
-    aligned crops and `webcam` one of frames, never trained on, that `evaluate` reports on. `models`
-    is also where `export` writes to. Rates are for AdamW; `seed` fixes everything random.
+    detector of the bundle `models` makes of them, `night_share` by night; and `stored` crops turned
+    as they are. `unseen` are packs of aligned crops and `webcam` one of frames, never trained on,
+    that `evaluate` reports on. `models` is also where `export` writes to. Rates are for AdamW;
+    `seed` fixes everything random.
     """
 
     role: str = "upright"
@@ -27,10 +27,10 @@ class UprightConfig(RunSettings):
     licence: str = "Apache-2.0; trained on research-only pictures, see training/upright/README.md"
     scene_samples: int = 1500
     crop_samples: int = 1500
-    stored: int = 4000
+    stored: int = 10000
     night_share: float = 0.5
     batch: int = 64
-    steps: int = 900
+    steps: int = 2500
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
     measured: int = 150

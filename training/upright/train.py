@@ -125,7 +125,7 @@ def pool(config: UprightConfig, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stored_crops(config: UprightConfig) -> np.ndarray:
-    """Return the training side's stored crops in grey, uint8[N,128,128]; kept in the run's folder."""
+    """Return the training side's stored crops in grey, uint8[N,128,128]; the run keeps them."""
     kept = config.run_dir / "stored.npy"
     if config.again or not kept.is_file():
         found = data.of_crops(config.crops, "train", config.stored, config.seed)
