@@ -23,7 +23,8 @@ WIDTH, HEIGHT = 96, 72
 FACE = 48
 """Pixels of a face's side in a picture."""
 SIZE = 128
-"""Numbers in an embedding."""
+"""Numbers of a direction."""
+CROWDING = 0.25
 MAGIC = 201
 LANDMARKS = np.array([[14, 28], [34, 28], [24, 38], [16, 48], [32, 48]], np.float32)
 GOOD = vision.FaceQuality(120, 130, 300)
@@ -49,7 +50,12 @@ def template_of(pixels: np.ndarray, model: str) -> np.ndarray:
     magic, identity, number = (int(v) for v in pixels[0, 0])
     assert magic == MAGIC
     vector = direction(f"{model}/{identity}") + 0.3 * direction(f"{model}/{identity}/{number}")
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
+    return embedding_of(vector)
+
+
+def embedding_of(vector: np.ndarray) -> np.ndarray:
+    """Embed a direction float[128] as the product does, with the crowding of an ordinary face."""
+    return np.append(vector / np.linalg.norm(vector), CROWDING).astype(np.float32)
 
 
 class Painter:
@@ -90,7 +96,7 @@ def read(rgb: np.ndarray) -> tuple[int, list[int]]:
 class Verifier:
     """Embeds enrolled pictures."""
 
-    embedding_size = SIZE
+    embedding_size = SIZE + 1
 
     def __init__(self, model: str) -> None:
         self.model = model
@@ -98,7 +104,7 @@ class Verifier:
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Embed uint8[N, 112, 112, 3]."""
         rows = [template_of(pixels, self.model) for pixels in crops]
-        return np.array(rows, np.float32).reshape(len(rows), SIZE)
+        return np.array(rows, np.float32).reshape(len(rows), self.embedding_size)
 
 
 @dataclass
@@ -127,9 +133,10 @@ class Eyes:
         frame: vision.Frame,
         *,
         cues_from: float | None = None,
+        stacker: vision.Stacker | None = None,
     ) -> vision.Sighting:
         """Say who is in a frame, as ``vision.recognise`` does."""
-        del cues_from
+        del cues_from, stacker
         self.before()
         serial, identities = read(frame.rgb)
         model = bundle.verifier.model
@@ -137,7 +144,7 @@ class Eyes:
         for index, identity in enumerate(identities):
             # As like its templates as another picture of the same person is.
             vector = direction(f"{model}/{identity}") + 0.35 * direction(f"{serial}/{index}")
-            embedding = (vector / np.linalg.norm(vector)).astype(np.float32)
+            embedding = embedding_of(vector)
             left = 2.0 + 47 * index
             face = vision.Face(
                 (left, 12.0, left + 45, 60.0),

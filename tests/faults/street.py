@@ -69,9 +69,10 @@ class RealEyes(Eyes):
         frame: vision.Frame,
         *,
         cues_from: float | None = None,
+        stacker: vision.Stacker | None = None,
     ) -> vision.Sighting:
         """Look at a frame."""
-        sighting = vision.recognise(bundle, matcher, frame, cues_from=cues_from)
+        sighting = vision.recognise(bundle, matcher, frame, cues_from=cues_from, stacker=stacker)
         self.frames += 1
         self.faces += len(sighting.evidence)
         return sighting
