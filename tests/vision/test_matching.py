@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from vision import (
+    MIN_SCORE,
     BundleFormatError,
     Face,
     Matcher,
@@ -117,7 +118,7 @@ class TestThresholds:
             for people in (1, 5, 20):
                 point = table.operating_point(fpr, people)
                 assert point.fpr_high <= point.fpr <= fpr / people * 1.001
-                assert 0 < point.threshold < 1
+                assert MIN_SCORE < point.threshold < 1
 
     def test_bundled_table_says_what_a_rate_costs_and_less_is_never_free(self):
         by_day, by_night = (

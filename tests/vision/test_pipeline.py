@@ -23,6 +23,7 @@ from vision import (
 )
 from vision.detector import Candidates, agreed_landmarks, decode, suppress
 from vision.runtime import available
+from vision.similarity import MAX_CROWDING, score
 from vision.verifier import Verifier
 
 SAME = ("obama", "obama2", "obama3")
@@ -133,16 +134,17 @@ class TestVerifier:
         threshold = bundle.thresholds.operating_point(1e-4).threshold
         people = {name: embedding(name) for name in (*SAME, *STRANGERS)}
         for name in SAME[1:]:
-            assert people["obama"] @ people[name] > threshold
+            assert score(people["obama"], people[name]) > threshold
         for stranger in STRANGERS:
-            assert max(people[stranger] @ people[name] for name in SAME) < threshold - 0.1
+            assert max(score(people[stranger], people[name]) for name in SAME) < threshold - 0.1
 
     def test_embeddings_are_unit_float32_and_do_not_depend_on_the_batch(self, bundle, rng):
         crops = rng.integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
         together = bundle.verifier.embed(crops)
         assert together.dtype == np.float32
         assert together.shape == (3, bundle.verifier.embedding_size)
-        assert np.allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
+        assert np.allclose(np.linalg.norm(together[:, :-1], axis=1), 1.0, atol=1e-5)
+        assert ((together[:, -1] > 0.0) & (together[:, -1] < MAX_CROWDING)).all()
         alone = np.concatenate([bundle.verifier.embed(crop[np.newaxis]) for crop in crops])
         assert np.allclose(together, alone, atol=1e-4)
         assert bundle.verifier.embed(crops[:0]).shape == (0, bundle.verifier.embedding_size)

@@ -47,7 +47,7 @@ def test_an_empty_place_is_no_fault_of_the_camera_but_is_said(bundle):
     ("change", "shortcoming"),
     [
         (lambda rgb: (rgb * 0.15).astype(np.uint8), Shortcoming.DARK),
-        (lambda rgb: (rgb * 0.15).astype(np.uint8), Shortcoming.FACE_DARK),
+        (lambda rgb: (rgb * 0.08).astype(np.uint8), Shortcoming.FACE_DARK),
         (lambda rgb: (255 - (255 - rgb) * 0.2).astype(np.uint8), Shortcoming.BRIGHT),
         (lambda rgb: shrunk(rgb, 120), Shortcoming.SMALL),
         (lambda rgb: shrunk(rgb, 120), Shortcoming.FACE_SMALL),
