@@ -282,7 +282,7 @@ async def test_a_turn_that_does_not_come_back_is_no_answer(asks, said, visitor, 
 
 async def test_a_stranger_is_asked_just_so_and_never_let_in(asks, said, visitor, target) -> None:
     door = await asks(announce=SAY)
-    visitor.similarity = 0.1
+    visitor.similarity = -0.4
     visitor.here = True
     asking = await put(door)
     await turn(door, visitor, asking.ask.turn)
