@@ -77,8 +77,10 @@ def _role(
     yield f"## {texts['title']}"
     if entry is None:
         yield "It is not in the bundle: the figures are those of the run alone."
-    elif report is None and role != "antispoofing":
-        yield "No run's figures are kept for it."
+    elif report is None:
+        # The second liveness network is measured in visits alone.
+        if role != "antispoofing":
+            yield "No run's figures are kept for it."
     elif not of_bundle(report, entry):
         yield "**The bundle's file is another than when these figures were kept.**"
     yield texts["use"].strip()
