@@ -27,7 +27,7 @@ def general_parser() -> argparse.ArgumentParser:
     lines = []
     for role in map(role_named, ROLES):
         lines.append(f"\nrole: {role.name} - {role.about}")
-        lines += [f"  {step.name:14}{step.help}" for step in role.steps]
+        lines += [f"  {step.name:16}{step.help}" for step in role.steps]
     parser = argparse.ArgumentParser(
         prog="python -m training",
         description=__doc__,

@@ -72,22 +72,22 @@ def test_figures_of_the_run_reach_the_table_of_targets(tmp_path, models):
         tmp_path,
         {
             "evaluate-start-validation": evaluated(clean=0.80, dark=0.60, infrared=0.60),
-            "evaluate-bundle-validation": evaluated(clean=0.797, dark=0.81, infrared=0.79),
+            "evaluate-bundle-validation": evaluated(clean=0.798, dark=0.81, infrared=0.66),
         },
     )
     assert main(arguments) == 0
     card = (models / NAME).read_text()
     found = lines(card, "| verifier |")
-    assert any("clean: TAR" in one and "79.7 %, the teacher 80.0 %" in one for one in found)
-    (clean,) = [one for one in found if "clean: TAR" in one]
+    (clean,) = [one for one in found if "| clean: TAR" in one]
     (dark,) = [one for one in found if "| dark:" in one]
-    (infrared,) = [one for one in found if "infrared:" in one]
-    (lighting,) = [one for one in found if "lighting:" in one]
+    (infrared,) = [one for one in found if "| infrared:" in one]
+    (promise,) = [one for one in found if "holds in every group" in one]
+    assert "79.8 %, the start 80.0 %" in clean
     assert "| yes |" in clean
     assert "| yes |" in dark
     assert "19.0 % of 40.0 %" in dark
     assert "| **no** |" in infrared
-    assert "| not measured | not measured |" in lighting
+    assert "| not measured | not measured |" in promise
     assert "| dark | 30 | 90 | 9000 | 97.0 % |" in card
     assert "81.0 (79.0 to 83.0) %" in card
     assert "too few trials" in card
@@ -233,20 +233,14 @@ def under_lamps(at_1e_3, none):
     return {**counts, "tar": {"1e-03": figure(at_1e_3)}, "none": {**bounds, "tar": figure(none)}}
 
 
-@pytest.mark.parametrize(
-    ("own", "reached"),
-    [((0.80, 0.70), "**no**"), ((0.91, 0.86), "yes"), ((0.91, 0.70), "not measured")],
-)
-def test_a_rate_that_cannot_be_counted_is_judged_from_both_sides(tmp_path, models, own, reached):
-    teacher = under_lamps(0.80, 0.70)
-    assert main(ran(tmp_path, {"lamps-bundle": under_lamps(*own), "lamps-start": teacher})) == 0
+def test_real_lamps_are_given_on_both_sides_of_a_rate_that_cannot_be_counted(tmp_path, models):
+    own, start = under_lamps(0.91, 0.70), under_lamps(0.80, 0.70)
+    assert main(ran(tmp_path, {"lamps-bundle": own, "lamps-start": start})) == 0
     card = (models / NAME).read_text()
-    (line,) = [one for one in lines(card, "| verifier |") if "lighting:" in one]
-    assert "12000 impostor trials cannot count 1e-4" in line
-    assert f"{100 - 100 * own[0]:.1f} % of 20.0 %" in line
-    assert f"| {reached} |" in line
     assert "FAR 1e-4 would be 1.2 of these trials" in card
-    assert "3.1e-04, 6.7e-03" in card
+    (line,) = lines(card, "| this verifier | 91.0")
+    assert "70.0" in line
+    assert "3.1e-04, 6.7e-03" in line
 
 
 def test_tar_at_a_rate_that_cannot_be_counted_is_bounded_by_the_next(tmp_path, models):

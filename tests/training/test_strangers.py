@@ -20,7 +20,7 @@ def pack(tmp_path_factory, draw_face):
     folder = tmp_path_factory.mktemp("pack")
     rows = [
         {"image": encode(draw_face(person, 0)), "origin": origin, "sex": "female"}
-        for person, origin in enumerate(["here"] * 8 + ["there"] * 8)
+        for person, origin in enumerate(["here"] * 20 + ["there"] * 20)
     ]
     pq.write_table(pa.Table.from_pylist(rows), folder / "crowd.parquet")
     return folder
@@ -33,7 +33,7 @@ def entry(**more):
 def test_everybody_is_a_person_with_a_group(pack):
     source = sources.source_of(entry(), pack)
     rows = list(sources.read(source, None, {}))
-    assert len({row.person for row in rows}) == len(rows) == 16
+    assert len({row.person for row in rows}) == len(rows) == 40
     assert {row.group for row in rows} == {"here female", "there female"}
 
 
@@ -60,7 +60,7 @@ def test_trials_stay_within_the_group_and_leave_oneself_out(pack, tmp_path):
 
     def embed(crops: np.ndarray) -> np.ndarray:
         """Give everybody a direction of their own, the crowding of which is known."""
-        rows = np.eye(64, dtype=np.float32)[[next(numbers) % 64 for _ in crops]]
+        rows = np.eye(101, dtype=np.float32)[[next(numbers) for _ in crops]]
         rows[:, -1] = 0.25
         return rows
 
