@@ -210,7 +210,7 @@ REFUSED = {
     "no_face": lambda: jpeg(Image.new("RGB", (400, 400), (90, 120, 90))),
     "several_faces": lambda: together("obama", "biden"),
     "face_too_small": lambda: shrunk("obama", 120),
-    "too_dark": lambda: scaled("obama", 0.15),
+    "too_dark": lambda: scaled("obama", 0.08),
     "blurred": lambda: blurred("obama"),
     "other_person": lambda: raw("biden"),
     "same_picture": lambda: raw("obama2"),
