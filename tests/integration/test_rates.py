@@ -8,13 +8,15 @@ from custom_components.face_lock.settings import FALSE_POSITIVE_RATES
 from custom_components.face_lock.vision import OperatingPoint, Thresholds, load_thresholds
 
 
-def row(fpr: float, threshold: float, day: float | None, night: float | None) -> OperatingPoint:
-    return OperatingPoint(fpr, threshold, 0.0, fpr, True, 0.9, day, night)
+def row(
+    fpr: float, threshold: float, day: float | None, night: float | None, *aged: float
+) -> OperatingPoint:
+    return OperatingPoint(fpr, threshold, 0.0, fpr, True, 0.9, day, night, *aged)
 
 
 TABLE = Thresholds(
     [
-        row(1e-3, 0.4, 0.004, 0.0312),
+        row(1e-3, 0.4, 0.004, 0.0312, 0.07, 0.21),
         row(1e-4, 0.5, 0.0212, 0.0876),
         row(5e-5, 0.55, 0.0349, 0.1234),
         row(1e-5, 0.6, None, 0.995),
@@ -26,7 +28,8 @@ TABLE = Thresholds(
 
 @pytest.mark.parametrize("people", [0, 1])
 def test_every_rate_has_a_number_by_day_and_by_night(people) -> None:
-    assert rate_costs(TABLE, people) == {
+    lately = {name: text for name, text in rate_costs(TABLE, people).items() if "aged" not in name}
+    assert lately == {
         "one_in_1000_day": "<1",
         "one_in_1000_night": "3",
         "one_in_10000_day": "2",
@@ -38,6 +41,12 @@ def test_every_rate_has_a_number_by_day_and_by_night(people) -> None:
         "one_in_1000000_day": UNKNOWN,
         "one_in_1000000_night": UNKNOWN,
     }
+
+
+def test_what_years_cost_is_said_beside_it() -> None:
+    costs = rate_costs(TABLE, 1)
+    assert (costs["one_in_1000_aged_day"], costs["one_in_1000_aged_night"]) == ("7", "21")
+    assert costs["one_in_10000_aged_day"] == costs["one_in_1000000_aged_night"] == UNKNOWN
 
 
 def test_the_more_are_enrolled_the_more_it_costs() -> None:
@@ -63,7 +72,7 @@ def test_the_bundle_knows_the_cost_of_what_a_household_is_offered() -> None:
     thresholds = load_thresholds()
     for people in (1, 5):
         costs = rate_costs(thresholds, people)
-        assert len(costs) == 2 * len(FALSE_POSITIVE_RATES)
+        assert len(costs) == 4 * len(FALSE_POSITIVE_RATES)
         assert UNKNOWN not in costs.values()
     # The text of a placeholder must survive Markdown and Home Assistant's message format.
     assert not any(set("{}|*_`'#") & set(value) for value in costs.values())
