@@ -98,11 +98,11 @@ class Faces:
         if self._bundle.presence is not None:
             ensure(0 <= self._bundle.presence.look(grey).score <= 1, "presence")
         sighting = vision.recognise(
-            self._bundle, self._matcher, vision.Frame(rgb, 0.0), cues_from=-1.0
+            self._bundle, self._matcher, vision.Frame(rgb, 0.0), cues_from=vision.MIN_SCORE
         )
         for evidence in sighting.evidence:
             if evidence.embedding is not None:
-                ensure(abs(float(np.linalg.norm(evidence.embedding)) - 1) < 1e-3, "length")
+                _check_embedding(evidence.embedding)
             ensure((evidence.problem is None) == (evidence.embedding is not None), evidence)
         return ACCEPTED
 
@@ -113,8 +113,14 @@ class Faces:
         except vision.PictureError as error:
             return refused(error, error.problem.value)
         ensure(portrait.crop is not None and portrait.crop.shape == (112, 112, 3), "crop")
-        ensure(abs(float(np.linalg.norm(portrait.template.embedding)) - 1) < 1e-3, "length")
+        _check_embedding(portrait.template.embedding)
         return ACCEPTED
+
+
+def _check_embedding(embedding: np.ndarray) -> None:
+    """Insist on a direction of unit length with a crowding behind it."""
+    ensure(abs(float(np.linalg.norm(embedding[:-1])) - 1) < 1e-3, "length")
+    ensure(0 <= embedding[-1] <= vision.MAX_CROWDING, "crowding")
 
 
 def face(seed: int, number: int, people: tuple[str, ...]) -> bytes:
