@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from training.common.camera import to_linear, to_srgb
 from training.common.pictures import jpeg
 
 # BT.601 luma.
@@ -44,20 +45,6 @@ NIGHTS = {
     "infrared": Night(photons=60, exposure=0.4, infrared=True, blur=0.7),
 }
 """The conditions that evaluation reports."""
-
-
-def to_linear(picture: np.ndarray) -> np.ndarray:
-    """Decode sRGB uint8 to linear light, float32 0..1 (IEC 61966-2-1)."""
-    table = np.arange(256, dtype=np.float64) / 255
-    table = np.where(table <= 0.04045, table / 12.92, ((table + 0.055) / 1.055) ** 2.4)
-    return table.astype(np.float32)[picture]
-
-
-def to_srgb(light: np.ndarray) -> np.ndarray:
-    """Encode linear light as sRGB uint8 (IEC 61966-2-1); values beyond 0..1 are clipped."""
-    light = np.clip(light, 0.0, 1.0)
-    encoded = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(encoded * 255).astype(np.uint8)
 
 
 def simulate(picture: np.ndarray, night: Night, generator: np.random.Generator) -> np.ndarray:

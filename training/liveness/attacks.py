@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from training.detector.night import to_linear, to_srgb
+from training.common.camera import to_linear, to_srgb
 from training.liveness.raster import dots, mosaic, stripes
 
 

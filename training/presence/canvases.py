@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from training.common.camera import to_linear, to_srgb
 from training.detector import night
 from training.presence.compose import (
     Cutout,
@@ -101,9 +102,9 @@ def degrade(grey: np.ndarray, generator: np.random.Generator, night_share: float
         coloured = np.repeat(picture[..., None], 3, axis=2)
         return luma(night.simulate(coloured, condition, generator))
     # `night.simulate` on one channel: a third of its time.
-    electrons = generator.poisson(night.to_linear(picture) * condition.photons)
+    electrons = generator.poisson(to_linear(picture) * condition.photons)
     noise = generator.standard_normal(picture.shape, dtype=np.float32) * condition.read_noise
-    return night.to_srgb((electrons + noise) * (condition.exposure / condition.photons))
+    return to_srgb((electrons + noise) * (condition.exposure / condition.photons))
 
 
 def luma(picture: np.ndarray) -> np.ndarray:

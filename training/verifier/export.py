@@ -15,6 +15,15 @@ from training.verifier.network import Scored, Verifier
 
 DIRECTION, CROWDING = "embedding", "crowding"
 SHAPE = (3, CROP, CROP)
+# What every verifier of a bundle takes, as models.json says it.
+INPUT = {
+    "name": INPUT_NAME,
+    "layout": "NCHW",
+    "channels": "RGB",
+    "range": [0, 255],
+    "size": [CROP, CROP],
+    "template": "arcface-112",
+}
 
 
 def outputs_of(verifier: Verifier) -> list[str]:
@@ -56,14 +65,7 @@ def export_verifier(verifier: Verifier, models: Path, *, half: bool = True) -> d
     write_ncnn(Scored(verifier), paths, [SHAPE], outputs_of(verifier), half=half)
     return {
         "files": paths.entry(),
-        "input": {
-            "name": INPUT_NAME,
-            "layout": "NCHW",
-            "channels": "RGB",
-            "range": [0, 255],
-            "size": [CROP, CROP],
-            "template": "arcface-112",
-        },
+        "input": INPUT,
         "embedding_size": verifier.backbone.embedding_size,
         "crowding": verifier.crowding is not None,
     }

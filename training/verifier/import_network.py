@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 import torch
 
 from training.common import bundle, product
-from training.common.formats import INPUT_NAME, Paths, ncnn_from_onnx
+from training.common.formats import Paths, ncnn_from_onnx
 from training.common.paths import use_vision
-from training.common.pictures import CROP
 from training.common.runs import open_run, write_json
 from training.verifier import contract as contracts, gallery, joining, known_pairs
 from training.verifier.calibrate import calibrate
 from training.verifier.config import Config
 from training.verifier.crowding import fit, load_taught, targets
+from training.verifier.export import INPUT
 from training.verifier.network import Crowding
 from training.verifier.prepare import TABLE, prepare
 from training.verifier.sources.folders import ENDINGS
@@ -90,14 +90,7 @@ def import_network(config: Config, request: Request) -> dict[str, Any]:
         {
             "version": f"{request.file.stem} {digest[:8]}",
             "files": paths.entry(),
-            "input": {
-                "name": INPUT_NAME,
-                "layout": "NCHW",
-                "channels": "RGB",
-                "range": [0, 255],
-                "size": [CROP, CROP],
-                "template": "arcface-112",
-            },
+            "input": INPUT,
             "embedding_size": foreign.width,
             "crowding": head is not None,
             "licence": request.licence,

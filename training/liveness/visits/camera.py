@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from demo import scene as demo_scene
+from training.common.camera import to_linear, to_srgb
 from training.common.pictures import jpeg
-from training.detector.night import to_linear, to_srgb
 from training.sample.places import draw_place
 
 SIZE = (480, 360)

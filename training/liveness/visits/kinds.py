@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.detector.night import to_linear, to_srgb
+from training.common.camera import to_linear, to_srgb
 from training.liveness.visits.camera import PERIOD, SIZE, Camera, draw_camera, place, walk
 from training.liveness.visits.head import Look, living, pose, smooth
 from training.liveness.visits.objects import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from training.detector.night import to_linear
+from training.common.camera import to_linear
 from training.liveness.attacks import Scene, reprint
 from training.liveness.raster import stripes
 from training.liveness.visits.people import Person
