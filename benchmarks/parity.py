@@ -19,11 +19,9 @@ from typing import Final
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-# Appended, so that nothing in the integration can shadow an installed module.
-sys.path.append(str(ROOT / "custom_components" / "face_lock"))
+import vision
 
-import vision  # noqa: E402 - found by the path above
+ROOT = Path(__file__).resolve().parent.parent
 
 MIN_COSINE: Final = 0.9999
 """A pair of faces moves by at most 0.014 in similarity then, and nearly always by far less."""

@@ -22,14 +22,13 @@ from typing import Any
 
 import numpy as np
 
+import vision
+from vision.pad import measure_cues
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-# Appended, so that nothing in the integration can shadow an installed module.
-sys.path.append(str(ROOT / "custom_components" / "face_lock"))
 
-import vision  # noqa: E402 - found by the path above
-from demo import story, visit  # noqa: E402 - likewise
-from vision.pad import measure_cues  # noqa: E402 - likewise
+from demo import story, visit  # noqa: E402 - found by the path above
 
 STEPS = ("gate", "presence", "decode", "detect", "align", "embed", "cues")
 

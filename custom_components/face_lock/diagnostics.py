@@ -20,7 +20,7 @@ from .settings import (
     CONF_FLASH_LIGHT,
     CONF_TRIGGERS,
 )
-from .vision.runtime import available
+from .vision.networks.runtime import available
 
 REDACTED: Final = {
     CONF_ANNOUNCE,

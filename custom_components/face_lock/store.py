@@ -32,7 +32,7 @@ from .vision import (
     embed_crop,
     encode_png,
 )
-from .vision.align import CROP_SIZE
+from .vision.imaging.align import CROP_SIZE
 from .worker import Worker
 
 _LOGGER = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ from PIL import Image
 
 from demo import control
 from demo.camera import PictureServer
+from vision import head_pose
 
 
 def shown(*lines: str) -> np.ndarray:
     """Do what the lines say, and return what the camera then shows."""
-
     server = PictureServer()
     for line in lines:
         control.perform(server, line)
@@ -20,8 +20,6 @@ def shown(*lines: str) -> np.ndarray:
 
 
 def yaw(detector, *lines: str) -> float:
-    from vision import head_pose
-
     (face,) = detector.detect(shown(*lines))
     return head_pose(face.landmarks).yaw
 

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from custom_components.face_lock import vision
-from custom_components.face_lock.vision.align import CROP_SIZE
+from custom_components.face_lock.vision.imaging.align import CROP_SIZE
 
 WIDTH, HEIGHT = 96, 72
 FACE = 48

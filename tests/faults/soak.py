@@ -36,8 +36,8 @@ import numpy as np
 
 from custom_components.face_lock import watcher
 from custom_components.face_lock.feedback import Feedback, Verdict, _record
-from custom_components.face_lock.vision.runtime import RUNTIMES
-from custom_components.face_lock.vision.visit import REMEMBERED_FRAMES
+from custom_components.face_lock.vision.networks.runtime import RUNTIMES
+from custom_components.face_lock.vision.tracking.seen_frames import REMEMBERED_FRAMES
 
 from .day import Day, hour_of
 from .eyes import crop

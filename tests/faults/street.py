@@ -14,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 
 from custom_components.face_lock import vision
-from custom_components.face_lock.vision.runtime import available
+from custom_components.face_lock.vision.networks.runtime import available
 from tests.integration.conftest import Scene
 
 from .eyes import Eyes
@@ -57,7 +57,7 @@ class RealEyes(Eyes):
     def bundle(self) -> vision.Bundle:
         """The bundle, as a door has it whenever it starts."""
         names = available() if self._wanted is None else [self._wanted]
-        with patch.object(vision.fastest, "available", lambda: names):
+        with patch.object(vision.networks.fastest, "available", lambda: names):
             bundle = vision.load_fastest_bundle()
         self.runtime = bundle.info.runtime
         return bundle

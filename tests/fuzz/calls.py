@@ -30,7 +30,7 @@ from custom_components.face_lock.const import CONF_CAMERA, CONF_LOCK, DOMAIN
 from custom_components.face_lock.coordinator import people_of
 from custom_components.face_lock.vault import KEY_FILE
 from custom_components.face_lock.vision import AccessAttempt, Bundle, Problem, load_bundle
-from custom_components.face_lock.vision.decode import MAX_SIDE
+from custom_components.face_lock.vision.imaging.decode import MAX_SIDE
 from tests.integration.conftest import (
     CAMERA,
     STORED_KEY,

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import random
-import sys
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
+import vision
+from vision.imaging.decode import MAX_ASPECT, MAX_PIXELS, MAX_SIDE
+
 from .pictures import damaged, flip, picture
 from .target import ACCEPTED, Call, ensure, refused
 
 ROOT = Path(__file__).resolve().parents[2]
-# Appended, so that nothing in the integration can shadow an installed module.
-if str(ROOT / "custom_components" / "face_lock") not in sys.path:
-    sys.path.append(str(ROOT / "custom_components" / "face_lock"))
-
-import vision  # noqa: E402
-from vision.decode import MAX_ASPECT, MAX_PIXELS, MAX_SIDE  # noqa: E402
-
 PEOPLE = ("biden", "collins", "hopper", "obama", "obama2", "obama3")
 """The tests' pictures."""
 

@@ -14,12 +14,12 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from .eyes import vision
+import vision
+from vision.networks.bundle import BUNDLED
+
 from .pictures import damage_anywhere
 from .target import ACCEPTED, Call, ensure, refused
 from .values import changed_text
-
-from vision.bundle import BUNDLED  # isort: skip - on the path since `eyes`
 
 
 class Manifest:
@@ -44,7 +44,7 @@ class Manifest:
         for name, content in self._files.items():
             (self._path / name).write_bytes(content)
         engine = SimpleNamespace(name="none", version="0", load=lambda _files, _threads: None)
-        self._patch = patch("vision.bundle.choose", lambda _runtime: engine)
+        self._patch = patch("vision.networks.bundle.choose", lambda _runtime: engine)
         self._patch.start()
 
     def make(self, seed: int, number: int) -> bytes:

@@ -9,7 +9,7 @@ from homeassistant.setup import async_setup_component
 
 from custom_components.face_lock.actions import ACTIONS
 from custom_components.face_lock.const import DOMAIN
-from custom_components.face_lock.vision.decode import MAX_BYTES
+from custom_components.face_lock.vision.imaging.decode import MAX_BYTES
 
 from .conftest import CAMERA, LOCK, TARGET, DoorCamera, raw
 

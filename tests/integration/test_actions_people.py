@@ -14,7 +14,7 @@ from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.feedback import Feedback, Verdict
 from custom_components.face_lock.flows.album import MAX_PICTURES
 from custom_components.face_lock.people import people_of
-from custom_components.face_lock.vision.thresholds import Thresholds
+from custom_components.face_lock.vision.matching.thresholds import Thresholds
 
 from .conftest import LOCK, TARGET, raw, unsealed
 

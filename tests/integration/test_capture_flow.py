@@ -239,7 +239,7 @@ async def test_somebody_else_is_not_added_to_the_pictures(hass, set_up, camera, 
 async def test_a_face_that_never_looks_straight(hass, set_up, camera, clock, monkeypatch) -> None:
     door = await set_up({})
     monkeypatch.setattr(album, "head_pose", lambda _: vision.HeadPose(0.0, 5.0))
-    monkeypatch.setattr(vision.pose, "STRAIGHT", -1.0)
+    monkeypatch.setattr(vision.imaging.pose, "STRAIGHT", -1.0)
     scene(camera, "obama")
     steps = await begin(hass, door)
     count, said = shown(await steps.run(lambda _: clock.jump(guide.PATIENCE)))

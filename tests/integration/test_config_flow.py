@@ -137,7 +137,7 @@ def broken(camera, how: str) -> None:
                 "nothing": None,
                 "truncated": png[:3000],
                 "text": b"<html>401 Unauthorized</html>",
-                "huge": b"\xff\xd8" + bytes(vision.decode.MAX_BYTES),
+                "huge": b"\xff\xd8" + bytes(vision.imaging.decode.MAX_BYTES),
             }[how]
         )
 

@@ -29,7 +29,7 @@ def own(hass, set_up, tmp_path, monkeypatch) -> Path:
     """A folder with another verifier: the bundle's, with a note in its file; loaded for real."""
     hass.config.config_dir = str(tmp_path)
     folder = tmp_path / DOMAIN / "models" / "mine"
-    shutil.copytree(vision.bundle.BUNDLED, folder)
+    shutil.copytree(vision.networks.bundle.BUNDLED, folder)
     # Another file is another network, though this one gives the same embeddings.
     with (folder / "verifier.onnx").open("ab") as file:
         file.write(b"\x32\x05other")  # protobuf's field 6, the model's description
@@ -189,8 +189,8 @@ async def test_a_name_leads_nowhere_else(hass, set_up, own, name) -> None:
 async def test_a_network_without_ncnn_needs_the_other_runtime(hass, set_up, own) -> None:
     describe(own, lambda verifier: verifier["files"].pop("ncnn"))
     with (
-        patch.object(vision.fastest, "available", lambda: ["ncnn"]),
-        patch.object(vision.bundle, "available", lambda: ["ncnn"]),
+        patch.object(vision.networks.fastest, "available", lambda: ["ncnn"]),
+        patch.object(vision.networks.bundle, "available", lambda: ["ncnn"]),
         patch.object(runtime, "async_process_requirements", refused),
     ):
         door = await set_up({}, settings=set_to("mine"))

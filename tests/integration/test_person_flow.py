@@ -216,7 +216,7 @@ REFUSED = {
     "same_picture": lambda: raw("obama2"),
     "enrolled_already": lambda: raw("collins"),
     "picture_empty": lambda: b"",
-    "picture_too_large": lambda: bytes(vision.decode.MAX_BYTES + 1),
+    "picture_too_large": lambda: bytes(vision.imaging.decode.MAX_BYTES + 1),
     "picture_unsupported": lambda: b"GIF89a" + bytes(100),
     "picture_corrupt": lambda: raw("obama")[:4000],
     "picture_heic": lambda: b"\x00\x00\x00\x18ftypheic" + bytes(300),

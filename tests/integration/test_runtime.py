@@ -89,14 +89,14 @@ async def test_without_a_runtime_the_issue_says_what_to_do(hass, set_up) -> None
 
 async def test_real_models_are_loaded_by_what_is_installed(hass, set_up) -> None:
     with (
-        patch.object(vision.fastest, "_chosen", {}),
-        patch.object(vision.fastest, "_kept", {}),
+        patch.object(vision.networks.fastest, "_chosen", {}),
+        patch.object(vision.networks.fastest, "_kept", {}),
         patch.object(runtime, "load_bundle", vision.load_fastest_bundle),
         patch.object(runtime, "async_process_requirements", refused),
     ):
         door = await set_up(BARACK)
     assert door.entry.state is ConfigEntryState.LOADED
-    assert door.entry.runtime_data.bundle.info.runtime in vision.runtime.available()
+    assert door.entry.runtime_data.bundle.info.runtime in vision.networks.runtime.available()
 
 
 # Which models
@@ -105,8 +105,8 @@ async def test_real_models_are_loaded_by_what_is_installed(hass, set_up) -> None
 @pytest.fixture
 def models(tmp_path, monkeypatch, set_up) -> Path:
     """A copy of the bundle that a test may damage, loaded as the integration does."""
-    folder = shutil.copytree(vision.bundle.BUNDLED, tmp_path / "models")
-    monkeypatch.setattr(vision.bundle, "BUNDLED", folder)
+    folder = shutil.copytree(vision.networks.bundle.BUNDLED, tmp_path / "models")
+    monkeypatch.setattr(vision.networks.bundle, "BUNDLED", folder)
     # set_up's fixture put the cached bundle there first.
     monkeypatch.setattr(runtime, "load_bundle", lambda: vision.load_bundle(runtime="ncnn"))
     return folder

@@ -242,13 +242,13 @@ async def test_every_model_file_is_checked(hass, set_up, tmp_path) -> None:
     """The integration's own loading, not the tests' cached one."""
     folder = tmp_path / "models"
     folder.mkdir()
-    for file in vision.bundle.BUNDLED.iterdir():
+    for file in vision.networks.bundle.BUNDLED.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     network = folder / "verifier.bin"
     content = bytearray(network.read_bytes())
     content[1000] ^= 1
     network.write_bytes(content)
-    with patch.object(vision.bundle, "BUNDLED", folder):
+    with patch.object(vision.networks.bundle, "BUNDLED", folder):
         with patch.object(runtime, "load_bundle", vision.load_bundle):
             # set_up's fixture put the cached bundle there first.
             door = await set_up(BARACK)
@@ -327,7 +327,9 @@ async def test_rate_too_strict_for_so_many_people(hass, set_up) -> None:
     assert door.entry.state is ConfigEntryState.LOADED
     two = person("Joe")
     with patch.object(
-        vision.thresholds.Thresholds, "operating_point", side_effect=vision.RateUnavailableError
+        vision.Thresholds,
+        "operating_point",
+        side_effect=vision.RateUnavailableError,
     ):
         hass.config_entries.async_add_subentry(door.entry, two)
         await hass.async_block_till_done()

@@ -15,7 +15,7 @@ from training.detector.losses import (
     to_cells,
 )
 from training.detector.model import STRIDES, Maps
-from vision.detector import decode
+from vision.networks.detector import decode
 
 SIZE = 128
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], dtype=np.float32)

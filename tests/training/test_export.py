@@ -17,8 +17,8 @@ from training.verifier.export import check_size, export_verifier
 from training.verifier.network import Crowding, Verifier
 from training.verifier.prepare import teacher, teacher_embeddings
 from training.verifier.warm_start import load_onnx_weights
-from vision import verifier as vision_verifier
-from vision.runtime import ModelFiles, choose
+from vision.networks.embedder import Embedder
+from vision.networks.runtime import ModelFiles, choose
 
 OPTIONS = {"width": 0.25, "embedding": 32, "batch_norm": False}
 
@@ -45,9 +45,7 @@ def run(folder, runtime: str, crops: np.ndarray, *, crowding: bool = True) -> np
     files = ModelFiles(*(folder / f"verifier.{suffix}" for suffix in ("onnx", "param", "bin")))
     session = choose(runtime).load(files, 1)
     size = OPTIONS["embedding"]
-    return vision_verifier.Verifier(session, model="m", directions=size, crowding=crowding).embed(
-        crops
-    )
+    return Embedder(session, model="m", directions=size, crowding=crowding).embed(crops)
 
 
 @pytest.fixture(scope="module")

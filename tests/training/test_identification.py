@@ -6,11 +6,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from training.common.paths import use_vision
+import vision
 from training.verifier import gallery, metrics
-
-use_vision()
-import vision  # noqa: E402 - needs the path above
 
 
 @pytest.fixture(scope="module")

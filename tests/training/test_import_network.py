@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper, version_converter
 from torch import nn
 from torch.nn import functional
 
+import vision
 from training.common import bundle, product
 from training.common.formats import Paths
 from training.common.pictures import encode
@@ -349,8 +350,6 @@ def request(tmp_path: Path, **changes: object) -> Request:
 def test_a_bundle_of_it_is_one_that_the_door_loads(tmp_path, packs, crops):
     figures = import_network.import_network(packs, request(tmp_path))
     models = tmp_path / "models"
-    import vision
-
     network = ResNet().eval()
     contract = replace(Contract(), mean=(127.5,) * 3)
     for runtime in ("onnxruntime", "ncnn"):
@@ -397,8 +396,6 @@ def test_where_ncnn_does_not_agree_the_bundle_is_for_onnxruntime(tmp_path, packs
     models = tmp_path / "models"
     assert "ncnn" not in bundle.read(models)["models"]["verifier"]["files"]
     assert not (models / "verifier.param").exists()
-    import vision
-
     assert vision.load_bundle(models).info.runtime == "onnxruntime"
     with pytest.raises(vision.RuntimeUnavailableError, match="onnxruntime alone"):
         vision.load_bundle(models, runtime="ncnn")

@@ -15,7 +15,7 @@ from training.liveness import antispoofing
 from training.liveness.antispoofing import SHAPE, install, joined, original
 from training.liveness.settings import LivenessConfig
 from training.presence.export import open_onnx, run_onnx, smooth_noise
-from vision.antispoofing import SIDE
+from vision.networks.antispoofing import SIDE
 
 
 class Published(nn.Module):

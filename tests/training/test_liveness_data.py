@@ -5,7 +5,7 @@ import pytest
 
 from training.liveness import attacks, data, pool, raster
 from training.liveness.attacks import Scene
-from vision.liveness import views
+from vision.networks.liveness import views
 
 SUBJECTS = [f"{number:04d}" for number in range(1, 10)]
 

@@ -17,9 +17,9 @@ from training.liveness.visits.figures import visit_figures
 from training.liveness.visits.limits import BUDGETS, LEAST, choose, halves, quantile
 from training.liveness.visits.observe import Observed
 from vision import load_bundle
-from vision.bundle import BUNDLED
+from vision.networks.bundle import BUNDLED
+from vision.networks.score_limits import Light
 from vision.pad.view import SIDE
-from vision.score_limits import Light
 from vision.types import Cues, Evidence, Face, FaceQuality, View
 
 VIEW = View(np.full((SIDE, SIDE), 90, np.uint8), (0.0, 0.0), 2.0, (0, 0, SIDE, SIDE))

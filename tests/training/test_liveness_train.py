@@ -33,9 +33,9 @@ from training.liveness.model import SHAPE, ExportedLiveness, LivenessNet, load_c
 from training.liveness.pool import Pool
 from training.liveness.settings import LivenessConfig
 from training.presence.export import open_onnx, run_ncnn, run_onnx, smooth_noise
-from vision.bundle import BUNDLED, load_bundle
-from vision.liveness import stack
-from vision.runtime import available
+from vision.networks.bundle import BUNDLED, load_bundle
+from vision.networks.liveness import stack
+from vision.networks.runtime import available
 from vision.types import Face
 
 SUBJECTS = [f"{number:04d}" for number in range(1, 10)]

@@ -11,7 +11,7 @@ from training.liveness.visits.objects import Flat, Held, corners, paste
 from training.liveness.visits.observe import Observed
 from training.liveness.visits.people import Person
 from training.liveness.visits.run import Job, _changed
-from vision.liveness import LivenessPoint
+from vision.networks.liveness import LivenessPoint
 from vision.pad.view import SIDE
 from vision.types import Cues, Evidence, Face, FaceQuality, View
 

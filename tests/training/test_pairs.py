@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import vision
 from training.verifier import pairs
-from vision.similarity import MIN_SCORE
+from vision.matching.similarity import MIN_SCORE
 
 LISTED = """2\t2
 Ann_Lee\t1\t2
@@ -109,11 +110,6 @@ def test_a_picture_without_a_face_is_a_pair_that_is_not_accepted(tmp_path, monke
 
 
 def test_the_face_in_the_middle_is_taken(tmp_path):
-    from training.common.paths import use_vision
-
-    use_vision()
-    import vision
-
     path = tmp_path / "two.png"
     picture = np.zeros((200, 300, 3), np.uint8)
     picture[:, 100:200] = 200

@@ -15,7 +15,7 @@ from training.common.paths import ROOT
 from training.presence.export import export, smooth_noise
 from training.presence.model import PresenceNet
 from training.sample import make
-from vision.bundle import BUNDLED
+from vision.networks.bundle import BUNDLED
 
 SIZES = make.Sizes(
     people=2, pictures=1, crowd=1, lamps=1, scenes=40, subjects=2, frames=2, places=4

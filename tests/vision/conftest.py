@@ -1,20 +1,14 @@
-"""Make the core importable as `vision`, as training and outside measurements do."""
+"""What the tests of `vision` share."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-# Appended, so that nothing in the integration can shadow an installed module.
-sys.path.append(str(ROOT / "custom_components" / "face_lock"))
-sys.path.append(str(ROOT))  # for what the tests share
+import vision
+from vision.networks.runtime import available
 
-import vision  # noqa: E402
-from vision.runtime import available  # noqa: E402
-
-PICTURES = ROOT / "tests" / "pictures"
+PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 
 
 @pytest.fixture(scope="session", params=available())

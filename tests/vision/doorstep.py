@@ -1,16 +1,10 @@
 """A decider with a clock, and faces made up for it."""
 
 import itertools
-import sys
-from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT / "custom_components" / "face_lock") not in sys.path:
-    sys.path.append(str(ROOT / "custom_components" / "face_lock"))
-
-from vision import (  # noqa: E402
+from vision import (
     CLEAR,
     AccessAttempt,
     Decider,

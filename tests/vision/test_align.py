@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from vision import align
-from vision.align import TEMPLATE, similarity_transform
+from vision.imaging.align import TEMPLATE, similarity_transform
 
 
 def moved(scale, angle, shift):

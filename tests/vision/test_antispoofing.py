@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import vision
-from vision.antispoofing import ENLARGED, SIDE, Antispoofing
-from vision.liveness import views
+from vision.networks.antispoofing import ENLARGED, SIDE, Antispoofing
+from vision.networks.liveness import views
+from vision.networks.runtime import available
+from vision.networks.score_limits import ScoreLimits
 from vision.pad import measure_cues
-from vision.runtime import available
-from vision.score_limits import ScoreLimits
 
 
 class Answers:

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from vision import BundleFormatError, BundleIntegrityError, RuntimeUnavailableError, load_bundle
-from vision.bundle import BUNDLED, OPTIONAL
-from vision.runtime import RUNTIMES, available, choose
-from vision.score_limits import Light, ScoreLimit, ScoreLimits
+from vision.networks.bundle import BUNDLED, OPTIONAL
+from vision.networks.runtime import RUNTIMES, available, choose
+from vision.networks.score_limits import Light, ScoreLimit, ScoreLimits
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_an_unknown_runtime_is_refused():
 
 
 def test_no_runtime_at_all_is_said(monkeypatch):
-    monkeypatch.setattr("vision.runtime.available", list)
+    monkeypatch.setattr("vision.networks.runtime.available", list)
     with pytest.raises(RuntimeUnavailableError, match="neither"):
         choose()
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from tests.vision.test_decode import encoded
-from vision import PictureError, Problem, container, decode_rgb, picture_size
+from vision import PictureError, Problem, decode_rgb, picture_size
+from vision.imaging import container
 
 PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 

@@ -635,7 +635,7 @@ def test_votes_of_another_track_are_no_share(door):
 
 
 def test_the_last_4096_frames_are_known_again():
-    from vision.visit import SeenFrames
+    from vision import SeenFrames
 
     frames = SeenFrames()
     names = [str(number).encode() for number in range(4097)]

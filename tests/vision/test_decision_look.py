@@ -17,7 +17,7 @@ from tests.vision.doorstep import (
     unusable,
 )
 from vision import DecisionPolicy, Match, Problem
-from vision.stacking import FEWEST
+from vision.tracking.stacking import FEWEST
 
 NAN = float("nan")
 EVERY = 0.25

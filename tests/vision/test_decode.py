@@ -13,13 +13,13 @@ from PIL import Image
 from vision import (
     PictureError,
     Problem,
-    decode as decode_module,
     decode_grey,
     decode_rgb,
     encode_jpeg,
     encode_png,
     picture_size,
 )
+from vision.imaging.decode import MAX_BYTES, MAX_SIDE
 
 
 def encoded(size=(64, 48), fmt="JPEG", mode="RGB", **options) -> bytes:
@@ -129,7 +129,7 @@ def test_of_a_jpeg_with_several_pictures_the_first_is_taken():
 
 
 def test_a_large_picture_is_shrunk_to_the_wanted_side():
-    assert max(decode_rgb(encoded((3000, 1000))).shape) == decode_module.MAX_SIDE
+    assert max(decode_rgb(encoded((3000, 1000))).shape) == MAX_SIDE
     assert decode_rgb(encoded((3000, 1000)), max_side=600).shape == (200, 600, 3)
 
 
@@ -163,7 +163,7 @@ def test_grey_view_of_a_strip_stays_small(size, width):
         (png_header(40_000, 40_000), Problem.PICTURE_TOO_LARGE),
         (png_header(8_000, 8_000), Problem.PICTURE_TOO_LARGE),
         (png_header(4_000, 4_001), Problem.PICTURE_TOO_LARGE),
-        (b"\xff\xd8" + bytes(decode_module.MAX_BYTES), Problem.PICTURE_TOO_LARGE),
+        (b"\xff\xd8" + bytes(MAX_BYTES), Problem.PICTURE_TOO_LARGE),
     ],
 )
 @pytest.mark.parametrize("decode", [decode_rgb, decode_grey])

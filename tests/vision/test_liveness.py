@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 import vision
-from vision.liveness import CLOSE, CONTEXT, SIDE, Liveness, LivenessPoint, LivenessScore, views
-from vision.runtime import available
+from vision.networks.liveness import (
+    CLOSE,
+    CONTEXT,
+    SIDE,
+    Liveness,
+    LivenessPoint,
+    LivenessScore,
+    views,
+)
+from vision.networks.runtime import available
 
 POINTS = [LivenessPoint(0.05, 0.6), LivenessPoint(0.01, 0.3)]
 

@@ -17,7 +17,7 @@ from vision import (
     Thresholds,
     load_thresholds,
 )
-from vision.tracking import Tracker
+from vision.tracking.tracker import Tracker
 
 
 def unit(*values):

@@ -9,17 +9,17 @@ from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 import vision
-from vision.liveness import LivenessPoint
+from vision.networks.liveness import LivenessPoint
+from vision.networks.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from vision.pad import Cue, LivenessLevel, denials, judge, measure_cues
 from vision.pad.judge import BASIC, STRICT
 from vision.pad.light import contrast
 from vision.pad.moire import moire
-from vision.pad.motion import surroundings
 from vision.pad.outline import outline
 from vision.pad.shape import flatness, pose
 from vision.pad.still import stillness
+from vision.pad.surroundings import surroundings
 from vision.pad.view import SIDE, SPAN, cut_view
-from vision.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from vision.types import Cues, Evidence, Face, FaceQuality, Problem, View
 
 POINTS = (LivenessPoint(0.01, 0.4), LivenessPoint(0.05, 0.7))

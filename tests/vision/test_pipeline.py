@@ -21,10 +21,10 @@ from vision import (
     load_bundle,
     recognise,
 )
-from vision.detector import Candidates, agreed_landmarks, decode, suppress
-from vision.runtime import available
-from vision.similarity import MAX_CROWDING, score
-from vision.verifier import Verifier
+from vision.matching.similarity import MAX_CROWDING, score
+from vision.networks.detector import Candidates, agreed_landmarks, decode, suppress
+from vision.networks.embedder import Embedder
+from vision.networks.runtime import available
 
 SAME = ("obama", "obama2", "obama3")
 STRANGERS = ("biden",)
@@ -167,7 +167,7 @@ class TestVerifier:
             def run(self, image, outputs):
                 return {"embedding": np.full((len(image), 8), value, np.float32)}
 
-        broken = Verifier(Broken(), model="m", directions=8, crowding=False)
+        broken = Embedder(Broken(), model="m", directions=8, crowding=False)
         with pytest.raises(RuntimeError, match="not an embedding"):
             broken.embed(np.zeros((2, 112, 112, 3), dtype=np.uint8))
 

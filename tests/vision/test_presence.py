@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import vision
-from vision.presence import Presence, view
+from vision.networks.presence import Presence, view
 
 
 class Answers:
@@ -99,7 +99,7 @@ def test_somebody_is_in_a_portrait(presence, picture, name):
 
 def test_runtimes_agree(picture):
     scores = []
-    for runtime in vision.runtime.available():
+    for runtime in vision.networks.runtime.available():
         gate = vision.load_bundle(runtime=runtime).presence
         noise = np.random.default_rng(1).integers(0, 256, (300, 400, 3), dtype=np.uint8)
         scores.append([gate.look(one).score for one in (picture("obama"), picture("biden"), noise)])

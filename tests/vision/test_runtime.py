@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import vision
-from vision import BundleIntegrityError, RuntimeUnavailableError, check_bundle, fastest
-from vision.bundle import BUNDLED
-from vision.fastest import choose_fastest, load_fastest_bundle
-from vision.runtime import RUNTIMES, available
+from vision import BundleIntegrityError, RuntimeUnavailableError, check_bundle
+from vision.networks import fastest
+from vision.networks.bundle import BUNDLED
+from vision.networks.fastest import choose_fastest, load_fastest_bundle
+from vision.networks.runtime import RUNTIMES, available
 
 both = pytest.mark.skipif(
     len(available()) < 2, reason="only one inference runtime has a wheel here"
@@ -109,14 +110,14 @@ def test_measures_once_a_process_then_loads_the_chosen_one_alone(monkeypatch):
 
 @pytest.mark.usefixtures("unmeasured")
 def test_what_was_loaded_and_is_unchanged_is_not_loaded_again(tmp_path):
-    copy = shutil.copytree(vision.bundle.BUNDLED, tmp_path / "models")
+    copy = shutil.copytree(vision.networks.bundle.BUNDLED, tmp_path / "models")
     bundle = load_fastest_bundle(copy)
     assert load_fastest_bundle(copy) is bundle
     with (copy / "verifier.onnx").open("ab") as file:
         file.write(b"!")
     with pytest.raises(BundleIntegrityError):
         load_fastest_bundle(copy)
-    shutil.copy(vision.bundle.BUNDLED / "verifier.onnx", copy)
+    shutil.copy(vision.networks.bundle.BUNDLED / "verifier.onnx", copy)
     described = (copy / "models.json").read_text()
     (copy / "models.json").write_text(described.replace('"version": "', '"version": "9', 1))
     again = load_fastest_bundle(copy)
@@ -169,7 +170,7 @@ def test_damaged_models_are_no_reason_to_try_another_runtime(monkeypatch, tmp_pa
 def test_a_runtime_that_cannot_read_a_measured_file_is_unavailable(name, tmp_path):
     for file in ("network.onnx", "network.param", "network.bin"):
         (tmp_path / file).write_bytes(b"not a network")
-    files = vision.runtime.ModelFiles(
+    files = vision.networks.runtime.ModelFiles(
         *(tmp_path / f"network.{s}" for s in ("onnx", "param", "bin"))
     )
     with pytest.raises(RuntimeUnavailableError, match=name):
@@ -177,7 +178,7 @@ def test_a_runtime_that_cannot_read_a_measured_file_is_unavailable(name, tmp_pat
 
 
 def test_checking_needs_no_runtime_and_finds_every_change(monkeypatch, tmp_path):
-    monkeypatch.setattr("vision.runtime.available", list)
+    monkeypatch.setattr("vision.networks.runtime.available", list)
     assert check_bundle() == vision.load_bundle(runtime=available()[0]).info.version
     copy = shutil.copytree(BUNDLED, tmp_path / "models")
     names = [p.name for p in copy.iterdir() if p.suffix in (".onnx", ".param", ".bin")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vision.score_limits import Light, ScoreLimit, ScoreLimits
+from vision.networks.score_limits import Light, ScoreLimit, ScoreLimits
 
 NEAR = ScoreLimit(Light.DAY, 64, 4096, 0.3, 0.6)
 FAR = ScoreLimit(Light.DAY, 40, 64, 0.1, 0.2)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from vision import Matcher, Template
-from vision.similarity import (
+from vision.matching.similarity import (
     MAX_CROWDING,
     MAX_SCORE,
     MIN_SCORE,
@@ -16,7 +16,7 @@ from vision.similarity import (
     pairwise_scores,
     score,
 )
-from vision.verifier import Verifier
+from vision.networks.embedder import Embedder
 
 DIRECTIONS = 4
 numbers = st.floats(-1, 1, width=32)
@@ -175,7 +175,7 @@ def column(*values):
 
 def test_the_crowding_stands_behind_the_direction():
     network = Network(embedding=TWO, crowding=column(0.0, MAX_CROWDING))
-    verifier = Verifier(network, model="m", directions=3)
+    verifier = Embedder(network, model="m", directions=3)
     embeddings = verifier.embed(CROPS)
     assert embeddings.dtype == np.float32
     assert np.allclose(embeddings, [[0.6, 0, 0.8, 0], [0, 1, 0, MAX_CROWDING]])
@@ -185,14 +185,14 @@ def test_the_crowding_stands_behind_the_direction():
 
 def test_without_an_output_for_it_nobody_is_crowded():
     network = Network(embedding=TWO)
-    verifier = Verifier(network, model="m", directions=3, crowding=False)
+    verifier = Embedder(network, model="m", directions=3, crowding=False)
     assert np.allclose(verifier.embed(CROPS), [[0.6, 0, 0.8, 0], [0, 1, 0, 0]])
     assert verifier.embedding_size == 4
     assert set(network.asked) == {"embedding"}
 
 
 def test_a_network_that_leaves_out_its_crowding_is_not_taken_for_one_without():
-    verifier = Verifier(Network(embedding=TWO), model="m", directions=3)
+    verifier = Embedder(Network(embedding=TWO), model="m", directions=3)
     with pytest.raises(KeyError):
         verifier.embed(CROPS)
 
@@ -211,13 +211,13 @@ def test_a_network_that_leaves_out_its_crowding_is_not_taken_for_one_without():
     ],
 )
 def test_what_is_no_crowding_is_an_error(crowding):
-    verifier = Verifier(Network(embedding=TWO, crowding=crowding), model="m", directions=3)
+    verifier = Embedder(Network(embedding=TWO, crowding=crowding), model="m", directions=3)
     with pytest.raises(RuntimeError, match="not an embedding"):
         verifier.embed(CROPS)
 
 
 @pytest.mark.parametrize("directions", [2, 4])
 def test_a_direction_of_another_length_is_an_error(directions):
-    verifier = Verifier(Network(embedding=TWO), model="m", directions=directions, crowding=False)
+    verifier = Embedder(Network(embedding=TWO), model="m", directions=directions, crowding=False)
     with pytest.raises(RuntimeError, match="not an embedding"):
         verifier.embed(CROPS)

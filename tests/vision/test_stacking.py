@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vision import Face, FaceQuality, align
-from vision.stacking import (
+from vision.tracking.stacking import (
     BRIGHT,
     FEWEST,
     MOST,

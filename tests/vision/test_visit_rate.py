@@ -10,7 +10,7 @@ import pytest
 
 from tests.vision.doorstep import POLICY, Door, evidence, stack
 from vision import DecisionPolicy
-from vision.stacking import FEWEST, MOST
+from vision.tracking.stacking import FEWEST, MOST
 
 RATE = 0.05
 """Of one try: a thousand times what a door has, so that visits that open can be counted."""

@@ -5,28 +5,24 @@ been exported and has no thresholds yet. A step that makes the thresholds cannot
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from training.common import bundle
-from training.common.paths import ROOT, use_vision
-
-if TYPE_CHECKING:
-    from vision.detector import Detector
-    from vision.runtime.base import Session
+from training.common.paths import ROOT
+from vision.networks.detector import Detector
+from vision.networks.runtime import ModelFiles, choose
+from vision.networks.runtime.base import Session
 
 MODELS = ROOT / "custom_components" / "face_lock" / "models"
 
 
 def network(
     role: str, models: Path = MODELS, *, runtime: str | None = None, threads: int = 1
-) -> tuple["Session", dict[str, Any]]:
+) -> tuple[Session, dict[str, Any]]:
     """Load the bundle's network for `role`, and return models.json's entry for it as well.
 
     `runtime` is "ncnn" or "onnxruntime" (None: the fastest installed). KeyError without the role.
     """
-    use_vision()
-    from vision.runtime import ModelFiles, choose  # noqa: PLC0415 - needs the path above
-
     entry = bundle.read(models)["models"][role]
     ncnn = entry["files"].get("ncnn")
     files = ModelFiles(
@@ -37,10 +33,7 @@ def network(
     return choose(runtime).load(files, threads), entry
 
 
-def detector(models: Path = MODELS) -> "Detector":
+def detector(models: Path = MODELS) -> Detector:
     """Return the bundle's face detector, ready to use."""
-    use_vision()
-    from vision.detector import Detector  # noqa: PLC0415 - needs the path above
-
     loaded, entry = network("detector", models)
     return Detector(loaded, score_threshold=float(entry["score_threshold"]))

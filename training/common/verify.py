@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -16,9 +16,7 @@ from training.common.product import network
 from training.common.runs import open_run, write_json
 from training.common.sessions import TorchSession
 from training.common.settings import RunSettings
-
-if TYPE_CHECKING:
-    from vision.runtime.base import Session
+from vision.networks.runtime.base import Session
 
 FIGURES = "verify.json"
 RUNTIMES = ("onnxruntime", "ncnn")

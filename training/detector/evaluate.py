@@ -33,7 +33,7 @@ from training.detector.figures import WIDTHS, Result, answered, figures
 from training.detector.matching import false_faces, match
 from training.detector.model import FaceDetector, load_checkpoint, load_yunet
 from training.detector.settle import settle
-from vision.detector import Detector
+from vision.networks.detector import Detector
 
 _LOGGER = logging.getLogger(__name__)
 

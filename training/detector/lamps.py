@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from training.detector.matching import landmark_error
-from vision.detector import Detector
+from vision.networks.detector import Detector
 
 # The ArcFace template in 112x112, in a crop with a border of 8 px.
 TEMPLATE = np.array(

@@ -14,7 +14,7 @@ import numpy as np
 from training.detector import night
 from training.detector.data import SMALLEST_FACE, Hard, Place, Scene
 from training.detector.matching import false_faces, match
-from vision.detector import Detector
+from vision.networks.detector import Detector
 
 _SURE = 0.5
 # What passes for a face at this score by one night may pass the threshold by another.

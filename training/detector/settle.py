@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from training.detector.data import MIRROR, Labels, Scene
 from training.detector.matching import match
-from vision.detector import Detector
+from vision.networks.detector import Detector
 
 SETTLED_SCORE = 0.5
 """The least score at which one of the teacher's answers counts."""

@@ -15,7 +15,7 @@ from training.detector.data import read_scenes
 from training.detector.figures import Result, figures
 from training.detector.model import ExportedDetector, load_checkpoint, output_names
 from training.detector.settings import DetectorConfig
-from vision.detector import STRIDES, Detector
+from vision.networks.detector import STRIDES, Detector
 
 SCORE_PARITY = 2e-3
 """Largest difference of a cell's score, 0..1."""

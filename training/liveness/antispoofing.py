@@ -21,7 +21,7 @@ from training.common.formats import INPUT_NAME, OPSET, Paths, ncnn_from_onnx
 from training.common.sessions import OnnxSession
 from training.liveness.settings import LivenessConfig
 from training.presence.export import open_onnx, run_ncnn, run_onnx, smooth_noise
-from vision.antispoofing import ENLARGED, OUTPUT, SIDE
+from vision.networks.antispoofing import ENLARGED, OUTPUT, SIDE
 
 ROLE = "antispoofing"
 VERSION = "1.0.0"

@@ -14,8 +14,8 @@ from PIL import Image
 from training.common.split import TEST, TRAIN, VALIDATION, side_of
 from training.detector.data import SPLITS, read_scenes
 from training.liveness.attacks import Scene
-from vision.detector import Detector
-from vision.liveness import CONTEXT
+from vision.networks.detector import Detector
+from vision.networks.liveness import CONTEXT
 from vision.types import Face
 
 FOLDS = 3

@@ -29,7 +29,7 @@ from training.liveness.pool import DAY, LIVE, PACKS, PRINT, Pool, open_pool
 from training.liveness.settings import LivenessConfig
 from training.liveness.train import train
 from training.verifier.metrics import draw_people
-from vision.liveness import LivenessPoint
+from vision.networks.liveness import LivenessPoint
 
 TARGETS = (0.01, 0.05)
 """BPCER of the operating points: of the living faces, one in a hundred denied, or one in twenty."""

@@ -13,7 +13,7 @@ from training.common.formats import INPUT_NAME, Paths, write_ncnn
 from training.liveness.evaluate import CROSSVALIDATION
 from training.liveness.model import SHAPE, ExportedLiveness, load_checkpoint
 from training.presence.export import check_parity, smooth_noise, to_onnx
-from vision.liveness import CLOSE, CONTEXT, SIDE
+from vision.networks.liveness import CLOSE, CONTEXT, SIDE
 
 ROLE = "liveness"
 

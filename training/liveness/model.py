@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.presence.model import Unit
-from vision.liveness import SIDE
+from vision.networks.liveness import SIDE
 
 SHAPE = (6, SIDE, SIDE)
-"""Channels of the surroundings and of the face, as `vision.liveness.stack` lays them."""
+"""Channels of the surroundings and of the face, as `vision.networks.liveness.stack` lays them."""
 
 _WIDTH = 128
 

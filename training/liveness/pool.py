@@ -1,9 +1,9 @@
 """All views that training and measuring look at, made once: simulating costs more than learning.
 
-A view is what the network sees of one face, uint8[2,112,112,3] (`vision.liveness.views`), living or
-attacked, by day or by simulated night. Every view is made from pictures of one subject or scene
-alone, with backgrounds from the training side's scenes, so that folds can pick theirs from one pool
-and stay apart.
+A view is what the network sees of one face, uint8[2,112,112,3]
+(`vision.networks.liveness.views`), living or attacked, by day or by simulated night. Every view is
+made from pictures of one subject or scene alone, with backgrounds from the training side's scenes,
+so that folds can pick theirs from one pool and stay apart.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from training.detector.evaluate import open_detector
 from training.liveness.attacks import ATTACKS, Scene
 from training.liveness.data import Source, read_living, read_webcam, sides
 from training.liveness.settings import LivenessConfig
-from vision.liveness import SIDE, views
+from vision.networks.liveness import SIDE, views
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from training.liveness.data import Source, read_webcam
 from training.liveness.model import SHAPE, ExportedLiveness, load_checkpoint
 from training.liveness.settings import LivenessConfig
 from training.presence.export import TOLERANCE
-from vision.antispoofing import ENLARGED, SIDE
-from vision.liveness import stack, views
+from vision.networks.antispoofing import ENLARGED, SIDE
+from vision.networks.liveness import stack, views
 
 OUTPUT = "live"
 

@@ -25,7 +25,7 @@ from training.presence.model import HEIGHT, PresenceNet
 from training.presence.settings import PresenceConfig
 from training.presence.trials import Trial, digest, of_places, of_scenes, pasted, read_webcam
 from training.verifier.metrics import draw_people
-from vision.presence import Presence
+from vision.networks.presence import Presence
 
 Gate = Callable[[np.ndarray], float]
 """From a view uint8[96,W] to `presence`, 0..1."""

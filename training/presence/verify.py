@@ -12,7 +12,7 @@ from training.common import bundle, verify as common
 from training.presence.evaluate import KINDS, read_trials
 from training.presence.export import OUTPUT, TOLERANCE, exportable
 from training.presence.settings import PresenceConfig
-from vision.presence import Presence
+from vision.networks.presence import Presence
 
 
 def verify(

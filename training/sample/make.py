@@ -32,7 +32,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from training.common import bundle, product
-from training.common.paths import use_vision
 from training.common.pictures import encode
 from training.common.split import TEST, side_of
 from training.sample.heads import Head, linear, make_head
@@ -46,6 +45,7 @@ from training.sample.render import (
     random_camera,
     random_view,
 )  # fmt: skip
+from vision.imaging.align import align
 
 NOTE = "sample.json"
 FOLDS = 10
@@ -153,9 +153,6 @@ def make_pairs(folder: Path, sizes: Sizes) -> None:
 
 def aligned(rgb: np.ndarray, shown: Shown) -> bytes:
     """Return the crop that the door would make of a face, encoded."""
-    use_vision()
-    from vision.align import align  # noqa: PLC0415 - needs the path above
-
     return encode(align(rgb, shown.landmarks))
 
 

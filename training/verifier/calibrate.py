@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 from training.common import bundle
-from training.common.paths import ROOT, use_vision
+from training.common.paths import ROOT
 from training.common.runs import open_run, write_json
 from training.verifier import gallery, limits, metrics, owners, record, strangers, tries, webcam
 from training.verifier.conditions import CLEAN, Measured, measure, measure_lighting
@@ -48,6 +48,7 @@ from training.verifier.table import (
     watch,
     worst_cases,
 )
+from vision.matching.thresholds import OperatingPoint, Thresholds
 
 # The rate at which quality limits are fitted and the watched domains are spoken of.
 WANTED = 1e-4
@@ -171,9 +172,6 @@ def with_union(
     measured: list[dict[str, Any]], rows: list[dict[str, Any]], size: int
 ) -> list[dict[str, Any]]:
     """Put beside each row of a gallery what the product uses: the table's row for fpr / size."""
-    use_vision()
-    from vision.thresholds import OperatingPoint, Thresholds  # noqa: PLC0415 - needs the path
-
     points = [OperatingPoint(**{k: v for k, v in row.items() if k != "worst"}) for row in rows]
     thresholds = Thresholds(points, slope=1.0, offset=0.0)
 

@@ -1,9 +1,9 @@
 """Step `crowd`: teach the network to tell from a face how crowded its neighbourhood is.
 
 The crowding of a face is the mean cosine with its nearest strangers, a cohort of portraits of all
-origins in good light and bad (`vision/similarity.py` says what it is for). A small perceptron on
-the embedding learns it, so that neither the door nor the bundle needs the cohort: other people's
-embeddings are biometric data of people who were not asked.
+origins in good light and bad (`vision/matching/similarity.py` says what it is for). A small
+perceptron on the embedding learns it, so that neither the door nor the bundle needs the cohort:
+other people's embeddings are biometric data of people who were not asked.
 
 What teaches: the training side and its half of the strangers, as they are and degraded. Bad
 pictures crowd together too: that is why the cohort is degraded as well.

@@ -13,6 +13,7 @@ import numpy as np
 from training.common import product
 from training.verifier import model
 from training.verifier.config import Config
+from vision.networks.embedder import Embedder
 
 Embed = Callable[[np.ndarray], np.ndarray]
 """uint8 [N, 112, 112, 3] -> float32 [N, D + 1], as `vision.similarity` describes it."""
@@ -33,9 +34,7 @@ def bundled_embedder(config: Config, runtime: str = "") -> Embed:
         runtime=runtime or settings.runtime,
         threads=settings.threads,
     )
-    from vision.verifier import Verifier  # noqa: PLC0415 - product has made it importable
-
-    verifier = Verifier(
+    verifier = Embedder(
         loaded,
         model=entry["files"]["onnx"]["sha256"],
         directions=entry["embedding_size"],

@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from training.common.paths import use_vision
 from training.common.pictures import CROP, STORED, centre, decode_centres
 from training.verifier.config import Config
 from training.verifier.prepare import TABLE
+from vision.imaging.quality import measure
+from vision.matching.similarity import centre as template
+from vision.types import Face
 
 # As many reference pictures of a person as the owner of a door may be expected to give.
 ENROLLED = 5
@@ -195,19 +197,12 @@ def lamp_angle(name: str) -> float:
 
 def templates(embeddings: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Template of each person's embeddings float32 [N, D + 1], as `vision` makes it, and whose."""
-    use_vision()
-    from vision.similarity import centre as template  # noqa: PLC0415 - needs the path above
-
     numbers = np.unique(person)
     return np.stack([template(embeddings[person == number]) for number in numbers]), numbers
 
 
 def qualities(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Brightness and sharpness of uint8 [N, 112, 112, 3], by the product's own measures."""
-    use_vision()
-    from vision.quality import measure  # noqa: PLC0415 - needs the path above
-    from vision.types import Face  # noqa: PLC0415
-
     face = Face((0.0, 0.0, 112.0, 112.0), np.zeros((5, 2), np.float32), 1.0)
     measured = [measure(face, crop) for crop in crops]
     return (

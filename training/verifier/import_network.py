@@ -17,7 +17,6 @@ import torch
 
 from training.common import bundle, product
 from training.common.formats import Paths, ncnn_from_onnx
-from training.common.paths import use_vision
 from training.common.runs import open_run, write_json
 from training.verifier import contract as contracts, gallery, joining, known_pairs
 from training.verifier.calibrate import calibrate
@@ -27,6 +26,7 @@ from training.verifier.export import INPUT
 from training.verifier.network import Crowding
 from training.verifier.prepare import TABLE, prepare
 from training.verifier.sources.folders import ENDINGS
+from vision.networks.runtime import ModelFiles, choose
 
 LEAST_PEOPLE = 30
 """Of whom two pictures are there; a table of fewer would be guessed."""
@@ -199,9 +199,6 @@ def _images(crops: np.ndarray) -> np.ndarray:
 
 
 def _session(runtime: str, paths: Paths) -> Any:
-    use_vision()
-    from vision.runtime import ModelFiles, choose  # noqa: PLC0415 - needs the path above
-
     return choose(runtime).load(ModelFiles(paths.onnx, paths.param, paths.bin), 1)
 
 

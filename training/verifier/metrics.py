@@ -13,10 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from training.common.paths import use_vision
-
-use_vision()
-from vision.similarity import pairwise_scores  # noqa: E402 - needs the path above
+from vision.matching.similarity import pairwise_scores
 
 # Lower than any score.
 NO_SCORE = -4.0

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from training.common.paths import use_vision
+import vision
 from training.common.pictures import with_border
 from training.verifier import gallery, metrics
 from training.verifier.augment import CONDITIONS, jitter
@@ -21,9 +21,6 @@ from training.verifier.config import Config
 from training.verifier.embedders import Embed
 from training.verifier.gallery import qualities
 from training.verifier.webcam import Webcam, enrolment
-
-use_vision()
-import vision  # noqa: E402 - needs the path above
 
 # Frames of a visit, frames from the start of one to that of the next, and seconds between two.
 FRAMES, STRIDE, INTERVAL = 10, 5, 0.25
@@ -64,7 +61,7 @@ def film(
 def _visit(
     config: Config, embed: Embed, crops: np.ndarray, widths: np.ndarray, condition: str, number: int
 ) -> list[Seen]:
-    limits = vision.bundle.QualityLimits(
+    limits = vision.networks.bundle.QualityLimits(
         config.calibrate.min_face_px,
         config.calibrate.min_brightness,
         config.calibrate.min_sharpness,

@@ -13,12 +13,10 @@ import numpy as np
 from PIL import Image
 
 from training.common import product
-from training.common.paths import use_vision
 from training.verifier.embedders import Embed
 from training.verifier.metrics import NO_SCORE
-
-use_vision()
-from vision.similarity import score  # noqa: E402 - needs the path above
+from vision.imaging.align import align
+from vision.matching.similarity import score
 
 RATES = (1e-2, 1e-3, 1e-4)
 # Impostor pairs that must lie above a threshold for its rate to be told from none.
@@ -72,8 +70,6 @@ def crop_of(path: Path, detect: Any) -> np.ndarray | None:
 
     `detect` is `vision.Detector.detect`. In LFW the named person is in the middle.
     """
-    from vision.align import align  # noqa: PLC0415 - needs the path that `align_all` sets
-
     with Image.open(path) as picture:
         rgb = np.asarray(picture.convert("RGB"))
     middle = np.array([rgb.shape[1], rgb.shape[0]]) / 2.0

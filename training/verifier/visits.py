@@ -1,7 +1,7 @@
 """A visit: several frames of one face, each with landmarks and noise of its own.
 
-The door opens when a quorum of frames agrees (`vision/decision.py`), so one good frame does not
-open it and one bad one does not keep it shut. Frames here are copies of one picture, turned and
+The door opens when a quorum of frames agrees (`vision/decision/`), so one good frame does not open
+it and one bad one does not keep it shut. Frames here are copies of one picture, turned and
 shifted as landmarks err and with independent noise: expression and pose stay, which makes them
 more alike than those of a real visit, for the person and for the stranger.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from training.common.paths import use_vision
+import vision
 from training.common.pictures import with_border
 from training.verifier import gallery, metrics
 from training.verifier.augment import in_condition, jitter
@@ -19,6 +19,7 @@ from training.verifier.conditions import acceptable
 from training.verifier.config import Config
 from training.verifier.embedders import Embed
 from training.verifier.gallery import Protocol
+from vision import Decider, DecisionPolicy
 
 # Seconds between two frames: within the policy's window there is room for all of a visit.
 INTERVAL = 0.4
@@ -107,9 +108,6 @@ def film(
 
 def default_quorum() -> int:
     """Return how many frames must agree at the door."""
-    use_vision()
-    from vision.decision import DecisionPolicy  # noqa: PLC0415 - needs the path above
-
     return DecisionPolicy().quorum
 
 
@@ -143,10 +141,6 @@ def decide(
 
     `enrolled` int [N] are rows of the templates. Matcher, tracker and decider are the product's.
     """
-    use_vision()
-    import vision  # noqa: PLC0415 - needs the path above
-    from vision.decision import Decider, DecisionPolicy  # noqa: PLC0415
-
     point = vision.OperatingPoint(0.5, threshold, 0.0, 0.5, True, 1.0)
     decider = Decider(DecisionPolicy(), vision.Thresholds([point], slope=1.0, offset=0.0), point)
     people = {

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from training.common import product
-from training.common.paths import use_vision
 from training.verifier import gallery, metrics
 from training.verifier.augment import in_condition
 from training.verifier.conditions import CLEAN, acceptable
 from training.verifier.config import Config
 from training.verifier.embedders import Embed
+from vision.imaging.align import align
 
 CACHE = "webcam.npz"
 
@@ -55,9 +55,6 @@ def load(config: Config) -> Webcam | None:
         with np.load(cache) as kept:
             return Webcam(**kept)
     table = pq.read_table(pack, filters=[("label", "=", "live")])
-    use_vision()
-    from vision.align import align  # noqa: PLC0415 - needs the path above
-
     detect = product.detector().detect
     rows: list[tuple[int, int, int]] = []
     crops, widths = [], []

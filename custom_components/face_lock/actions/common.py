@@ -25,7 +25,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from ..const import DOMAIN
 from ..coordinator import FaceLockConfigEntry, FaceLockCoordinator
 from ..people import people_of
-from ..vision.decode import MAX_BYTES
+from ..vision.imaging.decode import MAX_BYTES
 
 RELOAD_TIMEOUT: Final = 30.0
 """Seconds for which an answer waits until the door runs again with what was changed."""

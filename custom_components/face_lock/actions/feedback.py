@@ -23,7 +23,7 @@ from ..vision import (
     decode_rgb,
     embed_crop,
 )
-from ..vision.similarity import centre, score
+from ..vision.matching.similarity import centre, score
 from ..vision.types import RgbImage
 from .common import DOOR_FIELD, allowed_path, async_entry, async_person, refusal, text
 

@@ -26,7 +26,7 @@ from ..vision import (
     gallery_matcher,
     recognise,
 )
-from ..vision.voting import Voting
+from ..vision.decision.voting import Voting
 from .common import DOOR_FIELD, async_door, async_read_picture, refusal, text
 
 ATTR_CAMERA: Final = "camera"

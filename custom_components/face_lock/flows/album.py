@@ -25,8 +25,8 @@ from ..vision import (
     portray,
     with_boxes,
 )
-from ..vision.decode import MAX_BYTES
-from ..vision.similarity import centre, cosine
+from ..vision.imaging.decode import MAX_BYTES
+from ..vision.matching.similarity import centre, cosine
 from ..vision.types import Face, RgbImage
 
 MAX_PICTURES: Final = 10

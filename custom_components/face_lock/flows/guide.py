@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..vision import HeadPose, Pose, is_in_pose
-from ..vision.pose import FRONT
+from ..vision.imaging.pose import FRONT
 
 POSES: Final = (Pose.STRAIGHT, Pose.LEFT, Pose.RIGHT, Pose.UP)
 PATIENCE: Final = 12.0

@@ -6,10 +6,20 @@ top-level ``vision`` by ``training/``, so that what is measured is what runs at 
     frame -> gate -> faces -> embedding -> evidence -> decision
 """
 
-from .align import align
-from .antispoofing import Antispoofing
-from .asking import Ask, Asking
-from .bundle import (
+from .decision.challenge import Ask, Asking
+from .decision.decider import Decider
+from .decision.lockout import Lockout, LockoutState
+from .decision.policy import CLEAR, Circumstances, DecisionPolicy, Judge
+from .decision.unlock import RETRIED, Opening
+from .imaging.align import align
+from .imaging.decode import decode_grey, decode_rgb, encode_jpeg, encode_png, picture_size
+from .imaging.motion import GateSettings, MotionGate
+from .imaging.pose import HeadPose, Pose, head_pose, is_in_pose
+from .matching.gallery import Matcher
+from .matching.similarity import MAX_CROWDING, MIN_SCORE, centre, cosine, pairwise_scores, score
+from .matching.thresholds import OperatingPoint, RateUnavailableError, Thresholds
+from .networks.antispoofing import Antispoofing
+from .networks.bundle import (
     Bundle,
     BundleError,
     BundleFormatError,
@@ -19,26 +29,17 @@ from .bundle import (
     load_bundle,
     load_thresholds,
 )
-from .decision import Decider, DecisionPolicy
-from .decode import decode_grey, decode_rgb, encode_jpeg, encode_png, picture_size
-from .enrol import Portrait, embed_crop, examine, find_face, is_same_person, portray
-from .fastest import load_fastest_bundle
-from .gallery import Matcher
-from .gate import GateSettings, MotionGate
-from .liveness import Liveness, LivenessPoint, LivenessScore
-from .lockout import Lockout, LockoutState
-from .opening import RETRIED, Opening
+from .networks.fastest import load_fastest_bundle
+from .networks.liveness import Liveness, LivenessPoint, LivenessScore
+from .networks.presence import Presence, PresenceScore
+from .networks.runtime import RuntimeUnavailableError
+from .networks.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from .pad import ChallengeState, LivenessLevel, Turn, judge
-from .policy import CLEAR, Circumstances, Judge
-from .pose import HeadPose, Pose, head_pose, is_in_pose
-from .presence import Presence, PresenceScore
-from .recognise import gallery_matcher, recognise
-from .runtime import RuntimeUnavailableError
-from .score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
-from .similarity import MAX_CROWDING, MIN_SCORE, centre, cosine, pairwise_scores, score
-from .stacking import Stacker
-from .survey import Shortcoming, Survey, survey, with_boxes
-from .thresholds import OperatingPoint, RateUnavailableError, Thresholds
+from .pipeline.enrolment import Portrait, embed_crop, examine, find_face, is_same_person, portray
+from .pipeline.recognition import gallery_matcher, recognise
+from .pipeline.survey import Shortcoming, Survey, survey, with_boxes
+from .tracking.seen_frames import SeenFrames
+from .tracking.stacking import Stacker
 from .types import (
     AccessAttempt,
     Evidence,
@@ -55,7 +56,6 @@ from .types import (
     Sighting,
     Template,
 )
-from .visit import SeenFrames
 
 __all__ = [
     "CLEAR",

@@ -118,7 +118,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class FaceQuality:
-    """How usable a face is: see ``quality.py`` for the measures and their units."""
+    """How usable a face is: see ``imaging/quality.py`` for the measures and their units."""
 
     face_px: float
     brightness: float
@@ -175,8 +175,9 @@ class Cues:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the mean of several frames of one face says (``stacking.py``), in place of the last.
+    """What the mean of several frames of one face says, in place of the last frame alone.
 
+    ``tracking/stacking.py`` makes these means.
     ``older`` and ``newer`` are what the means of the two halves say by themselves: a mean of two
     faces may resemble a person whom its newer half does not show. ``taken_at`` are the times of all
     its frames, in order; the frame that the evidence is of is the last.

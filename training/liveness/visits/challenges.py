@@ -30,7 +30,7 @@ from vision import (
     judge,
     recognise,
 )
-from vision.bundle import Bundle
+from vision.networks.bundle import Bundle
 from vision.types import Template
 
 _FRAMES = 30

@@ -26,7 +26,7 @@ from training.common.split import TRAIN
 from training.liveness.evaluate import share
 from training.liveness.visits.limits import choose, halves
 from training.liveness.visits.observe import Observed
-from vision.liveness import LivenessPoint
+from vision.networks.liveness import LivenessPoint
 from vision.pad import Cue, LivenessLevel, denials
 
 LEVELS = (LivenessLevel.OFF, LivenessLevel.BASIC, LivenessLevel.STRICT)

@@ -24,7 +24,7 @@ from training.liveness.antispoofing import ROLE
 from training.liveness.settings import LivenessConfig
 from training.liveness.visits.observe import Observed
 from training.liveness.visits.run import read_visits
-from vision.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
+from vision.networks.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 
 DIM_BELOW: Final = 60.0
 """Mean luma of a face, 0..255: living subjects before the webcam, in a lit room, have 66 to 155."""

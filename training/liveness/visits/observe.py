@@ -9,7 +9,7 @@ import numpy as np
 
 from training.liveness.visits.camera import PERIOD
 from vision import Decider, DecisionPolicy, Frame, Template, align, gallery_matcher, recognise
-from vision.bundle import Bundle
+from vision.networks.bundle import Bundle
 from vision.types import Evidence
 
 RATE = 1e-4

@@ -25,9 +25,9 @@ from training.liveness.visits.kinds import FRAMES, Visit, render
 from training.liveness.visits.observe import Observed, enrolled, observe
 from training.liveness.visits.people import Person, read_people
 from vision import align, load_bundle
-from vision.bundle import Bundle
+from vision.imaging.quality import measure
+from vision.networks.bundle import Bundle
 from vision.pad import measure_cues
-from vision.quality import measure
 from vision.types import Evidence, Face
 
 ATTACKS = ("print", "still", "video", "cutout", "wall")

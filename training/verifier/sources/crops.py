@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
+import vision
 from training.common import product
-from training.common.paths import use_vision
 from training.common.pictures import CROP, STORED, encode
 
 NO_PICTURE = "not a picture"
@@ -60,9 +60,6 @@ class Aligner:
     """Detects and aligns the one face of a whole picture with the bundle, as at the door."""
 
     def __init__(self) -> None:
-        use_vision()
-        import vision  # noqa: PLC0415 - needs the path above
-
         self._align = vision.align
         self._detect = product.detector().detect
 

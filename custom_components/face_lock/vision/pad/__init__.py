@@ -4,7 +4,9 @@ Frame by frame :func:`measure_cues` notes what only the pixels can tell; :func:`
 that a track noted. A challenge asks the visitor for something that a picture does not do.
 """
 
-from .challenge import (
+from .judge import Cue, Judge, LivenessLevel, denials, judge
+from .measure import measure_cues
+from .response import (
     Challenge,
     ChallengeState,
     HeadTurn,
@@ -13,8 +15,6 @@ from .challenge import (
     LightFlashRules,
     Turn,
 )
-from .judge import Cue, Judge, LivenessLevel, denials, judge
-from .measure import measure_cues
 
 __all__ = [
     "Challenge",

@@ -13,13 +13,13 @@ from enum import StrEnum
 from statistics import median
 from typing import Final
 
-from ..liveness import LivenessPoint
-from ..score_limits import NetworkLimits, ScoreLimits
+from ..networks.liveness import LivenessPoint
+from ..networks.score_limits import NetworkLimits, ScoreLimits
 from ..types import Cues, Evidence, Face, Problem
-from .motion import surroundings
 from .outline import outline
 from .shape import flatness
 from .still import SAME_PICTURE, stillness
+from .surroundings import surroundings
 
 Judge = Callable[[Sequence[Evidence]], Problem | None]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..antispoofing import Antispoofing
-from ..liveness import Liveness
+from ..networks.antispoofing import Antispoofing
+from ..networks.liveness import Liveness
 from ..types import Cues, Face, RgbImage
 from .moire import moire
 from .view import cut_view

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..quality import luma
+from ..imaging.quality import luma
 from ..types import RgbImage
 
 _SMALLEST: Final = 48

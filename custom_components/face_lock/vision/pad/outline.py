@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..align import similarity_transform
+from ..imaging.align import similarity_transform
 from ..types import Face, FloatArray, View
 from .view import SIDE, landmarks_in
 

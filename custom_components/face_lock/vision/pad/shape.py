@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from ..pose import head_pose
+from ..imaging.pose import head_pose
 from ..types import FloatArray
 
 _TURNED: Final = 0.82

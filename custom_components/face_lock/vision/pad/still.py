@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from ..similarity import cosine
+from ..matching.similarity import cosine
 from ..types import FloatArray
 
 SAME_PICTURE: Final = 0.999

@@ -1,0 +1,330 @@
+"""Sightings -> one decision per visit. A pure state machine: time comes in as an argument.
+
+A visit begins with the first face and ends with exactly one ``AccessAttempt``. Frames of one visit
+are correlated, so the quorum does not multiply their false positive rates; it guards against a
+single freak frame, a replayed frame, and two people who each supply a part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import Final
+
+from ..matching.thresholds import OperatingPoint, Thresholds
+from ..pad import ChallengeState
+from ..tracking.seen_frames import SeenFrames
+from ..tracking.tracker import Tracker
+from ..types import AccessAttempt, Evidence, Match, Problem, Sighting
+from .challenge import Ask, Asking
+from .lockout import Lockout
+from .policy import CLEAR, Circumstances, DecisionPolicy, Judge
+from .visit import Visit
+from .voting import Shot, Voting
+
+FAILED_AT_ONCE: Final = (
+    Problem.NOT_LIVE,
+    Problem.CHALLENGE_FAILED,
+    Problem.CHALLENGE_UNAVAILABLE,
+    Problem.SECOND_FACTOR_MISSING,
+)
+"""Denials of a complete quorum that count as failures. Those of people who may not come in now do
+not: they are known, gain nothing by trying, and could lock the household out."""
+
+
+class Decider:
+    """Turns the sightings of one door into access attempts.
+
+    Failures, which lead to a lockout, are the refusals that a stranger can cause and repeat: a
+    visit is one if a face showed as many distinct usable frames as a quorum takes and nothing
+    opened (whatever the reason; with fewer it could not have opened, so a passer-by costs nothing),
+    if its quorum was judged not live, and if it lacked an answer or the second factor. Visits that
+    the camera or the shell ended, visits without a usable face, people who may not come in now,
+    and a lock that does not obey are none; neither is a visit refused because of a lockout.
+    """
+
+    def __init__(
+        self,
+        policy: DecisionPolicy,
+        thresholds: Thresholds,
+        operating_point: OperatingPoint,
+        *,
+        judge: Judge | None = None,
+        ask: Callable[[], Ask] | None = None,
+        lockout: Lockout | None = None,
+        frames: SeenFrames | None = None,
+    ) -> None:
+        """Open only for similarities of at least ``operating_point.threshold``.
+
+        ``judge`` is asked once a face's quorum is complete, with the evidence of its votes within
+        the window (another face, shown in between, must not hide what is wrong with this one); then
+        twice in each window while the face waits (for its answer, or the second factor), and
+        always at the grant. ``ask`` draws each visit's question; nobody is let in who did not
+        answer it. ``lockout`` is shared with the shell, which keeps it over restarts; ``frames`` is
+        kept by the shell where a door is made anew and its camera is not.
+        """
+        self.lockout = Lockout(policy) if lockout is None else lockout
+        self._policy = policy
+        self._thresholds = thresholds
+        self._voting = Voting(policy, operating_point.threshold, thresholds.rows[0].threshold)
+        self._judge = judge
+        self._ask = ask
+        self._asking: Asking | None = None
+        self._asked_at = float("-inf")
+        self._tracker = Tracker(max_gap=policy.absence)
+        self._visit: Visit | None = None
+        self._frames = SeenFrames() if frames is None else frames
+        self._now = float("-inf")
+        self._last_face_at = float("-inf")
+        self._denied: dict[int, float] = {}
+        """Tracks that were denied at once, and until when they are not looked at again."""
+        self._let_in: tuple[str, float] | None = None
+        """Who was let in, and when, until nobody is in view any more."""
+
+    @property
+    def in_visit(self) -> bool:
+        """Whether a face was seen whose visit is not over, decided or not."""
+        return self._visit is not None
+
+    @property
+    def is_hosting(self) -> bool:
+        """Whether somebody who was let in is still in view."""
+        return self._visit is not None and self._visit.admitted is not None
+
+    @property
+    def asking(self) -> Asking | None:
+        """What the visitors are to be asked: each to be put once; the shell tells it how that went.
+
+        It stays when its visit is refused: that the face is known must not end the question.
+        """
+        return self._asking
+
+    @property
+    def confidence(self) -> float | None:
+        """The best confidence of the running visit, 0..1; None without a visit or a usable face."""
+        if self._visit is None or self._visit.first_usable_at is None:
+            return None
+        return self._thresholds.confidence(self._visit.best[0])
+
+    def observe(
+        self, sighting: Sighting, now: float, circumstances: Circumstances = CLEAR
+    ) -> AccessAttempt | None:
+        """Take what one frame showed, at monotonic ``now``; return the attempt that it decided."""
+        stepped_back = now < self._now
+        ended = self.tick(now)
+        if not sighting.evidence or stepped_back or not isfinite(now):
+            return ended
+        self._last_face_at = now
+        fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
+        shot = Shot(sighting.taken_at, fresh, repeated=self._frames.known(sighting.digest))
+        asks = self._asks(shot, sighting.evidence, now)
+        if asks:
+            # Whoever was denied is asked when everybody else would be.
+            self._denied = {}
+        tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
+        seen = {
+            track: evidence
+            for track, evidence in zip(tracks, sighting.evidence, strict=True)
+            if track not in self._denied
+        }
+        if not seen:
+            return ended
+        visit = self._visit
+        if visit is None:
+            visit = self._visit = Visit(now)
+        if visit.admitted is not None:
+            self._stay(visit, seen, now)
+            return ended
+        visit.last_face_at = now
+        visit.frames += 1
+        visit.factor_missing = circumstances.factor_missing
+        if asks and self._ask is not None:
+            self._asked_at = now
+            visit.asking = self._asking = Asking(self._ask(), now, self._policy.put_within)
+        voted = self._vote(visit, shot, seen)
+        # A visit that began in this very call has one frame, and one call returns one attempt.
+        if ended is not None:
+            return ended
+        # Only a face that this frame shows is let in: nobody comes in on who stood there before.
+        attempts = (self._decide(visit, track, now, circumstances) for track in voted)
+        return next((attempt for attempt in attempts if attempt is not None), None)
+
+    def tick(self, now: float) -> AccessAttempt | None:
+        """Let time pass without a frame; return the attempt that its passing decided.
+
+        A time that is not a finite number is none. One before the last starts everything anew:
+        what had been seen cannot be dated any more.
+        """
+        if not isfinite(now):
+            return None
+        if now < self._now:
+            return self._start_anew(now)
+        self._now = now
+        self._denied = {track: until for track, until in self._denied.items() if now < until}
+        if now - self._last_face_at >= self._policy.absence:
+            self._let_in = None
+            self._asked_at = float("-inf")
+        visit = self._visit
+        if visit is None:
+            return None
+        gone = now - visit.last_face_at >= self._policy.absence
+        if not gone and (visit.admitted is not None or not self._overdue(visit, now)):
+            return None
+        self._visit = None
+        return self._refuse(visit, now) if visit.admitted is None else None
+
+    def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
+        """End a running visit because nothing more will come; all evidence is dropped."""
+        visit, self._visit, self._asking = self._visit, None, None
+        if visit is None or visit.admitted is not None:
+            return None
+        return visit.attempt(self._thresholds, max(visit.started_at, now), problem)
+
+    def _start_anew(self, now: float) -> AccessAttempt | None:
+        visit, self._visit, self._asking = self._visit, None, None
+        self._denied = {}
+        self._now = self._last_face_at = now
+        self._asked_at = min(self._asked_at, now)
+        if self._let_in is not None:
+            self._let_in = (self._let_in[0], now)
+        if visit is None or visit.admitted is not None:
+            return None
+        return visit.attempt(self._thresholds, visit.started_at, Problem.STALE_FRAMES)
+
+    def _overdue(self, visit: Visit, now: float) -> bool:
+        if visit.waiting_since is not None:
+            return now - visit.waiting_since >= self._policy.factor_wait
+        if visit.asking is not None and visit.asking.is_open(now):
+            return False
+        return now - visit.started_at >= self._policy.max_duration
+
+    def _stay(self, visit: Visit, seen: dict[int, Evidence], now: float) -> None:
+        """Keep a visit that let somebody in for as long as they are in view.
+
+        Within the cool-down a face that left its track is known again by whom it resembles. Whoever
+        stands behind gets a visit, and a decision, of their own after that.
+        """
+        if visit.admitted not in seen:
+            again = [track for track, evidence in seen.items() if self._cooling(evidence.match)]
+            if not again:
+                return
+            visit.admitted = again[0]
+        visit.last_face_at = now
+
+    def _asks(self, shot: Shot, seen: Sequence[Evidence], now: float) -> bool:
+        """Whether to ask now: the first usable face, whoever it is, and not again for a while."""
+        visit = self._visit
+        return (
+            self._ask is not None
+            and (visit is None or (visit.asking is None and visit.admitted is None))
+            and shot.distinct
+            and any(e.problem is None and e.embedding is not None for e in seen)
+            and not self.lockout.locked(now)
+            and now - self._asked_at >= self._policy.ask_again
+        )
+
+    def _vote(self, visit: Visit, shot: Shot, seen: dict[int, Evidence]) -> list[int]:
+        """Count what the faces of one frame say; return the tracks that voted."""
+        voted = []
+        for track, evidence in seen.items():
+            if shot.distinct and evidence.problem is None:
+                visit.usable.append((shot.taken_at, track))
+            match, embedding = self._voting.said(visit, shot, track, evidence), evidence.embedding
+            problem = self._voting.note(visit, shot, evidence, match)
+            if problem is None and match is not None and embedding is not None:
+                problem = self._objection(match) or self._voting.cast(
+                    visit, shot, track, match, embedding
+                )
+            if problem is None:
+                voted.append(track)
+                visit.evidence.append((shot.taken_at, track, evidence))
+                if visit.asking is not None and match is not None and embedding is not None:
+                    visit.asking.meet(track, match.person, embedding)
+            else:
+                visit.problems[problem] += 1
+            if visit.asking is not None and shot.distinct:
+                visit.asking.observe(track, evidence, shot.taken_at)
+        return voted
+
+    def _objection(self, match: Match) -> Problem | None:
+        """Say why a face is not to vote now, whomever it resembles."""
+        if self.lockout.locked(self._now):
+            return Problem.LOCKED_OUT
+        return Problem.TOO_FEW_FRAMES if self._cooling(match) else None
+
+    def _cooling(self, match: Match | None) -> bool:
+        """Whether a face is that of somebody who was let in, and has been standing there since."""
+        if match is None or self._let_in is None or not self._voting.accepts(match):
+            return False
+        person, at = self._let_in
+        return match.person == person and self._now - at < self._policy.cool_down
+
+    def _decide(
+        self, visit: Visit, track: int, now: float, circumstances: Circumstances
+    ) -> AccessAttempt | None:
+        """Grant or deny if the quorum of ``track``, which has just voted, is complete."""
+        since = now - self._policy.window
+        votes = visit.agreeing(track, since)
+        person = votes[-1].person if votes else None
+        # One face that looks like two enrolled people is not known to be either.
+        if (
+            person is None
+            or len(votes) < self._policy.quorum
+            or any(vote.person != person for vote in votes)
+            or visit.share(track, person) < self._policy.share
+        ):
+            return None
+        objection, waits = self._standing(visit, track, person, now, circumstances)
+        # To judge each frame would be too dear; what is shown meanwhile still comes before it.
+        judged_lately = now - visit.judged.get(track, float("-inf")) < self._policy.window / 2
+        if waits and judged_lately:
+            return None
+        visit.judged[track] = now
+        problem = None if self._judge is None else self._judge(visit.shown(track, since))
+        if problem is None and waits:
+            return None
+        problem = problem or objection
+        if problem is None:
+            self.lockout.clear()
+            self._let_in = (person, now)
+            visit.admitted = track
+            self._asking = None
+            return visit.attempt(self._thresholds, now, None, votes)
+        # No second try in the same visit, nor at once in the next.
+        self._visit = None
+        self._denied[track] = now + self._policy.max_duration
+        if problem in FAILED_AT_ONCE:
+            self.lockout.fail(now)
+        return visit.attempt(self._thresholds, now, problem, votes)
+
+    def _standing(
+        self, visit: Visit, track: int, person: str, now: float, circumstances: Circumstances
+    ) -> tuple[Problem | None, bool]:
+        """Say what a proven face lacks, and whether that may still come in this visit."""
+        answer = self._answer(visit, track, person, now)
+        visit.unanswered = answer is not ChallengeState.PASSED
+        if visit.unanswered:
+            return visit.shortcoming, answer is ChallengeState.WAITING
+        # Who is barred learns it only now: no picture of them is treated other than a stranger.
+        if person in circumstances.barred:
+            return circumstances.barred[person], False
+        if not circumstances.factor_missing:
+            return None, False
+        if visit.waiting_since is None:
+            visit.waiting_since = now
+        return Problem.SECOND_FACTOR_MISSING, not self._overdue(visit, now)
+
+    def _answer(self, visit: Visit, track: int, person: str, now: float) -> ChallengeState:
+        if self._ask is None:
+            return ChallengeState.PASSED
+        if visit.asking is None:
+            return ChallengeState.WAITING
+        return visit.asking.state(track, person, now)
+
+    def _refuse(self, visit: Visit, now: float) -> AccessAttempt:
+        """Refuse a visit whose time is up."""
+        problem = Problem.LOCKED_OUT if self.lockout.locked(now) else visit.reason()
+        looked = max(visit.looks.values(), default=0) >= self._policy.quorum
+        if looked and problem is not Problem.LOCKED_OUT:
+            self.lockout.fail(now)
+        return visit.attempt(self._thresholds, now, problem)

@@ -1,0 +1,112 @@
+"""What one visit has shown so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..matching.similarity import MIN_SCORE
+from ..matching.thresholds import Thresholds
+from ..types import AccessAttempt, Evidence, FloatArray, Problem
+from .challenge import Asking
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vote:
+    """One frame in which the face of a track was taken for a person."""
+
+    track: int
+    person: str
+    similarity: float
+    embedding: FloatArray
+    taken_at: float
+
+
+class Visit:
+    """All that was seen since the first face. Times are monotonic seconds."""
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.last_face_at = started_at
+        self.first_usable_at: float | None = None
+        self.frames = 0
+        self.votes: list[Vote] = []
+        self.usable: list[tuple[float, int]] = []
+        """When it was taken, and of which track, for each distinct fresh usable frame."""
+        self.evidence: list[tuple[float, int, Evidence]] = []
+        """When it was taken, of which track, and what was seen, for each vote."""
+        self.tries: Counter[int] = Counter()
+        """Track -> distinct fresh usable frames, whatever they said; of these votes are a share."""
+        self.looks: Counter[int] = Counter()
+        """The same, with what was recognised as a picture that stands still."""
+        self.problems: Counter[Problem] = Counter()
+        self.best: tuple[float, str | None] = (MIN_SCORE, None)
+        self.waiting_since: float | None = None
+        """When a quorum was first complete that lacked only the second factor."""
+        self.asking: Asking | None = None
+        """What the visitors are asked, once somebody is."""
+        self.unanswered = False
+        """Whether a face lacks only its answer, and what comes after that."""
+        self.judged: dict[int, float] = {}
+        """Track -> when the liveness judge was last asked about it."""
+        self.factor_missing = False
+        """Whether it was lacking when last a face was seen."""
+        self.admitted: int | None = None
+        """Track of the face that opened the door; the visit is decided once it is known."""
+
+    def agreeing(self, track: int, since: float) -> list[Vote]:
+        """Return the votes of a track whose frames were not taken before ``since``."""
+        return [vote for vote in self.votes if vote.track == track and vote.taken_at >= since]
+
+    def share(self, track: int, person: str) -> float:
+        """Return how many of the frames of a track were votes for ``person``, 0..1."""
+        votes = sum(vote.track == track and vote.person == person for vote in self.votes)
+        return votes / self.tries[track]
+
+    def shown(self, track: int, since: float) -> list[Evidence]:
+        """Return the evidence of a track's votes not taken before ``since``, in order of time."""
+        recent = [item for item in self.evidence if item[1] == track and item[0] >= since]
+        return [evidence for _, _, evidence in sorted(recent, key=lambda item: item[0])]
+
+    @property
+    def shortcoming(self) -> Problem:
+        """What is wrong with a face that did not answer."""
+        return Problem.CHALLENGE_FAILED if self.asking is None else self.asking.shortcoming
+
+    def reason(self) -> Problem:
+        """Of all that kept the visit from opening, give what was nearest to opening."""
+        if self.waiting_since is not None and self.factor_missing:
+            return Problem.SECOND_FACTOR_MISSING
+        if self.unanswered:
+            return self.shortcoming
+        if len(self.votes) > 1:
+            return Problem.TOO_FEW_FRAMES
+        found = [p for p in (Problem.STATIC_PICTURE, Problem.STALE_FRAMES) if self.problems[p]]
+        found += [Problem.TOO_FEW_FRAMES] * len(self.votes)
+        found += [p for p in (Problem.AMBIGUOUS, Problem.UNKNOWN_FACE) if self.problems[p]]
+        return (found or [self.problems.most_common(1)[0][0]])[0]
+
+    def attempt(
+        self,
+        thresholds: Thresholds,
+        now: float,
+        problem: Problem | None,
+        quorum: Sequence[Vote] = (),
+    ) -> AccessAttempt:
+        """Return how the visit ended at ``now``: by its quorum, or without one."""
+        similarity, person = self.best
+        if quorum:
+            similarity, person = min((vote.similarity, vote.person) for vote in quorum)
+        return AccessAttempt(
+            granted=problem is None,
+            person=person,
+            problem=problem,
+            confidence=thresholds.confidence(similarity),
+            started_at=self.started_at,
+            decided_at=now,
+            first_usable_at=self.first_usable_at,
+            frames=self.frames,
+            agreeing=len(quorum or self.votes),
+            evidence_at=max((vote.taken_at for vote in quorum), default=None),
+        )

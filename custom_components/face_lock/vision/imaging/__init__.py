@@ -1,0 +1,1 @@
+"""Pixels to numbers without a network: decoding, motion, alignment, quality, pose."""

@@ -1,0 +1,148 @@
+"""What of a picture's file a decoder gets to see: what its pixels need, and nothing else.
+
+Most of what leads a decoder astray lies beside the pixels. Pillow reads a JPEG's whole EXIF
+directory when it opens the file, and each of 65,535 entries may name the same megabyte: 10 GB from
+a file of 1 MB. It keeps every segment, and 20 MB have room for five million. libjpeg goes over the
+whole picture once more for each scan, and twenty bytes make one. Of all that only the orientation
+is wanted, and that is read here.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ..types import PictureError, Problem
+
+MAX_PARTS: Final = 16_384
+"""Segments or chunks of a file; a PNG of 20 MB in the 8 KB pieces of libpng has 2,500."""
+
+JPEG: Final = b"\xff\xd8\xff"
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+_EXIF: Final = b"Exif\0\0"
+_ORIENTATION: Final = 0x0112
+
+# ITU-T T.81, table B.1. A byte FF in the data of a scan is followed by 00 or is a restart marker.
+_MARKER: Final = re.compile(rb"\xff([\x01-\xfe])")
+_AFTER_SCAN: Final = re.compile(rb"\xff(?=[\x01-\xcf\xd8-\xfe])")
+_SOF: Final = frozenset((0xC0, 0xC1, 0xC2))
+"""Baseline, extended and progressive frames, coded by Huffman: what cameras and phones write."""
+_OTHER_SOF: Final = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8}
+_APP0, _APP1, _ADOBE, _SOS, _EOI = 0xE0, 0xE1, 0xEE, 0xDA, 0xD9
+_ALONE: Final = frozenset((0x01, *range(0xD0, 0xD9)))
+"""Markers without a segment: TEM, the restarts, and SOI."""
+_KEPT_SEGMENTS: Final = _SOF | {0xC4, 0xDB, 0xDD, _APP0, _ADOBE, _SOS, _EOI}
+"""Tables, the restart interval, and the two segments that say how colours are coded."""
+
+_KEPT_CHUNKS: Final = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A picture's file without metadata.
+
+    ``orientation`` is EXIF's, 1..8; ``scans`` is how often a decoder goes over the whole picture.
+    """
+
+    data: bytes
+    orientation: int = 1
+    scans: int = 1
+    animated: bool = False
+
+
+def plain(data: bytes) -> Plain:
+    """Leave out of a JPEG or PNG what its pixels do not need; other files are left as they are.
+
+    What is damaged is handed on as it is, for the decoder to judge. Of several pictures in one
+    file, as phones write them, the first is the one that is meant.
+
+    Raises:
+        PictureError: more parts than any camera makes, or a way of coding that none uses.
+
+    """
+    if data.startswith(JPEG):
+        return _plain_jpeg(data)
+    if data.startswith(PNG):
+        return _plain_png(data)
+    return Plain(data)
+
+
+def orientation(exif: bytes) -> int:
+    """Return the orientation 1..8 that EXIF data ask for, 1 where they say nothing readable.
+
+    They are a TIFF file of which the first directory counts (CIPA DC-008, 4.6.2).
+    """
+    exif = exif.removeprefix(_EXIF)
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (entries,) = struct.unpack_from(f"{order}H", exif, start)
+        for place in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, kind, count, value = struct.unpack_from(f"{order}HHIH", exif, place)
+            if tag == _ORIENTATION:
+                return value if (kind, count) == (3, 1) and 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _plain_jpeg(data: bytes) -> Plain:
+    kept = [data[:2]]
+    turned = scans = 0
+    for marker, start, end in _segments(data):
+        if marker in _OTHER_SOF:
+            raise PictureError(Problem.PICTURE_UNSUPPORTED)
+        if marker == _APP1 and not turned and data.startswith(_EXIF, start + 4):
+            turned = orientation(data[start + 4 : end])
+        scans += marker == _SOS
+        if marker in _KEPT_SEGMENTS:
+            kept.append(data[start:end])
+    return Plain(b"".join(kept), turned or 1, scans)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield each segment's marker and where it starts and ends, a scan with its data; EOI last."""
+    position = 2
+    for _ in range(MAX_PARTS):
+        # Decoders skip what lies between two segments, and so does this.
+        if (found := _MARKER.search(data, position)) is None:
+            return
+        marker, start, position = data[found.end() - 1], found.start(), found.end()
+        if marker in _ALONE:
+            continue
+        if marker == _EOI:
+            yield marker, start, position
+            return
+        position += int.from_bytes(data[position : position + 2], "big")
+        if marker == _SOS:
+            after = _AFTER_SCAN.search(data, position)
+            position = len(data) if after is None else after.start()
+        yield marker, start, position
+    raise PictureError(Problem.PICTURE_CORRUPT)
+
+
+def _plain_png(data: bytes) -> Plain:
+    kept = [PNG]
+    turned, animated, position = 1, False, len(PNG)
+    for _ in range(MAX_PARTS):
+        if len(header := data[position : position + 8]) < 8:
+            break
+        kind, start = header[4:], position
+        position += 12 + int.from_bytes(header[:4], "big")
+        if kind == b"eXIf":
+            turned = orientation(data[start + 8 : position - 4])
+        elif kind == b"acTL":
+            animated = int.from_bytes(data[start + 8 : start + 12], "big") > 1
+        elif kind in _KEPT_CHUNKS:
+            kept.append(data[start:position])
+        if kind == b"IEND":
+            break
+    else:
+        raise PictureError(Problem.PICTURE_CORRUPT)
+    return Plain(b"".join(kept), turned, animated=animated)

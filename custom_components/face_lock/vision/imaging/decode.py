@@ -1,0 +1,167 @@
+"""Bytes from outside -> pixels, with every limit checked before the pixels are allocated."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Final
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..types import GreyImage, PictureError, Problem, RgbImage
+from . import container
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP")
+MAX_BYTES: Final = 20 * 1024 * 1024
+MAX_PIXELS: Final = 50_000_000
+"""A 48-megapixel phone picture passes, a decompression bomb does not."""
+MAX_PIXELS_WHOLE: Final = 16_000_000
+"""The same where the decoder cannot shrink while it decodes: in any format but JPEG."""
+MAX_PIXELS_SCANNED: Final = 600_000_000
+"""Pixels times scans of a JPEG: a progressive one has about ten, and each goes over all pixels."""
+HEIC_BRANDS: Final = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+)
+"""Major brands of the HEIF container as phones write it (ISO/IEC 23008-12, annex B)."""
+MAX_SIDE: Final = 1920
+"""Longest side after decoding: more pixels cost time and do not help a face of 112 pixels."""
+MAX_ASPECT: Final = 16
+"""Width over height of the grey view; one of 50,000,000 to 1 would take gigabytes."""
+
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture of each EXIF orientation upright."""
+
+
+def decode_rgb(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
+    """Decode a JPEG, PNG or WebP picture to uint8[H, W, 3], upright, longest side <= ``max_side``.
+
+    What is transparent becomes white, 16 bits become 8.
+
+    Raises:
+        PictureError: empty, too large, of another type, animated, or corrupt.
+
+    """
+    image, turned = _open(data)
+    try:
+        if image.format == "JPEG":
+            # The decoder itself halves, quarters or eighths the picture, which is several times
+            # cheaper than decoding it whole; never below the size that is wanted.
+            scale = max_side / max(image.size)
+            if scale < 1:
+                image.draft("RGB", (int(image.width * scale), int(image.height * scale)))
+        upright = _opaque(image).convert("RGB")
+        if turned in _UPRIGHT:
+            upright = upright.transpose(_UPRIGHT[turned])
+    except Exception as error:  # Pillow's decoders raise whatever they met
+        raise PictureError(Problem.PICTURE_CORRUPT) from error
+    if max(upright.size) > max_side:
+        upright.thumbnail((max_side, max_side), Image.Resampling.BOX, reducing_gap=2.0)
+    return np.asarray(upright, dtype=np.uint8)
+
+
+def decode_grey(data: bytes, height: int = 96) -> GreyImage:
+    """Decode to a small grey picture uint8[height, W] that keeps the aspect ratio: the gate's view.
+
+    A JPEG is decoded at an eighth of its size where that suffices. A picture wider than 16 to 1
+    is squeezed to that.
+
+    Raises:
+        PictureError: empty, too large, of another type, animated, or corrupt.
+
+    """
+    image, _ = _open(data)
+    try:
+        width = min(max(1, round(image.width * height / image.height)), MAX_ASPECT * height)
+        if image.format == "JPEG":
+            image.draft("L", (width, height))
+        grey = _opaque(image).convert("L").resize((width, height), Image.Resampling.BOX)
+    except Exception as error:  # as above
+        raise PictureError(Problem.PICTURE_CORRUPT) from error
+    return np.asarray(grey, dtype=np.uint8)
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Read the width and height of a picture as it is shown upright; no pixel is decoded.
+
+    Raises:
+        PictureError: as `decode_rgb`, as far as the header tells.
+
+    """
+    image, turned = _open(data)
+    return (image.height, image.width) if turned >= 5 else (image.width, image.height)
+
+
+def encode_jpeg(rgb: RgbImage, quality: int = 92) -> bytes:
+    """Encode uint8[H, W, 3] as JPEG, without metadata."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def encode_png(rgb: RgbImage) -> bytes:
+    """Encode uint8[H, W, 3] without loss: a reference crop must give the same embedding again."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _open(data: bytes) -> tuple[Image.Image, int]:
+    """Read the header only; the size is known and refused before any pixel is decoded.
+
+    Returns:
+        The picture, as it is stored, and its EXIF orientation, 1..8.
+
+    """
+    if not data:
+        raise PictureError(Problem.PICTURE_EMPTY)
+    if len(data) > MAX_BYTES:
+        raise PictureError(Problem.PICTURE_TOO_LARGE)
+    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+        raise PictureError(Problem.PICTURE_HEIC)
+    plain = container.plain(data)
+    try:
+        with warnings.catch_warnings():
+            # Pillow only warns at its own limit; ours is below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(plain.data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise PictureError(Problem.PICTURE_TOO_LARGE) from error
+    except UnidentifiedImageError as error:
+        raise PictureError(Problem.PICTURE_UNSUPPORTED) from error
+    except Exception as error:  # Pillow's parsers raise whatever they met
+        raise PictureError(Problem.PICTURE_CORRUPT) from error
+    _check(image, plain)
+    if image.format == "WEBP":  # its parser takes the metadata out and leaves them unread
+        return image, container.orientation(image.info.get("exif", b""))
+    return image, plain.orientation
+
+
+def _check(image: Image.Image, plain: container.Plain) -> None:
+    pixels = image.width * image.height
+    if (
+        pixels > (MAX_PIXELS if image.format == "JPEG" else MAX_PIXELS_WHOLE)
+        or pixels * plain.scans > MAX_PIXELS_SCANNED
+    ):
+        raise PictureError(Problem.PICTURE_TOO_LARGE)
+    if plain.animated or getattr(image, "is_animated", False):
+        raise PictureError(Problem.PICTURE_ANIMATED)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Bring a picture into a mode that converts to RGB or grey as it looks."""
+    image.load()  # only at its end may a PNG say what is transparent
+    if image.mode.startswith("I"):
+        # Pillow's own conversion cuts 16 bits off at 255: nearly all would be white.
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype("u1"))
+    if image.has_transparency_data:
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image

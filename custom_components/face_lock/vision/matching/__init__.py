@@ -1,0 +1,1 @@
+"""Whom a face resembles, and how similar is similar enough."""

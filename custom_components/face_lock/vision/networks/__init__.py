@@ -1,0 +1,1 @@
+"""The neural networks, the runtimes that execute them, and the bundle that they come in."""

@@ -1,0 +1,97 @@
+"""A reference picture -> a template, or the reason why not.
+
+What is refused here would be paid for at the door: one blurred or wrong picture among the
+templates widens what counts as this person for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ..imaging.align import align
+from ..imaging.quality import measure
+from ..matching.similarity import centre, score
+from ..networks.bundle import Bundle
+from ..networks.detector import PORTRAIT_SIDE
+from ..types import Face, FloatArray, PictureError, Problem, RgbImage, Template
+
+SAME_PERSON_FPR: Final = 1e-3
+"""How sure two pictures of one enrolment must be of the same person. Looser than a door's rate:
+the owner vouches for them, and this check only catches the wrong file."""
+BYSTANDER: Final = 0.5
+"""A second face counts as one of "several" from this share of the largest face's width."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Portrait:
+    """An accepted reference picture: its aligned ``crop`` uint8[112, 112, 3] and the template.
+
+    The crop is kept so that a later model can embed it anew; None where the owner wants none kept.
+    """
+
+    crop: RgbImage | None
+    template: Template
+
+
+def examine(bundle: Bundle, rgb: RgbImage, others: Sequence[Template] = ()) -> Portrait:
+    """Make a template of the one face in uint8[H, W, 3].
+
+    ``others`` are the templates already made of the same person.
+
+    Raises:
+        PictureError: no face, several, too small, too dark, blurred, or not the same person.
+
+    """
+    return portray(bundle, rgb, find_face(bundle, rgb), others)
+
+
+def find_face(bundle: Bundle, rgb: RgbImage) -> Face:
+    """Find the one face in uint8[H, W, 3].
+
+    Raises:
+        PictureError: no face, or several.
+
+    """
+    faces = sorted(bundle.detector.detect(rgb, PORTRAIT_SIDE), key=lambda face: -face.width)
+    if not faces:
+        raise PictureError(Problem.NO_FACE)
+    if len(faces) > 1 and faces[1].width >= BYSTANDER * faces[0].width:
+        raise PictureError(Problem.SEVERAL_FACES)
+    return faces[0]
+
+
+def portray(bundle: Bundle, rgb: RgbImage, face: Face, others: Sequence[Template] = ()) -> Portrait:
+    """Make a template of a ``face`` that was found in uint8[H, W, 3].
+
+    Raises:
+        PictureError: too small, too dark, blurred, or not the same person as the ``others``.
+
+    """
+    try:
+        crop = align(rgb, face.landmarks)
+    except ValueError as error:
+        raise PictureError(Problem.NO_FACE) from error
+    if (problem := bundle.quality.problem(measure(face, crop))) is not None:
+        raise PictureError(problem)
+    template = embed_crop(bundle, crop)
+    if not is_same_person(bundle, template.embedding, others):
+        raise PictureError(Problem.OTHER_PERSON)
+    return Portrait(crop, template)
+
+
+def embed_crop(bundle: Bundle, crop: RgbImage) -> Template:
+    """Embed an aligned crop uint8[112, 112, 3], for example again after a change of model."""
+    return Template(bundle.verifier.embed(crop[np.newaxis])[0], bundle.verifier.model)
+
+
+def is_same_person(bundle: Bundle, embedding: FloatArray, others: Sequence[Template]) -> bool:
+    """Whether ``embedding`` agrees with the ``others`` of the same model; true without any."""
+    comparable = [t.embedding for t in others if t.model == bundle.verifier.model]
+    if not comparable:
+        return True
+    similarity = score(centre(comparable), embedding)
+    return similarity >= bundle.thresholds.operating_point(SAME_PERSON_FPR).threshold

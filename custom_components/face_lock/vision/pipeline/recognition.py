@@ -1,0 +1,110 @@
+"""One frame -> faces -> embeddings -> evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..imaging.align import CROP_SIZE, align
+from ..imaging.quality import measure
+from ..matching.gallery import Matcher
+from ..networks.bundle import Bundle
+from ..pad import measure_cues
+from ..tracking.stacking import Stack, Stacker
+from ..types import (
+    Evidence,
+    Face,
+    FloatArray,
+    Frame,
+    Gallery,
+    Look,
+    Problem,
+    RgbImage,
+    Sighting,
+)
+
+MAX_FACES = 8
+"""Faces looked at in one frame, surest first: a poster full of faces must not stall the door."""
+
+
+def recognise(
+    bundle: Bundle,
+    matcher: Matcher,
+    frame: Frame,
+    *,
+    cues_from: float | None = None,
+    stacker: Stacker | None = None,
+) -> Sighting:
+    """Find the faces of ``frame``, embed those of sufficient quality, and match them.
+
+    Where a match, of the frame or of its stack, is at least ``cues_from`` (a score), whether the
+    face is alive is measured too; ``None`` measures it nowhere. With a ``stacker``, which has seen
+    the frames before, a face in poor light is also recognised by the mean of its frames.
+    """
+    faces = bundle.detector.detect(frame.rgb)[:MAX_FACES]
+    looked_at = [_look(bundle, frame.rgb, face) for face in faces]
+    stacks: Sequence[Stack | None] = [None] * len(faces)
+    if stacker is not None:
+        usable = [
+            None if evidence.problem is not None else (crop, evidence.quality)
+            for crop, evidence in looked_at
+        ]
+        stacks = stacker.add(faces, usable, frame.taken_at, frame.digest)
+    crops = [crop for crop, evidence in looked_at if evidence.problem is None]
+    for stack in stacks:
+        crops += [] if stack is None else [stack.whole, stack.older, stack.newer]
+    # One batch for all of them; an empty batch is answered without running the network.
+    batch = np.stack(crops) if crops else np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    embeddings = iter(list(bundle.verifier.embed(batch)))
+    evidence = [
+        item if item.problem is not None else _compare(matcher, item, next(embeddings))
+        for _, item in looked_at
+    ]
+    evidence = [
+        item if stack is None else _stacked(matcher, item, stack, embeddings)
+        for item, stack in zip(evidence, stacks, strict=True)
+    ]
+    if cues_from is not None:
+        evidence = [_with_cues(bundle, frame.rgb, item, cues_from) for item in evidence]
+    return Sighting(digest=frame.digest, taken_at=frame.taken_at, evidence=tuple(evidence))
+
+
+def gallery_matcher(bundle: Bundle, gallery: Gallery) -> Matcher:
+    """Prepare ``gallery`` for ``recognise``; templates of other models are left out."""
+    return Matcher(gallery, model=bundle.verifier.model)
+
+
+def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence]:
+    try:
+        crop = align(rgb, face.landmarks)
+    except ValueError:
+        # Landmarks on one point: whatever that is, no face can be read from it.
+        crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+        return crop, Evidence(face=face, quality=measure(face, crop), problem=Problem.NO_FACE)
+    quality = measure(face, crop)
+    return crop, Evidence(face=face, quality=quality, problem=bundle.quality.problem(quality))
+
+
+def _with_cues(bundle: Bundle, rgb: RgbImage, evidence: Evidence, cues_from: float) -> Evidence:
+    # The decision may go by either: it does not count every stack.
+    looks = (evidence.match, None if evidence.look is None else evidence.look.match)
+    if not any(match is not None and match.similarity >= cues_from for match in looks):
+        return evidence
+    return replace(
+        evidence, cues=measure_cues(bundle.liveness, rgb, evidence.face, bundle.antispoofing)
+    )
+
+
+def _compare(matcher: Matcher, evidence: Evidence, embedding: FloatArray) -> Evidence:
+    return replace(evidence, embedding=embedding, match=matcher.match(embedding))
+
+
+def _stacked(
+    matcher: Matcher, evidence: Evidence, stack: Stack, embeddings: Iterator[FloatArray]
+) -> Evidence:
+    whole, older, newer = (matcher.match(next(embeddings)) for _ in range(3))
+    if whole is None or older is None or newer is None:
+        return evidence
+    return replace(evidence, look=Look(whole, older, newer, stack.taken_at))

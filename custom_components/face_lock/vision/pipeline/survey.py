@@ -1,0 +1,140 @@
+"""What a camera shows, before it becomes a door: is it good enough, and if not, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ..imaging.align import align
+from ..imaging.decode import decode_rgb, picture_size
+from ..imaging.quality import luma, measure
+from ..networks.bundle import Bundle
+from ..types import Face, Problem, RgbImage
+
+MIN_SIDE: Final = 360
+"""Pixels; in a shorter picture a face at the door is rarely wide enough."""
+DARK: Final = 50.0
+BRIGHT: Final = 215.0
+"""Mean luma, 0..255, below and above which a picture is too dark and washed out."""
+MIN_RATE: Final = 1.0
+"""Pictures a second: a visit needs three different ones within three seconds."""
+PREVIEW_SIDE: Final = 480
+
+
+class Shortcoming(StrEnum):
+    """What is not good enough; the values are translation keys."""
+
+    SMALL = "check_small"
+    DARK = "check_dark"
+    BRIGHT = "check_bright"
+    SLOW = "check_slow"
+    FROZEN = "check_frozen"
+    NO_MODELS = "check_no_models"
+    NO_FACE = "check_no_face"
+    FACE_SMALL = "check_face_small"
+    FACE_DARK = "check_face_dark"
+    FACE_BLURRED = "check_face_blurred"
+
+
+_OF_FACE: Final = {
+    Problem.FACE_TOO_SMALL: Shortcoming.FACE_SMALL,
+    Problem.TOO_DARK: Shortcoming.FACE_DARK,
+    Problem.BLURRED: Shortcoming.FACE_BLURRED,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """A few pictures of one camera, measured.
+
+    ``brightness`` is the mean luma of the last picture, 0..255; ``rate`` counts different pictures
+    a second, None for a picture at once; ``face_px`` is the widest face's width in pixels, None
+    without a face; ``preview`` is the last picture, small, with a box around each face.
+    """
+
+    width: int
+    height: int
+    brightness: float
+    rate: float | None
+    face_px: float | None
+    shortcomings: tuple[Shortcoming, ...]
+    preview: RgbImage
+
+
+def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> Survey:
+    """Measure encoded pictures that were taken one after the other; blocks.
+
+    ``seconds`` passed from the first to the last, or until a next one was no longer waited for.
+    Without a ``bundle`` no face is looked for.
+
+    Raises:
+        PictureError: the last picture cannot be read.
+
+    """
+    width, height = picture_size(pictures[-1])
+    rgb = decode_rgb(pictures[-1])
+    brightness = float(luma(rgb).mean())
+    changes = sum(new != old for old, new in pairwise(pictures))
+    rate = changes / seconds if seconds > 0 else None
+    faces = [] if bundle is None else sorted(bundle.detector.detect(rgb), key=lambda f: -f.width)
+    found = _of_picture(width, height, brightness)
+    if rate is not None and rate < MIN_RATE:
+        is_frozen = len(pictures) > 1 and not changes
+        found.append(Shortcoming.FROZEN if is_frozen else Shortcoming.SLOW)
+    if bundle is None:
+        found.append(Shortcoming.NO_MODELS)
+    elif not faces:
+        found.append(Shortcoming.NO_FACE)
+    else:
+        found += _of_face(bundle, rgb, faces[0])
+    return Survey(
+        width,
+        height,
+        brightness,
+        rate,
+        faces[0].width if faces else None,
+        tuple(found),
+        with_boxes(rgb, faces),
+    )
+
+
+def with_boxes(rgb: RgbImage, faces: Sequence[Face], side: int = PREVIEW_SIDE) -> RgbImage:
+    """Shrink uint8[H, W, 3] to a longest side of ``side`` and draw a box around each face."""
+    image = Image.fromarray(rgb)
+    scale = min(1.0, side / max(image.size))
+    small = image.resize(
+        (max(1, round(image.width * scale)), max(1, round(image.height * scale))),
+        Image.Resampling.BILINEAR,
+        reducing_gap=2.0,
+    )
+    draw = ImageDraw.Draw(small)
+    for face in faces:
+        x1, y1, x2, y2 = (value * scale for value in face.box)
+        draw.rectangle((x1, y1, max(x1, x2), max(y1, y2)), outline=(60, 220, 90), width=3)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def _of_picture(width: int, height: int, brightness: float) -> list[Shortcoming]:
+    found = []
+    if min(width, height) < MIN_SIDE:
+        found.append(Shortcoming.SMALL)
+    if brightness < DARK:
+        found.append(Shortcoming.DARK)
+    elif brightness > BRIGHT:
+        found.append(Shortcoming.BRIGHT)
+    return found
+
+
+def _of_face(bundle: Bundle, rgb: RgbImage, face: Face) -> list[Shortcoming]:
+    try:
+        quality = measure(face, align(rgb, face.landmarks))
+    except ValueError:
+        return [Shortcoming.NO_FACE]
+    problem = bundle.quality.problem(quality)
+    return [] if problem is None else [_OF_FACE[problem]]
