@@ -19,7 +19,8 @@ from unittest.mock import patch
 from homeassistant.helpers.storage import Store
 
 from custom_components.face_lock import disk, factor, records, watcher
-from custom_components.face_lock.vision import visit, voting
+from custom_components.face_lock.vision import SeenFrames
+from custom_components.face_lock.vision.decision import visit, voting
 
 from .schedules import PER_HOUSE, SEED, Case, run_cases
 
@@ -39,13 +40,13 @@ DEFECTS: Final[dict[str, Defect]] = {
     "a frozen picture counts as many": (
         ("camera_frozen",),
         [
-            (visit.SeenFrames, "known", _constant(False)),
+            (SeenFrames, "known", _constant(False)),
             (voting.Voting, "_seen_before", _constant(False)),
         ],
     ),
     "pictures of before a reload count again": (
         ("camera_replays", "entry_reloaded"),
-        [(visit.SeenFrames, "known", _constant(False))],
+        [(SeenFrames, "known", _constant(False))],
     ),
     "one picture is enough": (
         ("camera_frozen",),
