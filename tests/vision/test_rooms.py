@@ -18,6 +18,7 @@ ROOMS = (
     "pad",
     "decision",
     "pipeline",
+    "stacking",
     "vision",
 )
 """From the ground up; `vision` is the façade."""
