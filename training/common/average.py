@@ -23,13 +23,17 @@ class Average(Generic[Network]):
         """Move the average towards `network`; early on faster, so that it does not lag."""
         self._updates += 1
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        means, values = [], []
         for mean, value in zip(
             self.network.state_dict().values(), network.state_dict().values(), strict=True
         ):
             if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1.0 - decay)
+                means.append(mean)
+                values.append(value)
             else:
                 mean.copy_(value)
+        # All at once: one by one they cost a GPU as much as a step does.
+        torch._foreach_lerp_(means, values, 1.0 - decay)  # noqa: SLF001
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` needs to go on from here."""

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,14 @@ def revision() -> str:
     return done.stdout.strip()
 
 
+def _version(package: str) -> str | None:
+    """Version of an installed package; None where a machine that only trains does without it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def open_run(config: RunSettings, step: str) -> Path:
     """Make the run's folder and note there what `step` ran with; return the folder."""
     folder = config.run_dir
@@ -51,7 +59,7 @@ def open_run(config: RunSettings, step: str) -> Path:
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "revision": revision(),
             "python": platform.python_version(),
-            "packages": {name: version(name) for name in PACKAGES},
+            "packages": {name: _version(name) for name in PACKAGES},
         }
     )
     log.write_text(json.dumps(steps, indent=1) + "\n")

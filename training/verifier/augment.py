@@ -4,6 +4,7 @@ Light adds up linearly and a sensor counts photons, so exposure, noise, gain and
 on linear light (`training/common/camera.py`).
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -221,7 +222,8 @@ def degrade(crop: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -
     night = rng.random()
     if night < 0.65 * strength:
         exposure = float(np.exp(rng.uniform(np.log(0.003), np.log(0.4))))
-        crop = low_light(crop, rng, exposure, rng.uniform(0.3, 1.0))
+        # Little recovery is what a stack of frames looks like: dark, with little noise.
+        crop = low_light(crop, rng, exposure, rng.uniform(0.1, 1.0))
     elif night < 0.85 * strength:
         crop = infrared(crop, rng, float(np.exp(rng.uniform(np.log(0.02), np.log(0.5)))))
     if rng.random() < 0.5 * strength:
@@ -295,5 +297,5 @@ def in_condition(crops: np.ndarray, condition: str, seed: int) -> np.ndarray:
         return view(crops[number], np.random.default_rng((seed, number)))
 
     # NumPy and Pillow let other threads run while they draw noise and write JPEG.
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         return np.stack(list(pool.map(show, range(len(crops)))))

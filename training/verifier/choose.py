@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from training.common.parallel import find_device
 from training.common.runs import append_csv, open_run
 from training.common.split import TRAIN, VALIDATION
 from training.verifier import gallery, metrics, model, strangers
@@ -104,7 +105,8 @@ def choose(config: Config) -> float:
     """Keep the best of the start, the trained network and the blends; return its share."""
     folder = open_run(config, "choose")
     torch.set_num_threads(config.train.threads)
-    start, trained = model.build(config), model.load(folder / model.LAST)
+    device = find_device(config.train.device)
+    start, trained = model.build(config), model.load(folder / model.LAST).to(device)
     shown = show(config)
     best = (0.0, 0.0)
     for share in (0.0, *sorted(config.train.blends), 1.0):

@@ -56,6 +56,9 @@ class TrainSettings:
     distillation_weight: float = 1.0
     # The start's maps of the clean view, at the end of each resolution, are aimed at as well.
     feature_weight: float = 0.0
+    # Different people of a batch are pushed apart, the most alike first (losses.apart_loss).
+    apart_weight: float = 0.0
+    apart_temperature: float = 0.07
     # How far the target moves from the picture's own teacher embedding towards the mean of its
     # person's (training people only): poses and lamps of one person are pulled together.
     centroid_pull: float = 0.0

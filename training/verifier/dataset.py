@@ -17,7 +17,7 @@ from training.verifier.prepare import TABLE, TEACHER, UNLABELLED
 
 @dataclass(frozen=True)
 class Batch:
-    """Views float32 [N, 3, 112, 112] in 0..255, target [N, D] or None, person [N] (-1: no label).
+    """Views uint8 [N, 112, 112, 3], target [N, D] or None, person [N] (-1: no label).
 
     `image` is what the network is shown, `clean` the same views before any was degraded.
     """
@@ -68,7 +68,12 @@ class TrainingSet:
             for view, bad in zip(clean, degraded, strict=True)
         ]
         target = None if self.target is None else torch.from_numpy(self.target[rows])
-        return Batch(_tensor(shown), _tensor(clean), target, torch.from_numpy(self.person[rows]))
+        return Batch(
+            torch.from_numpy(np.stack(shown)),
+            torch.from_numpy(np.stack(clean)),
+            target,
+            torch.from_numpy(self.person[rows]),
+        )
 
     def batches(self, size: int, clean_share: float, rng: np.random.Generator):
         """Yield batches for ever, epoch after epoch, `clean_share` of each batch clean."""
@@ -78,11 +83,6 @@ class TrainingSet:
             order = rng.permutation(len(self.images))
             for start in range(0, len(order) - size + 1, size):
                 yield self.batch(order[start : start + size], degraded, rng)
-
-
-def _tensor(views: list[np.ndarray]) -> Tensor:
-    """Stack uint8 [112, 112, 3] as float32 [N, 3, 112, 112]."""
-    return torch.from_numpy(np.stack(views).transpose(0, 3, 1, 2).astype(np.float32))
 
 
 def pull_to_centroids(target: np.ndarray, person: np.ndarray, pull: float) -> np.ndarray:

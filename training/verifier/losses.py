@@ -23,6 +23,26 @@ def feature_loss(maps: list[Tensor], targets: list[Tensor]) -> Tensor:
     return missed.mean()
 
 
+# Pictures whose targets are closer than this may well be one person twice.
+ALIKE = 0.5
+
+
+def apart_loss(embedding: Tensor, target: Tensor, *, temperature: float) -> Tensor:
+    """Soft maximum of each picture's cosines with the other people of a batch, their mean.
+
+    `embedding` and `target` are float [N, D] of unit length; pairs whose targets are alike do not
+    count. It is the uniformity of Wang and Isola (2020, arXiv:2005.10242), each picture on its own:
+    no neighbourhood is to be more crowded than another, by night as by day.
+    """
+    different = (target @ target.T) < ALIKE
+    cosine = (embedding @ embedding.T).masked_fill(~different, -torch.inf)
+    counted = different.any(dim=1)
+    if not counted.any():
+        return embedding.sum() * 0.0
+    soft = torch.logsumexp(cosine[counted] / temperature, dim=1)
+    return temperature * (soft - different[counted].sum(dim=1).log()).mean()
+
+
 class ArcFace(nn.Module):
     """Additive angular margin over people (Deng et al. 2019, arXiv:1801.07698)."""
 

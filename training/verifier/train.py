@@ -28,7 +28,7 @@ from training.verifier.augment import in_condition
 from training.verifier.config import Config, TrainSettings
 from training.verifier.dataset import Batch, load_training_set
 from training.verifier.loader import batches
-from training.verifier.losses import ArcFace, distillation_loss, feature_loss
+from training.verifier.losses import ArcFace, apart_loss, distillation_loss, feature_loss
 from training.verifier.model import BEST, LAST
 from training.verifier.network import Verifier
 from training.verifier.prepare import TABLE, TEACHER
@@ -119,21 +119,26 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         device = self.team.device
-        image = batch.image.to(device, non_blocking=True, memory_format=torch.channels_last)
+        image = self._on_device(batch.image)
         mixed = self.precision != torch.float32
         with torch.autocast(device.type, self.precision, mixed):
             embedding, maps = self._embed(image, maps=True)
         embedding = embedding.float()
         loss = embedding.sum() * 0.0
         if self.settings.feature_weight:
-            clean = batch.clean.to(device, non_blocking=True, memory_format=torch.channels_last)
             with torch.no_grad(), torch.autocast(device.type, self.precision, mixed):
-                _, hints = self.start(clean, maps=True)
+                _, hints = self.start(self._on_device(batch.clean), maps=True)
             loss = loss + self.settings.feature_weight * feature_loss(maps, hints)
-        if batch.target is not None and self.settings.distillation_weight:
-            loss = loss + self.settings.distillation_weight * distillation_loss(
-                embedding, batch.target.to(device, non_blocking=True)
-            )
+        if batch.target is not None:
+            target = batch.target.to(device, non_blocking=True)
+            if self.settings.distillation_weight:
+                loss = loss + self.settings.distillation_weight * distillation_loss(
+                    embedding, target
+                )
+            if self.settings.apart_weight:
+                loss = loss + self.settings.apart_weight * apart_loss(
+                    embedding, target, temperature=self.settings.apart_temperature
+                )
         if self._margin is not None:
             person = batch.person.to(device, non_blocking=True)
             loss = loss + self.settings.margin_weight * self._margin(embedding, person)
@@ -148,6 +153,13 @@ class Trainer:
         self.scaler.update()
         self.average.update(self.verifier)
         return value
+
+    def _on_device(self, views: torch.Tensor) -> torch.Tensor:
+        """Make float32 [N, 3, 112, 112] of uint8 [N, 112, 112, 3]; their memory is channels-last.
+
+        Bytes travel, and become numbers where they are needed.
+        """
+        return views.to(self.team.device, non_blocking=True).permute(0, 3, 1, 2).float()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` needs to go on as if nothing had happened."""
