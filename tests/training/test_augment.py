@@ -34,6 +34,25 @@ def test_training_views_are_seeded_and_vary(faces):
     assert len({seen.tobytes() for seen in views}) == 40
 
 
+def test_one_camera_does_the_same_to_all_its_pictures_but_for_noise():
+    """Flat pictures show what was done to them: light and colours alike, noise not."""
+    flat = np.full((112, 112, 3), 140, np.uint8)
+
+    def seen(camera, picture):
+        views = (np.random.default_rng(picture), 1.0, np.random.default_rng(camera))
+        return augment.degrade(flat, *views).astype(float)
+
+    noisy = 0
+    # Numbers of pictures that get neither a cap nor motion, which are each picture's own.
+    for camera in range(30):
+        one, other, another = seen(camera, 1), seen(camera, 3), seen(camera + 100, 1)
+        alike = np.abs(one.mean((0, 1)) - other.mean((0, 1))).max()
+        assert alike < 12.0
+        noisy += not np.array_equal(one, other)
+        assert not np.array_equal(one, another)
+    assert noisy > 20
+
+
 def test_strength_scales_how_much_is_degraded(crops):
     def changed(strength):
         return sum(

@@ -201,6 +201,25 @@ def test_batches_are_the_same_from_any_step_in_any_number_of_workers_and_process
     assert torch.equal(together, whole[3].image)
 
 
+def test_degraded_pictures_of_a_batch_come_from_a_few_cameras(faces):
+    settings = TrainSettings(batch_size=8, clean_share=0.25, per_camera=3)
+    batch = next(batches(_set(faces), settings))
+    assert batch.camera.tolist() == [-1, -1, 0, 0, 0, 1, 1, 1]
+    assert torch.equal(batch.image[:2], batch.clean[:2])
+    assert not torch.equal(batch.image[2:], batch.clean[2:])
+
+
+def test_a_training_begins_with_the_weights_of_an_earlier_one(made):
+    """At no rate at all nothing moves: it ends where the earlier one did."""
+    root, arguments = made
+    settings = ("train.steps=2", "train.blends=[]")
+    assert main(arguments("train", "before", *settings, "train.learning_rate=1e-3")) == 0
+    before = root / "runs" / "before" / "last.pt"
+    words = (*settings, "train.learning_rate=0.0", f"train.first={before}")
+    assert main(arguments("train", "after", *words)) == 0
+    assert same(weights(root, "before"), weights(root, "after"), atol=1e-7)
+
+
 def test_every_picture_comes_once_an_epoch_and_in_another_order_each_time(faces):
     data = _set(faces)
     # Every picture is a person of its own, to tell it by.

@@ -200,34 +200,56 @@ def jitter(stored: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(picture)
 
 
-def degrade(crop: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
+def look(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Show colours as another camera does: its white balance, contrast, haze and saturation."""
+    seen = (rgb.astype(np.float32) / 255.0) ** np.float32(np.exp(rng.normal(0.0, 0.25)))
+    seen *= np.exp(rng.normal(0.0, 0.12, 3)).astype(np.float32)
+    luma = seen @ np.array([0.299, 0.587, 0.114], np.float32)
+    seen = luma[..., None] + np.float32(rng.uniform(0.3, 1.2)) * (seen - luma[..., None])
+    haze = np.float32(rng.uniform(0.0, 0.25))
+    seen = haze + (np.float32(rng.uniform(0.7, 1.05)) - haze) * seen
+    return (np.clip(seen, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+
+def degrade(
+    crop: np.ndarray,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    camera: np.random.Generator | None = None,
+) -> np.ndarray:
     """Return one random night, lamp or camera view of uint8 [112, 112, 3].
 
-    `strength` 0..1 scales how likely each kind is: 0 leaves the crop as it is.
+    `strength` 0..1 scales how likely each kind is: 0 leaves the crop as it is. Everything that one
+    camera's pictures of one moment have in common is drawn from `camera` (without one, from `rng`),
+    and what each has of its own, such as its noise, from `rng`.
     """
+    camera = rng if camera is None else camera
     if rng.random() < 0.08 * strength:
         crop = cover(crop, rng)
-    lit = rng.random()
+    if camera.random() < 0.4 * strength:
+        crop = look(crop, camera)
+    lit = camera.random()
     if lit < 0.15 * strength:
-        crop = side_light(crop, rng, rng.uniform(0.02, 0.4))
+        crop = side_light(crop, camera, camera.uniform(0.02, 0.4))
     elif lit < 0.4 * strength:
-        ambient = float(np.exp(rng.uniform(np.log(0.003), np.log(0.3))))
-        crop = lamp(crop, rng, rng.uniform(10.0, 110.0), ambient, rng.uniform(0.4, 1.5))
-        if rng.random() < 0.5:
+        ambient = float(np.exp(camera.uniform(np.log(0.003), np.log(0.3))))
+        angle, exposure = camera.uniform(10.0, 110.0), camera.uniform(0.4, 1.5)
+        crop = lamp(crop, camera, angle, ambient, exposure)
+        if camera.random() < 0.5:
             crop = grey(crop)
     if rng.random() < 0.15 * strength:
         crop = motion_blur(crop, rng, rng.uniform(2.0, 7.0))
-    if rng.random() < 0.25 * strength:
-        crop = small(crop, rng.uniform(0.25, 0.8))
-    night = rng.random()
-    if night < 0.65 * strength:
-        exposure = float(np.exp(rng.uniform(np.log(0.003), np.log(0.4))))
+    if camera.random() < 0.3 * strength:
+        crop = small(crop, camera.uniform(0.25, 0.8))
+    night = camera.random()
+    if night < 0.6 * strength:
+        exposure = float(np.exp(camera.uniform(np.log(0.003), np.log(0.4))))
         # Little recovery is what a stack of frames looks like: dark, with little noise.
-        crop = low_light(crop, rng, exposure, rng.uniform(0.1, 1.0))
-    elif night < 0.85 * strength:
-        crop = infrared(crop, rng, float(np.exp(rng.uniform(np.log(0.02), np.log(0.5)))))
-    if rng.random() < 0.5 * strength:
-        crop = jpeg(crop, int(rng.integers(30, 90)))
+        crop = low_light(crop, rng, exposure, camera.uniform(0.1, 1.0))
+    elif night < 0.8 * strength:
+        crop = infrared(crop, rng, float(np.exp(camera.uniform(np.log(0.02), np.log(0.5)))))
+    if camera.random() < 0.5 * strength:
+        crop = jpeg(crop, int(camera.integers(30, 90)))
     return crop
 
 

@@ -41,6 +41,8 @@ class TrainSettings:
     """Optimisation. Rates are per step, after `warmup_steps`, on a cosine to zero."""
 
     seed: int = 1
+    # Checkpoint of an earlier training whose weights this one begins with; empty: the start's.
+    first: str = ""
     batch_size: int = 64
     # Stops at whichever comes first; 0 switches a limit off.
     steps: int = 2000
@@ -56,7 +58,11 @@ class TrainSettings:
     distillation_weight: float = 1.0
     # The start's maps of the clean view, at the end of each resolution, are aimed at as well.
     feature_weight: float = 0.0
-    # Different people of a batch are pushed apart, the most alike first (losses.apart_loss).
+    # So many degraded pictures of a batch are one camera's: the same light, noise and colours.
+    per_camera: int = 1
+    # Before one camera people are to be as unlike as their targets are (losses.relation_loss),
+    # and pushed apart, the most alike first (losses.apart_loss).
+    relation_weight: float = 0.0
     apart_weight: float = 0.0
     apart_temperature: float = 0.07
     # How far the target moves from the picture's own teacher embedding towards the mean of its

@@ -19,13 +19,15 @@ from training.verifier.prepare import TABLE, TEACHER, UNLABELLED
 class Batch:
     """Views uint8 [N, 112, 112, 3], target [N, D] or None, person [N] (-1: no label).
 
-    `image` is what the network is shown, `clean` the same views before any was degraded.
+    `image` is what the network is shown, `clean` the same views before any was degraded. Views with
+    the same number in `camera` int [N] were degraded alike; -1 are clean.
     """
 
     image: Tensor
     clean: Tensor
     target: Tensor | None
     person: Tensor
+    camera: Tensor
 
 
 class TrainingSet:
@@ -58,14 +60,25 @@ class TrainingSet:
         np.add.at(sums, self.person[known], self.target[known])
         return torch.from_numpy(sums / np.linalg.norm(sums, axis=1, keepdims=True))
 
-    def batch(self, rows: np.ndarray, degraded: np.ndarray, rng: np.random.Generator) -> Batch:
-        """Return the pictures `rows`, those marked in `degraded` (bool [N]) as degraded views."""
+    def batch(
+        self,
+        rows: np.ndarray,
+        camera: np.ndarray,
+        rng: np.random.Generator,
+        seed: tuple[int, ...] = (0,),
+    ) -> Batch:
+        """Return the pictures `rows`, each as the `camera` int [N] of its number sees it.
+
+        -1 sees clean pictures; what the others do to theirs differs with `seed`.
+        """
         stored = [decode(self.images[row]) for row in rows]
         # To learn by heart, every picture has to be the same each time.
         clean = [aligned_view(one, rng) if self.strength else centre(one) for one in stored]
         shown = [
-            degrade(view, rng, self.strength) if bad else view
-            for view, bad in zip(clean, degraded, strict=True)
+            degrade(view, rng, self.strength, np.random.default_rng((*seed, number)))
+            if number >= 0
+            else view
+            for view, number in zip(clean, camera.tolist(), strict=True)
         ]
         target = None if self.target is None else torch.from_numpy(self.target[rows])
         return Batch(
@@ -73,16 +86,8 @@ class TrainingSet:
             torch.from_numpy(np.stack(clean)),
             target,
             torch.from_numpy(self.person[rows]),
+            torch.from_numpy(camera),
         )
-
-    def batches(self, size: int, clean_share: float, rng: np.random.Generator):
-        """Yield batches for ever, epoch after epoch, `clean_share` of each batch clean."""
-        size = min(size, len(self.images))
-        degraded = np.arange(size) >= round(size * clean_share)
-        while True:
-            order = rng.permutation(len(self.images))
-            for start in range(0, len(order) - size + 1, size):
-                yield self.batch(order[start : start + size], degraded, rng)
 
 
 def pull_to_centroids(target: np.ndarray, person: np.ndarray, pull: float) -> np.ndarray:

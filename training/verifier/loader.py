@@ -20,13 +20,17 @@ from training.verifier.dataset import Batch, TrainingSet
 class Views(Dataset[Batch]):
     """View n of an endless sequence, epoch after epoch, each in its own order.
 
-    Of every `batch` views that follow one another the first `clean_share` are clean.
+    Of every `batch` views that follow one another the first `clean_share` are clean; the others
+    are degraded, every `per_camera` of them alike.
     """
 
-    def __init__(self, data: TrainingSet, batch: int, clean_share: float, seed: int) -> None:
+    def __init__(
+        self, data: TrainingSet, batch: int, clean_share: float, seed: int, per_camera: int = 1
+    ) -> None:
         self._data = data
         self._batch = batch
         self._clean = round(batch * clean_share)
+        self._per_camera = per_camera
         self._seed = seed
         # What does not fill a batch is left out, other pictures in every epoch.
         self._length = len(data.images) // batch * batch
@@ -39,10 +43,12 @@ class Views(Dataset[Batch]):
         if epoch != self._epoch:
             rng = np.random.default_rng((self._seed, 0, epoch))
             self._epoch, self._order = epoch, rng.permutation(len(self._data.images))
+        whole, inside = divmod(number, self._batch)
         return self._data.batch(
             self._order[place : place + 1],
-            np.array([number % self._batch >= self._clean]),
+            np.array([max(-1, (inside - self._clean) // self._per_camera)]),
             np.random.default_rng((self._seed, 1, number)),
+            (self._seed, 2, whole),
         )
 
 
@@ -81,7 +87,7 @@ def batches(
         raise ValueError(f"{len(data.images)} pictures are too few for {team.size} processes")
     whole = size * team.size
     loader = DataLoader(
-        Views(data, whole, settings.clean_share, settings.seed),
+        Views(data, whole, settings.clean_share, settings.seed, settings.per_camera),
         batch_sampler=Shares(whole, team, step),  # type: ignore[arg-type]
         num_workers=settings.workers,
         collate_fn=_join,

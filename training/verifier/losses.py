@@ -23,24 +23,44 @@ def feature_loss(maps: list[Tensor], targets: list[Tensor]) -> Tensor:
     return missed.mean()
 
 
+def one_camera(camera: Tensor) -> Tensor:
+    """Which pairs of different pictures are of one camera: bool [N, N] of int [N]."""
+    return (camera[:, None] == camera[None]).fill_diagonal_(False)
+
+
+def relation_loss(embedding: Tensor, target: Tensor, camera: Tensor) -> Tensor:
+    """Mean squared difference between the cosines of one camera's pictures and of their targets.
+
+    float [N, D] of unit length, int [N]. What all pictures of a camera have in common, its noise
+    and its colours, makes strangers alike; one picture's own target does not say so, its relation
+    to the others does (Park et al. 2019, arXiv:1904.05068).
+    """
+    pairs = one_camera(camera)
+    if not pairs.any():
+        return embedding.sum() * 0.0
+    return (embedding @ embedding.T - target @ target.T)[pairs].square().mean()
+
+
 # Pictures whose targets are closer than this may well be one person twice.
 ALIKE = 0.5
 
 
-def apart_loss(embedding: Tensor, target: Tensor, *, temperature: float) -> Tensor:
-    """Soft maximum of each picture's cosines with the other people of a batch, their mean.
+def apart_loss(
+    embedding: Tensor, target: Tensor, camera: Tensor, *, temperature: float
+) -> Tensor:
+    """Soft maximum of each picture's cosines with other people before the same camera, the mean.
 
-    `embedding` and `target` are float [N, D] of unit length; pairs whose targets are alike do not
-    count. It is the uniformity of Wang and Isola (2020, arXiv:2005.10242), each picture on its own:
-    no neighbourhood is to be more crowded than another, by night as by day.
+    float [N, D] of unit length, int [N]; pairs whose targets are alike do not count. It is the
+    uniformity of Wang and Isola (2020, arXiv:2005.10242), each picture on its own: no neighbourhood
+    is to be more crowded than another, by night as by day.
     """
-    different = (target @ target.T) < ALIKE
-    cosine = (embedding @ embedding.T).masked_fill(~different, -torch.inf)
+    different = one_camera(camera) & ((target @ target.T) < ALIKE)
     counted = different.any(dim=1)
     if not counted.any():
         return embedding.sum() * 0.0
-    soft = torch.logsumexp(cosine[counted] / temperature, dim=1)
-    return temperature * (soft - different[counted].sum(dim=1).log()).mean()
+    cosine = (embedding @ embedding.T).masked_fill(~different, -torch.inf)[counted]
+    soft = torch.logsumexp(cosine / temperature, dim=1) - different[counted].sum(dim=1).log()
+    return temperature * soft.mean()
 
 
 class ArcFace(nn.Module):

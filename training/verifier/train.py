@@ -28,7 +28,13 @@ from training.verifier.augment import in_condition
 from training.verifier.config import Config, TrainSettings
 from training.verifier.dataset import Batch, load_training_set
 from training.verifier.loader import batches
-from training.verifier.losses import ArcFace, apart_loss, distillation_loss, feature_loss
+from training.verifier.losses import (
+    ArcFace,
+    apart_loss,
+    distillation_loss,
+    feature_loss,
+    relation_loss,
+)
 from training.verifier.model import BEST, LAST
 from training.verifier.network import Verifier
 from training.verifier.prepare import TABLE, TEACHER
@@ -77,15 +83,19 @@ class Trainer:
         team: Team | None = None,
         *,
         centres: torch.Tensor | None = None,
+        start: Verifier | None = None,
     ) -> None:
-        """Train `verifier` in place; `centres` are where a margin loss over `people` starts."""
+        """Train `verifier` in place; `centres` are where a margin loss over `people` starts.
+
+        `start` shows it its maps of clean views; without one it is the verifier as it comes.
+        """
         self.settings = settings
         self.team = team or Team()
         self.precision = precision_of(settings, self.team.device)
         self.verifier = verifier.to(self.team.device, memory_format=torch.channels_last).train()
         self.average = Average(verifier, settings.ema_decay)
-        # What the network was before it was trained shows it its own maps of clean views.
-        self.start = copy.deepcopy(verifier).eval().requires_grad_(False)
+        self.start = copy.deepcopy(start or verifier).to(self.team.device).eval()
+        self.start.requires_grad_(False)
         parameters = list(verifier.parameters())
         self.margin = None
         if settings.margin_weight and people:
@@ -135,9 +145,14 @@ class Trainer:
                 loss = loss + self.settings.distillation_weight * distillation_loss(
                     embedding, target
                 )
+            camera = batch.camera.to(device, non_blocking=True)
+            if self.settings.relation_weight:
+                loss = loss + self.settings.relation_weight * relation_loss(
+                    embedding, target, camera
+                )
             if self.settings.apart_weight:
                 loss = loss + self.settings.apart_weight * apart_loss(
-                    embedding, target, temperature=self.settings.apart_temperature
+                    embedding, target, camera, temperature=self.settings.apart_temperature
                 )
         if self._margin is not None:
             person = batch.person.to(device, non_blocking=True)
@@ -293,6 +308,8 @@ def _begin(config: Config) -> Work | None:
     inputs = [config.prepared_dir / TABLE, config.prepared_dir / TEACHER]
     if config.model.warm_start:
         inputs.append(Path(config.teachers) / config.model.warm_start)
+    if config.train.first:
+        inputs.append(Path(config.train.first))
     keys = ("model", "train", "evaluate.bootstrap", "evaluate.seed")
     folder = config.run_dir
     if config.again:
@@ -326,8 +343,9 @@ class _Training:
             raise ValueError("nothing to learn from: no teacher embeddings and no margin loss")
         self.validator = (validator or Validator(config)) if team.first else None
         self.start = model.build(config)
+        first = model.load(Path(settings.first)) if settings.first else copy.deepcopy(self.start)
         self.trainer = Trainer(
-            copy.deepcopy(self.start), data.people, settings, team, centres=data.centres()
+            first, data.people, settings, team, centres=data.centres(), start=self.start
         )
         self.step, self.seconds = 0, 0.0
         self.best: Standing | None = None
