@@ -132,6 +132,9 @@ class EvaluateSettings:
     # A list of pairs in LFW's format and the folder of its pictures, both in `data`; empty: none.
     pairs: str = ""
     pairs_pictures: str = ""
+    # A folder of NAME/PICTURE.jpg in `data`, every picture of which is compared with every other
+    # (LFW: 87 million pairs, a few minutes); empty: none.
+    all_pairs: str = ""
     # Of the probe, or probe/enrolled; clean pictures are enrolled where nothing else is said.
     conditions: list[str] = field(
         default_factory=lambda: ["clean", "dim", "dark", "infrared", "dark/dark"]

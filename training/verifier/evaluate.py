@@ -23,6 +23,8 @@ keys of rates are `1e-03`, `1e-04`, `1e-05`, of gallery sizes `1`, `5`, `20`:
 - `strangers`: SOURCE -> `pictures`, `trials`, `fpr`, `among_themselves`
 - `pairs` (only with `evaluate.pairs`): `pairs`, `folds`, `accuracy`, `standard_error`, `tar`,
   `without_face`
+- `all_pairs` (only with `evaluate.all_pairs`): `people`, `pictures`, `without_face`, `genuine`,
+  `impostors`, `tar`: FAR -> share, `rows`: RATE of the bundle's table -> `threshold`, `far`, `tar`
 
 `evaluate-WHAT-SIDE.csv` has `conditions` as a table; `roc-` and `det-WHAT-SIDE.png` the curves.
 `evaluate --what parity` compares the bundle with the checkpoint: `evaluate-parity-SIDE.json` has
@@ -36,8 +38,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from training.common import bundle
 from training.common.runs import append_csv, open_run, write_json
 from training.verifier import gallery, groups, metrics, pairs, visits
+from training.verifier.all_pairs import measure_all_pairs
 from training.verifier.conditions import CLEAN, LIGHTING, Measured, measure, measure_lighting
 from training.verifier.config import Config
 from training.verifier.embedders import Embed, embedder
@@ -220,6 +224,11 @@ def report(
     }
     if settings.pairs:
         content["pairs"] = pair_report(config, embed)
+    if settings.all_pairs:
+        entry = bundle.read(Path(config.export.models))["models"]["verifier"]
+        rows = [(row["fpr"], row["threshold"]) for row in entry.get("thresholds", [])]
+        folder = Path(config.data) / settings.all_pairs
+        content["all_pairs"] = measure_all_pairs(embed, folder, rows)
     return content, trials
 
 

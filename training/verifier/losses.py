@@ -45,9 +45,7 @@ def relation_loss(embedding: Tensor, target: Tensor, camera: Tensor) -> Tensor:
 ALIKE = 0.5
 
 
-def apart_loss(
-    embedding: Tensor, target: Tensor, camera: Tensor, *, temperature: float
-) -> Tensor:
+def apart_loss(embedding: Tensor, target: Tensor, camera: Tensor, *, temperature: float) -> Tensor:
     """Soft maximum of each picture's cosines with other people before the same camera, the mean.
 
     float [N, D] of unit length, int [N]; pairs whose targets are alike do not count. It is the
