@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import vision
-from training.common.pictures import centre
 from training.verifier import owners
 from training.verifier.config import from_dict
 from training.verifier.metrics import none_in
@@ -42,7 +41,7 @@ def people_of(*frames: tuple[int, int, int]) -> Webcam:
         for place in (0, 1)
     )
     number = np.concatenate([np.arange(count) for *_, count in frames])
-    crops = np.zeros((len(subject), 112, 112, 3), np.uint8)
+    crops = np.zeros((len(subject), 128, 128, 3), np.uint8)
     return Webcam(crops, subject, session, number, np.full(len(subject), 90.0))
 
 
@@ -105,7 +104,7 @@ def drawn(draw_face) -> Webcam:
     """Three people on two days, ten frames each."""
     people = people_of(*[(who, day, 10) for who in range(3) for day in (1, 2)])
     crops = [
-        centre(draw_face(who, 100 * day + number))
+        draw_face(who, 100 * day + number)
         for who, day, number in zip(people.subject, people.session, people.number, strict=True)
     ]
     return Webcam(np.stack(crops), people.subject, people.session, people.number, people.face_px)
@@ -141,7 +140,7 @@ def test_owners_and_strangers_are_counted_apart(config, drawn):
 
 def test_a_night_is_seen_through_stacks_and_the_limits_hold(config, drawn):
     # Somebody who stands still; another pose begins the stack again.
-    crops, widths = [np.repeat(drawn.crops[:1], 10, axis=0)], [drawn.face_px[:10]]
+    crops, widths = [np.repeat(drawn.stored[:1], 10, axis=0)], [drawn.face_px[:10]]
     bright = [crops[0] // 2 + 128]
     (day,) = owners.film(config, embed, bright, widths, "clean")
     assert all(one.stack is None and one.embedding is not None for one in day)

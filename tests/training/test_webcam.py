@@ -71,7 +71,7 @@ def people() -> Webcam:
     """Two people with two sessions of 20 frames each; a frame's grey says whose it is."""
     subject = np.repeat([0, 1], 40)
     session = np.tile(np.repeat([1, 2], 20), 2)
-    crops = np.full((80, 112, 112, 3), 60, np.uint8) + 60 * subject[:, None, None, None]
+    crops = np.full((80, 128, 128, 3), 60, np.uint8) + 60 * subject[:, None, None, None]
     return Webcam(
         crops.astype(np.uint8), subject, session, np.tile(np.arange(20), 4), np.full(80, 90.0)
     )

@@ -59,3 +59,14 @@ def test_outside_of_the_picture_is_black_and_the_shape_fixed():
 def test_a_face_wholly_outside_is_black_not_an_error():
     white = np.full((60, 40, 3), 255, dtype=np.uint8)
     assert align(white, moved(9.0, 0.0, (5000, 5000))).max() == 0
+
+
+def test_a_border_shows_more_around_the_same_crop():
+    rng = np.random.default_rng(4)
+    picture = rng.integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    landmarks = moved(1.3, 10.0, (80, 60))
+    wide = align(picture, landmarks, border=8)
+    assert wide.shape == (128, 128, 3)
+    inner = wide[8:-8, 8:-8].astype(int)
+    assert np.abs(inner - align(picture, landmarks)).max() <= 1
+    assert wide[0].max() > 0

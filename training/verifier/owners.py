@@ -1,7 +1,8 @@
 """Visits of willing owners, by day and by night: what a row of the table costs whoever lives there.
 
 Everybody before the webcam is enrolled with frames of one session and comes in the others, which
-were days or weeks apart: ten frames in order of time, each with landmarks and noise of its own. The
+were days or weeks apart: ten frames in order of time, each with landmarks of its own and, by night,
+with noise. The
 product decides: its stacks, its votes, its quorum. Strangers' visits are everybody else's at the
 same doors. So few people give wide intervals, and say nothing of age: `tries.py` does.
 
@@ -14,9 +15,10 @@ from typing import Any
 import numpy as np
 
 import vision
-from training.common.pictures import with_border
+from training.common.pictures import centre
 from training.verifier import gallery, metrics
 from training.verifier.augment import CONDITIONS, jitter
+from training.verifier.conditions import CLEAN
 from training.verifier.config import Config
 from training.verifier.embedders import Embed
 from training.verifier.gallery import qualities
@@ -51,7 +53,7 @@ def visits_of(people: Webcam) -> list[np.ndarray]:
 def film(
     config: Config, embed: Embed, crops: list[np.ndarray], widths: list[np.ndarray], condition: str
 ) -> list[list[Seen]]:
-    """Show visits, uint8 [K, 112, 112, 3] each, in a condition, through the product's stacks."""
+    """Show visits, uint8 [K, 128, 128, 3] each, in a condition, through the product's stacks."""
     return [
         _visit(config, embed, shown, face_px, condition, number)
         for number, (shown, face_px) in enumerate(zip(crops, widths, strict=True))
@@ -70,7 +72,10 @@ def _visit(
     problems, stacks, batch = [], [], []
     for frame, (crop, width) in enumerate(zip(crops, widths, strict=True)):
         rng = np.random.default_rng((config.evaluate.seed, number, frame))
-        shown = CONDITIONS[condition](jitter(with_border(crop), rng), rng)
+        # By day the landmarks are those that were found in the frame; in darkness that was put on
+        # it afterwards they would have erred more.
+        view = centre(crop) if condition == CLEAN else jitter(crop, rng)
+        shown = CONDITIONS[condition](view, rng)
         brightness, sharpness = (float(one[0]) for one in qualities(shown[None]))
         quality = vision.FaceQuality(float(width), brightness, sharpness)
         problem = limits.problem(quality)
@@ -139,7 +144,7 @@ def figures(
         filmed = film(
             config,
             embed,
-            [people.crops[one] for one in shown],
+            [people.stored[one] for one in shown],
             [people.face_px[one] for one in shown],
             condition,
         )

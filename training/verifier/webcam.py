@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from training.common import product
+from training.common.pictures import BORDER, centre
 from training.verifier import gallery, metrics
 from training.verifier.augment import in_condition
 from training.verifier.conditions import CLEAN, acceptable
@@ -22,21 +23,26 @@ from training.verifier.config import Config
 from training.verifier.embedders import Embed
 from vision.imaging.align import align
 
-CACHE = "webcam.npz"
+CACHE = "webcam-frames.npz"
 
 
 @dataclass(frozen=True)
 class Webcam:
-    """Crops uint8 [N, 112, 112, 3] of frames in order of subject, session and time.
+    """Crops uint8 [N, 128, 128, 3] of frames in order of subject, session and time.
 
-    `subject` and `session` are int [N], `number` int [N] the frame's own number in its session.
+    They have the border that training shifts and turns them in; `crops` are without. `subject` and `session` are int [N], `number` int [N] the frame's own number in its session.
     """
 
-    crops: np.ndarray
+    stored: np.ndarray
     subject: np.ndarray
     session: np.ndarray
     number: np.ndarray
     face_px: np.ndarray
+
+    @property
+    def crops(self) -> np.ndarray:
+        """What a recogniser gets of each frame: uint8 [N, 112, 112, 3]."""
+        return centre(self.stored)
 
     @property
     def first_session(self) -> np.ndarray:
@@ -66,11 +72,11 @@ def load(config: Config) -> Webcam | None:
         face = max(detect(rgb), key=lambda face: face.width, default=None)
         if face is not None:
             rows.append(_place(row["file"]))
-            crops.append(align(rgb, face.landmarks))
+            crops.append(align(rgb, face.landmarks, border=BORDER))
             widths.append(face.width)
     subject, session, number = np.array(rows).T
     kept = {
-        "crops": np.stack(crops),
+        "stored": np.stack(crops),
         "subject": subject,
         "session": session,
         "number": number,

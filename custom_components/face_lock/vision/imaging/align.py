@@ -50,16 +50,18 @@ def similarity_transform(source: FloatArray, target: FloatArray) -> FloatArray:
     return np.hstack([scale * rotation, shift[:, None]]).astype(np.float32)
 
 
-def align(rgb: RgbImage, landmarks: FloatArray) -> RgbImage:
+def align(rgb: RgbImage, landmarks: FloatArray, *, border: int = 0) -> RgbImage:
     """Warp uint8[H, W, 3] so that ``landmarks`` float32[5, 2] meet the ArcFace template.
 
-    Returns uint8[112, 112, 3]; what lies outside the picture is black.
+    Returns uint8[112, 112, 3], with ``border`` more pixels of what is around it on every side;
+    what lies outside the picture is black.
 
     Raises:
         ValueError: landmarks that are not finite or fall on one point.
 
     """
-    matrix = similarity_transform(landmarks, TEMPLATE).astype(np.float64)
+    matrix = similarity_transform(landmarks, TEMPLATE + border).astype(np.float64)
+    size = CROP_SIZE + 2 * border
     # Pillow counts from the corner of a pixel, landmarks from its centre.
     inverse = np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2]
     inverse[:, 2] += 0.5 - 0.5 * (inverse[:, 0] + inverse[:, 1])
@@ -69,7 +71,7 @@ def align(rgb: RgbImage, landmarks: FloatArray) -> RgbImage:
         # Bilinear sampling reads four pixels: a face far larger than the crop would alias,
         # so its surroundings are averaged down first.
         factor = int(step)
-        edge = float(CROP_SIZE)
+        edge = float(size)
         corners = inverse @ np.array([[0, edge, 0, edge], [0, 0, edge, edge], [1, 1, 1, 1]])
         left, top = (max(0, int(value) - factor) for value in corners.min(axis=1))
         right = min(image.width, int(corners[0].max()) + factor + 1)
@@ -79,7 +81,7 @@ def align(rgb: RgbImage, landmarks: FloatArray) -> RgbImage:
             inverse[:, 2] -= (left, top)
             inverse /= factor
     crop = image.transform(
-        (CROP_SIZE, CROP_SIZE),
+        (size, size),
         Image.Transform.AFFINE,
         tuple(inverse.ravel()),
         Image.Resampling.BILINEAR,
