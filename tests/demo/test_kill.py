@@ -1,4 +1,4 @@
-"""A Home Assistant that is killed while it writes, as ``tests/faults`` does it, only less often."""
+"""A Home Assistant that is killed while it writes, as ``scripts/nightly`` does more often."""
 
 import re
 import subprocess
@@ -13,9 +13,10 @@ pytestmark = pytest.mark.demo
 
 
 def test_killed_while_it_writes() -> None:
-    script = ROOT / "tests" / "faults" / "kill_home_assistant.py"
-    command = [sys.executable, str(script), "--kills", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    command = [sys.executable, "-m", "tests.harness.kill_home_assistant", "--kills", "2"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     counts = {name.strip(): int(n) for name, n in re.findall(r"([a-z' ]+) (\d+)[,;]", done.stdout)}
     assert counts["kills"] == 2

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -13,167 +12,35 @@ from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from unittest.mock import patch
 
-import numpy as np
 import pytest
-from PIL import Image
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.core import Context, HomeAssistant, State, callback
+from homeassistant.helpers import entity_registry as er, storage
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from homeassistant.components.camera import Camera  # noqa: E402
-from homeassistant.components.lock import LockEntity, LockEntityFeature  # noqa: E402
-from homeassistant.config_entries import ConfigEntryState, ConfigSubentry  # noqa: E402
-from homeassistant.core import Context, HomeAssistant, State, callback  # noqa: E402
-from homeassistant.helpers import entity_registry as er, storage  # noqa: E402
-from homeassistant.setup import async_setup_component  # noqa: E402
-from pytest_homeassistant_custom_component.common import MockConfigEntry  # noqa: E402
-
-from custom_components.face_lock import runtime, vision, watcher  # noqa: E402
-from custom_components.face_lock.const import (  # noqa: E402
+from custom_components.face_lock import runtime, vision, watcher
+from custom_components.face_lock.const import (
     CONF_CAMERA,
     CONF_ENROLLED_AT,
     CONF_LOCK,
     DOMAIN,
 )
-from custom_components.face_lock.vault import KEY_FILE, Vault  # noqa: E402
+from custom_components.face_lock.vault import KEY_FILE, Vault
+from tests.harness.devices import PICTURES, Deadbolt, DoorCamera
 
-PICTURES = ROOT / "tests" / "pictures"
+ROOT = Path(__file__).resolve().parents[2]
+
 CAMERA = "camera.front_door"
 TARGET = "lock.deadbolt"
 LOCK = "lock.front_door"
 EVENT = "event.front_door_access"
 CONFIDENCE = "sensor.front_door_confidence"
 MOTION = "binary_sensor.front_door_motion"
-WIDTH, HEIGHT = 640, 480
-
-
-@cache
-def portrait(name: str) -> Image.Image:
-    with Image.open(PICTURES / f"{name}.jpg") as image:
-        return image.convert("RGB")
-
-
-def jpeg(image: Image.Image) -> bytes:
-    return vision.encode_jpeg(np.asarray(image))
 
 
 def raw(name: str) -> bytes:
     return (PICTURES / f"{name}.jpg").read_bytes()
-
-
-class Scene:
-    """What the camera sees: nobody, or people who never hold quite still."""
-
-    def __init__(self) -> None:
-        self._rng = np.random.default_rng(20261123)
-        wall = np.linspace(90, 150, WIDTH)[None, :, None] + np.zeros((HEIGHT, 1, 3))
-        self._wall = Image.fromarray(wall.astype(np.uint8))
-
-    def picture(self, *names: str, height: float = 400) -> bytes:
-        """Draw the named portraits side by side, each a little shifted, scaled and turned."""
-        canvas = self._wall.copy()
-        for index, name in enumerate(names):
-            image = portrait(name)
-            scale = height / image.height * self._rng.uniform(0.95, 1.05)
-            size = (round(image.width * scale), round(image.height * scale))
-            moved = image.resize(size, Image.Resampling.BILINEAR).rotate(
-                self._rng.uniform(-4, 4), Image.Resampling.BILINEAR, fillcolor=(110, 110, 110)
-            )
-            middle = WIDTH * (index + 1) / (len(names) + 1)
-            x = middle - size[0] / 2 + self._rng.uniform(-8, 8)
-            y = (HEIGHT - size[1]) / 2 + self._rng.uniform(-8, 8)
-            canvas.paste(moved, (round(x), round(y)))
-        noise = self._rng.normal(0, 2, (HEIGHT, WIDTH, 3))
-        return jpeg(Image.fromarray((np.asarray(canvas) + noise).clip(0, 255).astype(np.uint8)))
-
-
-class DoorCamera(Camera):
-    """Asks ``source`` for every picture; it may also raise, hang, or give something else."""
-
-    _attr_name = "Front door"
-    _attr_unique_id = "front_door"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scene = Scene()
-        self.source: Callable[[], object] = self.scene.picture
-        self.requests = 0
-        self.hanging = 0
-
-    def show(self, *names: str, height: float = 400) -> None:
-        self.source = lambda: self.scene.picture(*names, height=height)
-
-    def freeze(self, data: bytes) -> None:
-        self.source = lambda: data
-
-    def fail(self, error: Exception | None = None) -> None:
-        def source() -> bytes:
-            raise error or OSError("camera broken")
-
-        self.source = source
-
-    def hang(self) -> None:
-        async def source() -> bytes:
-            self.hanging += 1
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.hanging -= 1
-
-        self.source = source
-
-    async def async_camera_image(
-        self, width: int | None = None, height: int | None = None
-    ) -> bytes | None:
-        self.requests += 1
-        answer = self.source()
-        return await answer if asyncio.iscoroutine(answer) else answer
-
-    @callback
-    def set_available(self, available: bool) -> None:
-        self._attr_available = available
-        self.async_write_ha_state()
-
-
-class Deadbolt(LockEntity):
-    """The owner's lock."""
-
-    _attr_name = "Deadbolt"
-    _attr_unique_id = "deadbolt"
-    _attr_is_locked = True
-    _attr_supported_features = LockEntityFeature.OPEN
-
-    def __init__(self) -> None:
-        self.unlocked_by: list[object] = []
-        self.calls: list[tuple[str, str | None]] = []
-        self.error: Exception | None = None
-        self.wait: asyncio.Event | None = None
-
-    async def _work(self, name: str, code: str | None, **state: bool) -> None:
-        self.calls.append((name, code))
-        if self.wait is not None:
-            await self.wait.wait()
-        if self.error is not None:
-            raise self.error
-        self.put(**state)
-
-    async def async_lock(self, **kwargs: object) -> None:
-        await self._work("lock", kwargs.get("code"), is_locked=True)
-
-    async def async_unlock(self, **kwargs: object) -> None:
-        await self._work("unlock", kwargs.get("code"), is_locked=False)
-
-    async def async_open(self, **kwargs: object) -> None:
-        await self._work("open", kwargs.get("code"), is_open=True)
-
-    @callback
-    def put(self, **state: object) -> None:
-        """Set the given attributes, clear all other states."""
-        for key in ("is_jammed", "is_opening", "is_locking", "is_open", "is_unlocking"):
-            setattr(self, f"_attr_{key}", False)
-        for key, value in state.items():
-            setattr(self, f"_attr_{key}", value)
-        self.async_write_ha_state()
 
 
 class Clock:

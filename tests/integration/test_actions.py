@@ -10,8 +10,9 @@ from homeassistant.setup import async_setup_component
 from custom_components.face_lock.actions import ACTIONS
 from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.vision.imaging.decode import MAX_BYTES
+from tests.harness.devices import DoorCamera
 
-from .conftest import CAMERA, LOCK, TARGET, DoorCamera, raw
+from .conftest import CAMERA, LOCK, TARGET, raw
 
 PEOPLE = {"Barack": ("obama", "obama2"), "Grace": ("hopper",)}
 EVERYTHING = {

@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 
 from custom_components.face_lock import vision
 from custom_components.face_lock.flows import album, capture, guide
+from tests.harness.devices import portrait
 
-from .conftest import portrait
 from .test_person_flow import Flow, shown
 
 POSES = {

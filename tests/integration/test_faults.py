@@ -19,7 +19,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_nothing_that_goes_wrong_opens_the_door_or_stays_wrong(tmp_path):
     figures = tmp_path / "figures.json"
     result = python(
-        "tests.faults.schedules",
+        "tests.harness.schedules",
         *("--schedules", "250", "--pairs", "80", "--seed", "20261124", "--json", str(figures)),
     )
     assert result.returncode == 0, result.stdout + result.stderr
@@ -30,6 +30,6 @@ def test_nothing_that_goes_wrong_opens_the_door_or_stays_wrong(tmp_path):
 
 
 def test_what_the_product_must_not_do_would_be_noticed():
-    result = python("tests.faults.sabotage")
+    result = python("tests.harness.sabotage")
     assert result.returncode == 0, result.stdout + result.stderr
     assert len(json.loads(result.stdout)) >= 8

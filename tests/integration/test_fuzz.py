@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.fuzz.command import run_command
-from tests.fuzz.target import ACCEPTED, corpus
+from tests.harness.fuzz.command import run_command
+from tests.harness.fuzz.target import ACCEPTED, corpus
 
 NUMBERS = {"store": 300, "actions": 300}
 

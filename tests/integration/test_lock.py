@@ -10,7 +10,9 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from .conftest import LOCK, TARGET, Deadbolt
+from tests.harness.devices import Deadbolt
+
+from .conftest import LOCK, TARGET
 
 BARACK = {"Barack": ("obama", "obama2")}
 

@@ -26,8 +26,9 @@ from custom_components.face_lock import vision
 from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.flows import album, fields, texts
 from custom_components.face_lock.settings import PersonSettings
+from tests.harness.devices import jpeg, portrait
 
-from .conftest import jpeg, portrait, raw
+from .conftest import raw
 
 FLOW = "/api/config/config_entries/subentries/flow"
 PERSON = "person.barack"

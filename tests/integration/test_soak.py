@@ -1,4 +1,4 @@
-"""The soak of ``tests/faults`` finds nothing in a short run, and finds what it is there to find."""
+"""The soak finds nothing in a short run, and finds the leaks that it is there to find."""
 
 import json
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.growth import Sample, faults
-from tests.faults.soak import LEAKS
+from tests.harness.leaks import Sample, faults
+from tests.harness.soak import LEAKS
 
 from .conftest import ROOT
 
@@ -33,7 +33,7 @@ SAMPLE = Sample(
 
 def soak(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tests.faults.soak", "--hours", "0.01", *options],
+        [sys.executable, "-m", "tests.harness.soak", "--hours", "0.01", *options],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -21,8 +21,9 @@ from custom_components.face_lock import (
     worker,
 )
 from custom_components.face_lock.const import DOMAIN
+from tests.harness.devices import jpeg
 
-from .conftest import CAMERA, CONFIDENCE, EVENT, LOCK, MOTION, TARGET, Door, jpeg, unsealed
+from .conftest import CAMERA, CONFIDENCE, EVENT, LOCK, MOTION, TARGET, Door, unsealed
 
 BARACK = {"Barack": ("obama", "obama2")}
 

@@ -1,6 +1,7 @@
 """Malformed pictures and descriptions of models: what once found something, and others.
 
-`python -m tests.fuzz` gives a million; here are as many as fit into a test, always the same.
+`python -m tests.harness.fuzz` gives a million; here are as many as fit into a test, the same ones
+every time.
 """
 
 import signal
@@ -11,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import engine
-from tests.fuzz.command import run_command
-from tests.fuzz.pictures import picture
-from tests.fuzz.seeds import seeds
-from tests.fuzz.target import ACCEPTED, BrokenContractError, Target, corpus, refused
+from tests.harness.fuzz import engine
+from tests.harness.fuzz.command import run_command
+from tests.harness.fuzz.pictures import picture
+from tests.harness.fuzz.seeds import seeds
+from tests.harness.fuzz.target import ACCEPTED, BrokenContractError, Target, corpus, refused
 from vision import decode_rgb
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,7 +121,7 @@ def test_memory_that_is_kept_is_a_finding(monkeypatch):
 def test_memory_that_is_taken_for_a_moment_is_a_finding(tmp_path):
     # In a process of its own: the highest mark of this one may lie anywhere.
     code = (
-        "from tests.fuzz import engine\n"
+        "from tests.harness.fuzz import engine\n"
         "from tests.vision.test_fuzz import attempt\n"
         "engine.PEAK = 100.0\n"
         "print([f.kind for f in attempt(lambda: (b'x' * 2**28) and None).findings])"
@@ -133,7 +134,7 @@ def test_memory_that_is_taken_for_a_moment_is_a_finding(tmp_path):
 CHILD = f"""
 import argparse, os, signal, sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from tests.fuzz import engine
+from tests.harness.fuzz import engine
 parser = argparse.ArgumentParser()
 for name in ("child", "seed", "first", "count", "journal"):
     parser.add_argument("--" + name)

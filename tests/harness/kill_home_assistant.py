@@ -1,6 +1,6 @@
 """Kill a real Home Assistant while it writes, at random moments, and see what is left.
 
-    python tests/faults/kill_home_assistant.py [--kills 100] [--seed 20261124]
+    python -m tests.harness.kill_home_assistant [--kills 100] [--seed 20261124]
 
 A real process with a real door is worked over HTTP by an owner (``owner``) who enrols and forgets
 people, suspends them, changes options, offers codes and comments on visits. After SIGKILL, in the
@@ -31,19 +31,17 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+import aiohttp
 
-import aiohttp  # noqa: E402
+from demo import control, door, visit
+from demo.camera import PictureServer
+from demo.client import ApiError, Client, Json
+from demo.process import ProcessError
 
-from demo import control, door, visit  # noqa: E402
-from demo.camera import PictureServer  # noqa: E402
-from demo.client import ApiError, Client, Json  # noqa: E402
-from demo.process import ProcessError  # noqa: E402
-from tests.faults.left import (  # noqa: E402
+from .owner import CODE, DOMAIN, LOCK, Held, Owner, Version
+from .remains import (
     SAVE_DELAY,
     Files,
     KilledProcess,
@@ -51,7 +49,6 @@ from tests.faults.left import (  # noqa: E402
     compare_ours,
     read,
 )
-from tests.faults.owner import CODE, DOMAIN, LOCK, Held, Owner, Version  # noqa: E402
 
 START_WITHIN: Final = 120.0
 MAX_WORKS: Final = 5

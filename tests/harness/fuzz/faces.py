@@ -14,7 +14,7 @@ from vision.imaging.decode import MAX_ASPECT, MAX_PIXELS, MAX_SIDE
 from .pictures import damaged, flip, picture
 from .target import ACCEPTED, Call, ensure, refused
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PEOPLE = ("biden", "collins", "hopper", "obama", "obama2", "obama3")
 """The tests' pictures."""
 

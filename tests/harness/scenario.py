@@ -11,21 +11,21 @@ import numpy as np
 from homeassistant.util import dt as dt_util
 
 from custom_components.face_lock.const import DOMAIN
-from tests.integration.conftest import PICTURES
 
-from .house import House
-from .street import CASTS, FRESH_FOR, Street
+from .devices import PICTURES
+from .fake_home import FakeHome
+from .visitors import CASTS, FRESH_FOR, Visitors
 
 ENROLLED: Final = {"Obama": ("obama2", "obama3"), "Collins": ("collins",)}
 GUEST: Final = {"Hopper": ("hopper",)}
 
 
-class Day:
+class Scenario:
     """What happens, dealt like cards: in any order, each in its share."""
 
-    def __init__(self, house: House, street: Street, seed: int) -> None:
+    def __init__(self, house: FakeHome, visitors: Visitors, seed: int) -> None:
         self._house = house
-        self._street = street
+        self._visitors = visitors
         self._rng = np.random.default_rng(seed)
         self._deck: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.happened: Counter[str] = Counter()
@@ -36,7 +36,7 @@ class Day:
         house.on_command = self._opened
 
     def _opened(self) -> None:
-        cast = self._street.visible
+        cast = self._visitors.visible
         self.opened[" and ".join(cast) or "nobody"] += 1
         if not self._enrolled.intersection(cast):
             self.wrong.append(f"opened for {cast or 'nobody'}")
@@ -44,7 +44,7 @@ class Day:
     async def async_move_in(self) -> None:
         """Enrol the household with the action, and give the camera its pictures."""
         house = self._house
-        house.camera.source = self._street.picture
+        house.camera.source = self._visitors.picture
         house.hass.config.allowlist_external_dirs = {str(PICTURES.resolve())}
         await house.async_move_in(
             {},
@@ -88,9 +88,9 @@ class Day:
         await card()
 
     async def _async_stand(self, *cast: str) -> None:
-        self._street.show(*cast)
+        self._visitors.show(*cast)
         await asyncio.sleep(self._rng.uniform(5, 11))
-        self._street.show()
+        self._visitors.show()
         await asyncio.sleep(3)
 
     def _one_of(self, *choices: Any) -> Any:
@@ -113,16 +113,16 @@ class Day:
 
     async def async_passer_by(self) -> None:
         """Somebody walks by and shows no face."""
-        self._street.show(passing=True)
+        self._visitors.show(passing=True)
         await asyncio.sleep(3)
-        self._street.show()
+        self._visitors.show()
 
     async def async_light(self) -> None:
         """The sun comes out, or goes."""
         for light in self._one_of((10, 20, 30, 20, 10), (-12, -25, -12)):
-            self._street.show(light=light)
+            self._visitors.show(light=light)
             await asyncio.sleep(4)
-        self._street.show()
+        self._visitors.show()
 
     async def async_outage(self) -> None:
         """The camera is away, fails, hangs, or sends no picture."""
@@ -138,22 +138,22 @@ class Day:
         sources = (None, failing, hanging, lambda: b"\xff\xd8 no picture", lambda: None)
         source = self._one_of(*sources)
         if source is None:
-            camera.put(available=False)
+            camera.set_available(False)
         else:
             camera.source = source
         await asyncio.sleep(away)
-        camera.put(available=True)
-        camera.source = self._street.picture
+        camera.set_available(True)
+        camera.source = self._visitors.picture
 
     async def async_settle(self, seconds: float) -> None:
         """Let the networks do the same as before each measurement, then let nothing happen."""
-        self._street.at_noon = True
+        self._visitors.at_noon = True
         for cast in CASTS[1:]:
-            self._street.show(*cast)
+            self._visitors.show(*cast)
             await asyncio.sleep(1)
-        self._street.show()
+        self._visitors.show()
         await asyncio.sleep(FRESH_FOR)
-        self._street.at_noon = False
+        self._visitors.at_noon = False
         await self._async_call("clear_lockout")
         await asyncio.sleep(seconds)
         await self._house.hass.async_block_till_done()
@@ -195,6 +195,6 @@ class Day:
                     self.wrong.append("opened while recognition was off")
 
 
-def hour_of(house: House) -> int:
+def hour_of(house: FakeHome) -> int:
     """The hour of the day."""
     return dt_util.as_utc(house.utcnow()).hour

@@ -1,11 +1,11 @@
 """Faults at a door, alone, in pairs, and in random schedules; nothing may open it but its people.
 
-    python -m tests.faults.schedules [--schedules 300] [--pairs N] [--seed 20261124]
+    python -m tests.harness.schedules [--schedules 300] [--pairs N] [--seed 20261124]
         [--workers 1] [--only alone|pairs|random] [--number N] [--json FILE]
 
 A schedule is a seeded course of events of some half a minute: people come and go, faults begin and
 end, the owner does things in between. While it runs, every command to the lock is compared with
-what the camera really took (``Judge``). Afterwards everything is mended, and the door must be
+what the camera really took (``Checks``). Afterwards everything is mended, and the door must be
 watched again within one polling interval, open for somebody enrolled, shut again, hold its people's
 pictures as before, and have no task, thread or error left over.
 """
@@ -37,11 +37,11 @@ from homeassistant.config_entries import ConfigEntryState
 from custom_components.face_lock import door_lock, watcher
 from custom_components.face_lock.people import people_of
 
-from .eyes import portraits
+from .checks import POLICY, Checks
+from .fake_home import LOCK, PHONE, TARGET, FakeHome, a_home
+from .fake_networks import portraits
 from .faults import FAULTS, Fault
-from .house import LOCK, PHONE, TARGET, House, a_house
-from .judge import POLICY, Judge
-from .virtual import StuckError, VirtualLoop
+from .virtual_clock import StuckError, VirtualLoop
 
 SEED: Final = 20261124
 POLLING: Final = watcher.MAX_BACKOFF + watcher.IDLE_INTERVAL
@@ -96,10 +96,10 @@ class Outcome:
 class Schedule:
     """One course of events at a door that is whole when it begins, and again at its end."""
 
-    def __init__(self, house: House, judge: Judge, rng: random.Random) -> None:
+    def __init__(self, house: FakeHome, checks: Checks, rng: random.Random) -> None:
         """Draw from ``rng``."""
         self._house = house
-        self._judge = judge
+        self._checks = checks
         self._rng = rng
         self._active: dict[str, tuple[Fault, AsyncGenerator[None]]] = {}
         self.outcome = Outcome(schedules=1)
@@ -181,9 +181,9 @@ class Schedule:
         """Let time pass."""
         end = self._house.loop.time() + seconds
         while self._house.loop.time() < end:
-            self._judge.note()
+            self._checks.note()
             await asyncio.sleep(min(0.25, max(0.01, end - self._house.loop.time())))
-        self._judge.note()
+        self._checks.note()
 
     # Afterwards
 
@@ -242,10 +242,10 @@ class Schedule:
         heard: list[Any] = []
         stop = house.door.async_subscribe_access(heard.append)
         await self._async_lock()
-        before = self._judge.openings
+        before = self._checks.openings
         house.present = (1,)
         await house.until(lambda: any(a.attempt.granted for a in heard), OPENS)
-        opened = self._judge.openings - before
+        opened = self._checks.openings - before
         granted = [a for a in heard if a.attempt.granted]
         if opened != 1 or [a.name for a in granted] != ["Anna"]:
             why = [a.attempt.problem for a in heard]
@@ -310,10 +310,10 @@ class Schedule:
         self._house.violations.append(text)
 
 
-async def async_run(house: House, judge: Judge, rng: random.Random, *faults: Fault) -> Outcome:
+async def async_run(house: FakeHome, checks: Checks, rng: random.Random, *faults: Fault) -> Outcome:
     """Run one schedule: of the given faults, or a random one."""
-    schedule, begin = Schedule(house, judge, rng), house.loop.time()
-    opened = judge.openings
+    schedule, begin = Schedule(house, checks, rng), house.loop.time()
+    opened = checks.openings
     house.errors.allowed = ()
     if faults:
         await schedule.async_of(*faults)
@@ -321,7 +321,7 @@ async def async_run(house: House, judge: Judge, rng: random.Random, *faults: Fau
         await schedule.async_random()
     await schedule.async_mend()
     outcome = schedule.outcome
-    outcome.openings = judge.openings - opened
+    outcome.openings = checks.openings - opened
     outcome.simulated = house.loop.time() - begin
     outcome.violations = [*house.violations, *house.errors.found]
     house.violations.clear()
@@ -350,13 +350,13 @@ def run_cases(cases: list[Case], seed: int) -> Outcome:
     async def main(folder: Path) -> None:
         nonlocal total, running
         target, settings = HOUSES[(cases[0].number // PER_HOUSE) % len(HOUSES)]
-        async with a_house(folder, seed + cases[0].number) as house:
+        async with a_home(folder, seed + cases[0].number) as house:
             await house.async_move_in(PEOPLE, target=target, settings=settings)
-            judge = Judge(house)
+            checks = Checks(house)
             for case in cases:
                 running = case
                 rng = random.Random(f"{seed}/{case.number}")  # noqa: S311 - a course of events
-                outcome = await async_run(house, judge, rng, *(FAULTS[n] for n in case.faults))
+                outcome = await async_run(house, checks, rng, *(FAULTS[n] for n in case.faults))
                 outcome.violations = [f"{case}: {text}" for text in outcome.violations]
                 total += outcome
                 if outcome.violations:

@@ -1,14 +1,14 @@
 """Let a door run for a simulated day, and see whether anything grows.
 
-    python -m tests.faults.soak [--hours 24] [--seed 20261124] [--json FILE] [--runtime NAME]
+    python -m tests.harness.soak [--hours 24] [--seed 20261124] [--json FILE] [--runtime NAME]
 
-A real Home Assistant core with a real door, whose clock jumps (``virtual``), and a day before it
-(``day``) whose every picture the product's own networks may look at. Old frames and feedback, which
-are bounded, are at their bounds from the beginning (that of feedback is lowered for it). After a
-warm-up it measures at quiet moments that are alike: nobody is there, nothing was for a while. It
-exits with 1 if the resident memory rises by 1 MB or more per 100,000 pictures, if a thread, a task,
-a listener, a timer or an open file is more than there was, if the door opened while nobody enrolled
-could be seen, or if anything had a traceback.
+A real Home Assistant core with a real door, whose clock jumps (``virtual_clock``), and a day before
+it (``scenario``) whose every picture the product's own networks may look at. Old frames and
+feedback, which are bounded, are at their bounds from the beginning (that of feedback is lowered for
+it). After a warm-up it measures at quiet moments that are alike: nobody is there, nothing was for a
+while. It exits with 1 if the resident memory rises by 1 MB or more per 100,000 pictures, if a
+thread, a task, a listener, a timer or an open file is more than there was, if the door opened while
+nobody enrolled could be seen, or if anything had a traceback.
 
 ``--leak KIND...`` makes the door leak, to show that it would be found.
 """
@@ -39,12 +39,12 @@ from custom_components.face_lock.feedback import Feedback, Verdict, _record
 from custom_components.face_lock.vision.networks.runtime import RUNTIMES
 from custom_components.face_lock.vision.tracking.seen_frames import REMEMBERED_FRAMES
 
-from .day import Day, hour_of
-from .eyes import crop
-from .growth import COUNTS, PER, Sample, Slope, faults, measure, steady_allocator
-from .house import House, a_house
-from .street import RealEyes, Street
-from .virtual import VirtualLoop
+from .fake_home import FakeHome, a_home
+from .fake_networks import crop
+from .leaks import COUNTS, PER, Sample, Slope, faults, measure, steady_allocator
+from .scenario import Scenario, hour_of
+from .virtual_clock import VirtualLoop
+from .visitors import RealNetworks, Visitors
 
 POOL: Final = 4
 """Threads of core's executor, all started before anything is measured."""
@@ -109,7 +109,7 @@ async def _warm(loop: asyncio.AbstractEventLoop) -> None:
     await asyncio.gather(*[loop.run_in_executor(None, together.wait) for _ in range(POOL)])
 
 
-async def _fill(house: House) -> None:
+async def _fill(house: FakeHome) -> None:
     """Fill what is bounded to its bound: what grows until then is no leak."""
     for number in range(REMEMBERED_FRAMES):
         house.door.memory.frames.known(number.to_bytes(16))
@@ -125,44 +125,44 @@ async def run(
     await _warm(loop)
     long = hours >= 6
     pause, every, warm_up = (220.0, 1200.0, 3.0 * 3600) if long else (10.0, 30.0, 120.0)
-    eyes = RealEyes(runtime)
-    async with a_house(folder, seed, eyes=eyes) as house:
-        street = Street(loop.time, lambda: hour_of(house), seed)
-        day = Day(house, street, seed)
-        await day.async_move_in()
+    networks = RealNetworks(runtime)
+    async with a_home(folder, seed, networks=networks) as house:
+        visitors = Visitors(loop.time, lambda: hour_of(house), seed)
+        scenario = Scenario(house, visitors, seed)
+        await scenario.async_move_in()
         await _fill(house)
 
         async def go_on(seconds: float) -> None:
             end = loop.time() + seconds
             while loop.time() < end:
-                await day.async_go_on(pause)
+                await scenario.async_go_on(pause)
             if not long:
-                await day.async_reload()  # in a long run it comes often enough by itself
-            await day.async_settle(QUIET)
+                await scenario.async_reload()  # in a long run it comes often enough by itself
+            await scenario.async_settle(QUIET)
 
         await go_on(warm_up)
         if trace:
             tracemalloc.start(12)
             before = tracemalloc.take_snapshot()
         began = loop.time()
-        samples = [measure(house, street.served, folder)]
+        samples = [measure(house, visitors.served, folder)]
         while loop.time() - began < hours * 3600 or len(samples) < 4:
             await go_on(every)
-            samples.append(measure(house, street.served, folder))
+            samples.append(measure(house, visitors.served, folder))
         if trace:
             _tell(before, tracemalloc.take_snapshot())
         report = Report(
             samples,
             Slope.of(samples),
-            [*faults(samples), *dict.fromkeys(day.wrong), *dict.fromkeys(house.errors.found)],
-            street.served,
-            eyes.frames,
-            eyes.faces,
-            eyes.runtime,
-            dict(day.happened),
-            dict(day.opened),
+            [*faults(samples), *dict.fromkeys(scenario.wrong), *dict.fromkeys(house.errors.found)],
+            visitors.served,
+            networks.frames,
+            networks.faces,
+            networks.runtime,
+            dict(scenario.happened),
+            dict(scenario.opened),
         )
-        if not any("obama" in cast for cast in day.opened):
+        if not any("obama" in cast for cast in scenario.opened):
             report.faults.append("the door opened for nobody: what was measured is not its work")
         await house.async_move_out()
     return report

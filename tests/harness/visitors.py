@@ -15,9 +15,9 @@ import numpy as np
 
 from custom_components.face_lock import vision
 from custom_components.face_lock.vision.networks.runtime import available
-from tests.integration.conftest import Scene
 
-from .eyes import Eyes
+from .devices import Scene
+from .fake_networks import FakeNetworks
 
 CASTS: Final = (
     (),
@@ -43,7 +43,7 @@ COARSE: Final = (14, 18)
 NOON: Final = 12
 
 
-class RealEyes(Eyes):
+class RealNetworks(FakeNetworks):
     """The networks of the bundle, run by ``wanted`` or the fastest; counts what they saw."""
 
     def __init__(self, wanted: str | None = None) -> None:
@@ -78,7 +78,7 @@ class RealEyes(Eyes):
         return sighting
 
 
-class Street:
+class Visitors:
     """What the camera sees now."""
 
     def __init__(self, now: Callable[[], float], hour: Callable[[], int], seed: int) -> None:

@@ -31,19 +31,10 @@ from custom_components.face_lock.coordinator import people_of
 from custom_components.face_lock.vault import KEY_FILE
 from custom_components.face_lock.vision import AccessAttempt, Bundle, Problem, load_bundle
 from custom_components.face_lock.vision.imaging.decode import MAX_SIDE
-from tests.integration.conftest import (
-    CAMERA,
-    STORED_KEY,
-    TARGET,
-    Deadbolt,
-    DoorCamera,
-    person,
-    raw,
-    sealed,
-    stored,
-)
+from tests.harness.devices import Deadbolt, DoorCamera
+from tests.integration.conftest import CAMERA, STORED_KEY, TARGET, person, raw, sealed, stored
 
-from .eyes import face
+from .faces import face
 from .home import Home
 from .target import ACCEPTED, Call, ensure, refused
 from .values import changed, odd

@@ -1,6 +1,6 @@
 """A house with one door, in a real Home Assistant core on a clock that jumps.
 
-Everything is the product's own but the networks (``eyes``), the camera, the lock and the time.
+Everything is the product's own except the networks (``fake_networks``), the devices and the clock.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import numpy as np
-from homeassistant.components.camera import Camera
-from homeassistant.components.lock import LockEntity
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
@@ -42,8 +40,9 @@ from custom_components.face_lock.const import (
 from custom_components.face_lock.records import DoorRecords, async_open_records
 from custom_components.face_lock.vision import Portrait
 
-from .eyes import Eyes, Painter, portraits
-from .virtual import VirtualLoop
+from .devices import Deadbolt, DoorCamera
+from .fake_networks import FakeNetworks, Painter, portraits
+from .virtual_clock import VirtualLoop
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CAMERA: Final = "camera.front_door"
@@ -53,77 +52,6 @@ EVENT: Final = "event.front_door_access"
 PHONE: Final = "input_boolean.phone"
 DAY: Final = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 """What the wall clock says when the loop's clock says 0."""
-
-
-class DoorCamera(Camera):
-    """Serves what ``source`` makes; it may also raise or be waited for."""
-
-    _attr_name = "Front door"
-    _attr_unique_id = "front_door"
-
-    def __init__(self, source: Callable[[], Any]) -> None:
-        super().__init__()
-        self.source = source
-
-    async def async_camera_image(
-        self,
-        width: int | None = None,
-        height: int | None = None,
-    ) -> bytes | None:
-        """Serve one picture."""
-        answer = self.source()
-        return await answer if asyncio.iscoroutine(answer) else answer
-
-    @callback
-    def put(self, *, available: bool) -> None:
-        """Come or go."""
-        self._attr_available = available
-        self.async_write_ha_state()
-
-
-class Deadbolt(LockEntity):
-    """The owner's lock; ``on_command`` is called whenever it is told to open."""
-
-    _attr_name = "Deadbolt"
-    _attr_unique_id = "deadbolt"
-
-    def __init__(self, on_command: Callable[[], None]) -> None:
-        self._on_command = on_command
-        self._attr_is_locked = True
-        self.answer: Callable[[], Any] | None = None
-        """Called in place of obeying; may raise, wait, or put the lock into a state."""
-
-    async def async_lock(self, **_: Any) -> None:
-        """Lock."""
-        await self._work(is_locked=True)
-
-    async def async_unlock(self, **_: Any) -> None:
-        """Unlock."""
-        self._on_command()
-        await self._work(is_locked=False)
-
-    async def _work(self, **state: Any) -> None:
-        if self.answer is None:
-            self.put(**state)
-            return
-        result = self.answer()
-        if asyncio.iscoroutine(result):
-            await result
-
-    @callback
-    def put(self, **state: Any) -> None:
-        """Set the given attributes and clear the other states."""
-        for key in ("is_jammed", "is_opening", "is_locking", "is_open", "is_unlocking"):
-            setattr(self, f"_attr_{key}", False)
-        for key, value in state.items():
-            setattr(self, f"_attr_{key}", value)
-        self.async_write_ha_state()
-
-    @callback
-    def come(self, *, available: bool) -> None:
-        """Come or go."""
-        self._attr_available = available
-        self.async_write_ha_state()
 
 
 class Errors(logging.Handler):
@@ -150,7 +78,7 @@ class Shot:
     identities: tuple[int, ...]
 
 
-class House:
+class FakeHome:
     """A door, who lives behind it, and everything that can go wrong with it."""
 
     def __init__(
@@ -158,12 +86,12 @@ class House:
         hass: HomeAssistant,
         loop: VirtualLoop,
         rng: np.random.Generator,
-        eyes: Eyes | None = None,
+        networks: FakeNetworks | None = None,
     ) -> None:
         """Build the devices; ``async_move_in`` sets the door up."""
         self.hass = hass
         self.loop = loop
-        self.eyes = eyes or Eyes()
+        self.networks = networks or FakeNetworks()
         self.painter = Painter(rng)
         self.people: dict[str, int] = {}
         """Name -> identity, of whoever was ever enrolled."""
@@ -284,7 +212,7 @@ class House:
         """Take new pictures of somebody, to enrol them with."""
         self.people[name] = identity
         self.pictures[name] = (self.pictures.get(name, -2) + 2) % 200
-        return portraits(identity, self.eyes.model, self.pictures[name])
+        return portraits(identity, self.networks.model, self.pictures[name])
 
     async def async_records(self) -> DoorRecords:
         """Read what the storage holds."""
@@ -326,7 +254,7 @@ class House:
 
 
 @contextlib.contextmanager
-def _clocks(house: House) -> Any:
+def _clocks(house: FakeHome) -> Any:
     """Put the loop's clock in the place of the real ones."""
     with contextlib.ExitStack() as stack:
         for name, module in list(sys.modules.items()):
@@ -349,10 +277,12 @@ def _clocks(house: House) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def a_house(folder: Path, seed: int, *, eyes: Eyes | None = None) -> AsyncIterator[House]:
+async def a_home(
+    folder: Path, seed: int, *, networks: FakeNetworks | None = None
+) -> AsyncIterator[FakeHome]:
     """Build a house whose configuration lies in ``folder``; on a ``VirtualLoop`` only.
 
-    ``eyes`` are others than the scripted ones.
+    ``fake_networks`` are others than the scripted ones.
     """
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
@@ -360,7 +290,7 @@ async def a_house(folder: Path, seed: int, *, eyes: Eyes | None = None) -> Async
     if not link.exists():
         link.symlink_to(ROOT / "custom_components", target_is_directory=True)
     async with async_test_home_assistant(config_dir=str(folder)) as hass:
-        house = House(hass, loop, np.random.default_rng(seed), eyes)
+        house = FakeHome(hass, loop, np.random.default_rng(seed), networks)
         logging.getLogger().addHandler(house.errors)
         hass.data.pop("custom_components", None)  # so that it is looked for in the folder
         loop.set_exception_handler(
@@ -369,8 +299,8 @@ async def a_house(folder: Path, seed: int, *, eyes: Eyes | None = None) -> Async
             )
         )
         with (
-            patch.object(runtime, "load_bundle", lambda: house.eyes.bundle),
-            patch.object(watcher, "recognise", house.eyes.recognise),
+            patch.object(runtime, "load_bundle", lambda: house.networks.bundle),
+            patch.object(watcher, "recognise", house.networks.recognise),
             _clocks(house),
         ):
             try:

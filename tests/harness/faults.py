@@ -25,9 +25,9 @@ from PIL import Image
 from custom_components.face_lock.memory import async_forget
 from custom_components.face_lock.people import people_of
 
-from .house import CAMERA, PHONE, TARGET, House
+from .fake_home import CAMERA, PHONE, TARGET, FakeHome
 
-Course = Callable[[House], AsyncIterator[None]]
+Course = Callable[[FakeHome], AsyncIterator[None]]
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,15 @@ def fault(*places: str, says: tuple[str, ...] = ()) -> Callable[[Course], Course
 
 
 @fault("camera")
-async def camera_unavailable(house: House) -> AsyncIterator[None]:
+async def camera_unavailable(house: FakeHome) -> AsyncIterator[None]:
     """Its entity is unavailable."""
-    house.camera.put(available=False)
+    house.camera.set_available(False)
     yield
-    house.camera.put(available=True)
+    house.camera.set_available(True)
 
 
 @fault("camera")
-async def camera_removed(house: House) -> AsyncIterator[None]:
+async def camera_removed(house: FakeHome) -> AsyncIterator[None]:
     """Its entity goes, and its integration brings it back."""
     await house.camera.async_remove()
     yield
@@ -75,7 +75,7 @@ async def camera_removed(house: House) -> AsyncIterator[None]:
 
 
 @fault("camera's name")
-async def camera_renamed(house: House) -> AsyncIterator[None]:
+async def camera_renamed(house: FakeHome) -> AsyncIterator[None]:
     """The owner gives its entity another id."""
     registry = er.async_get(house.hass)
     registry.async_update_entity(CAMERA, new_entity_id="camera.renamed")
@@ -83,10 +83,10 @@ async def camera_renamed(house: House) -> AsyncIterator[None]:
     registry.async_update_entity("camera.renamed", new_entity_id=CAMERA)
 
 
-def _served(name: str, make: Callable[[House], Callable[[], Any]], *places: str) -> None:
+def _served(name: str, make: Callable[[FakeHome], Callable[[], Any]], *places: str) -> None:
     """Add a fault of the pictures themselves: ``make`` returns what the camera serves instead."""
 
-    async def course(house: House) -> AsyncIterator[None]:
+    async def course(house: FakeHome) -> AsyncIterator[None]:
         house.serve = make(house)
         yield
         house.serve = house.paint
@@ -95,14 +95,14 @@ def _served(name: str, make: Callable[[House], Callable[[], Any]], *places: str)
     fault("pictures", *places)(course)
 
 
-def _broken(_: House) -> Callable[[], Any]:
+def _broken(_: FakeHome) -> Callable[[], Any]:
     def serve() -> bytes:
         raise OSError("camera broken")
 
     return serve
 
 
-def _hanging(_: House) -> Callable[[], Any]:
+def _hanging(_: FakeHome) -> Callable[[], Any]:
     async def serve() -> bytes:
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
@@ -110,7 +110,7 @@ def _hanging(_: House) -> Callable[[], Any]:
     return serve
 
 
-def _slow(house: House) -> Callable[[], Any]:
+def _slow(house: FakeHome) -> Callable[[], Any]:
     async def serve() -> bytes:
         picture = house.paint()
         await asyncio.sleep(4)
@@ -119,12 +119,12 @@ def _slow(house: House) -> Callable[[], Any]:
     return serve
 
 
-def _frozen(house: House) -> Callable[[], Any]:
+def _frozen(house: FakeHome) -> Callable[[], Any]:
     picture = house.paint()
     return lambda: picture
 
 
-def _replayed(house: House) -> Callable[[], Any]:
+def _replayed(house: FakeHome) -> Callable[[], Any]:
     """Show the last pictures once more, in a circle and newly encoded."""
     last = [*house.last] or [house.paint()]
     number = 0
@@ -140,7 +140,7 @@ def _replayed(house: House) -> Callable[[], Any]:
     return serve
 
 
-def _late(house: House) -> Callable[[], Any]:
+def _late(house: FakeHome) -> Callable[[], Any]:
     """Serve the picture before the newest, as a stream's stills do (home-assistant/core 75930)."""
     before = house.paint()
 
@@ -182,36 +182,36 @@ _served("picture_no_bytes", lambda _: lambda: "not bytes")
 
 
 @fault("networks")
-async def inference_slow(house: House) -> AsyncIterator[None]:
+async def inference_slow(house: FakeHome) -> AsyncIterator[None]:
     """Each look takes two and a half seconds."""
-    house.eyes.before = lambda: house.loop.pause(2.5, "inference")
+    house.networks.before = lambda: house.loop.pause(2.5, "inference")
     yield
-    house.eyes.before = lambda: None
+    house.networks.before = lambda: None
 
 
 @fault("networks", says=("Recognition fails",))
-async def inference_raises(house: House) -> AsyncIterator[None]:
+async def inference_raises(house: FakeHome) -> AsyncIterator[None]:
     """The runtime gives up."""
 
     def raise_it() -> None:
         raise RuntimeError("runtime broken")
 
-    house.eyes.before = raise_it
+    house.networks.before = raise_it
     yield
-    house.eyes.before = lambda: None
+    house.networks.before = lambda: None
 
 
 @fault("networks")
-async def inference_hangs(house: House) -> AsyncIterator[None]:
+async def inference_hangs(house: FakeHome) -> AsyncIterator[None]:
     """A look does not end."""
-    house.eyes.before = lambda: house.loop.pause(None, "inference")
+    house.networks.before = lambda: house.loop.pause(None, "inference")
     yield
-    house.eyes.before = lambda: None
+    house.networks.before = lambda: None
     house.loop.release("inference")
 
 
 @fault("executor")
-async def executor_full(house: House) -> AsyncIterator[None]:
+async def executor_full(house: FakeHome) -> AsyncIterator[None]:
     """Other integrations block every thread of core's pool."""
     jobs = [
         house.hass.async_add_executor_job(house.loop.pause, None, "executor") for _ in range(64)
@@ -226,7 +226,7 @@ async def executor_full(house: House) -> AsyncIterator[None]:
 
 
 @fault("wall clock")
-async def clock_forward(house: House) -> AsyncIterator[None]:
+async def clock_forward(house: FakeHome) -> AsyncIterator[None]:
     """The wall clock is set a day ahead, and back."""
     house.wall_offset += timedelta(days=1)
     yield
@@ -234,7 +234,7 @@ async def clock_forward(house: House) -> AsyncIterator[None]:
 
 
 @fault("wall clock")
-async def clock_back(house: House) -> AsyncIterator[None]:
+async def clock_back(house: FakeHome) -> AsyncIterator[None]:
     """The wall clock is set a day back, and ahead."""
     house.wall_offset -= timedelta(days=1)
     yield
@@ -242,7 +242,7 @@ async def clock_back(house: House) -> AsyncIterator[None]:
 
 
 @fault("monotonic clock")
-async def computer_slept(house: House) -> AsyncIterator[None]:
+async def computer_slept(house: FakeHome) -> AsyncIterator[None]:
     """Nothing runs for a minute, in the middle of whatever was going on."""
     house.loop.advance(60)
     yield
@@ -251,26 +251,26 @@ async def computer_slept(house: House) -> AsyncIterator[None]:
 # The entry
 
 
-async def _unload(house: House) -> None:
+async def _unload(house: FakeHome) -> None:
     # It may be being set up, or have failed to unload: the owner sees that.
     with suppress(OperationNotAllowed):
         await house.hass.config_entries.async_unload(house.entry.entry_id)
 
 
-async def _reload(house: House) -> None:
+async def _reload(house: FakeHome) -> None:
     with suppress(OperationNotAllowed):
         await house.hass.config_entries.async_reload(house.entry.entry_id)
 
 
 @fault("entry")
-async def entry_reloaded(house: House) -> AsyncIterator[None]:
+async def entry_reloaded(house: FakeHome) -> AsyncIterator[None]:
     """The owner, or a change of the options, reloads the entry."""
     house.later(_reload(house))
     yield
 
 
 @fault("entry")
-async def entry_unloaded(house: House) -> AsyncIterator[None]:
+async def entry_unloaded(house: FakeHome) -> AsyncIterator[None]:
     """The owner disables the entry for a while."""
     house.later(_unload(house))
     yield
@@ -278,7 +278,7 @@ async def entry_unloaded(house: House) -> AsyncIterator[None]:
 
 
 @fault("entry", "frames before a start")
-async def restarted(house: House) -> AsyncIterator[None]:
+async def restarted(house: FakeHome) -> AsyncIterator[None]:
     """Home Assistant restarts: only what is on the disk is known afterwards."""
 
     async def restart() -> None:
@@ -291,12 +291,12 @@ async def restarted(house: House) -> AsyncIterator[None]:
 
 
 @fault("entry", "storage")
-async def model_swapped(house: House) -> AsyncIterator[None]:
+async def model_swapped(house: FakeHome) -> AsyncIterator[None]:
     """An update brings another verifier, whose embeddings are not comparable; then it is undone."""
-    house.eyes.model = "beta"
+    house.networks.model = "beta"
     house.later(_reload(house))
     yield
-    house.eyes.model = "alpha"
+    house.networks.model = "alpha"
     house.later(_reload(house))
 
 
@@ -304,7 +304,7 @@ async def model_swapped(house: House) -> AsyncIterator[None]:
 
 
 @fault("lock's answer")
-async def lock_times_out(house: House) -> AsyncIterator[None]:
+async def lock_times_out(house: FakeHome) -> AsyncIterator[None]:
     """It never answers."""
     house.deadbolt.answer = lambda: asyncio.Event().wait()
     yield
@@ -312,7 +312,7 @@ async def lock_times_out(house: House) -> AsyncIterator[None]:
 
 
 @fault("lock's answer")
-async def lock_says_nothing(house: House) -> AsyncIterator[None]:
+async def lock_says_nothing(house: FakeHome) -> AsyncIterator[None]:
     """It takes the command, and its state does not change."""
     house.deadbolt.answer = lambda: None
     yield
@@ -320,7 +320,7 @@ async def lock_says_nothing(house: House) -> AsyncIterator[None]:
 
 
 @fault("lock's answer")
-async def lock_slow(house: House) -> AsyncIterator[None]:
+async def lock_slow(house: FakeHome) -> AsyncIterator[None]:
     """It obeys after six seconds."""
 
     async def obey() -> None:
@@ -333,7 +333,7 @@ async def lock_slow(house: House) -> AsyncIterator[None]:
 
 
 @fault("lock's answer")
-async def lock_refuses(house: House) -> AsyncIterator[None]:
+async def lock_refuses(house: FakeHome) -> AsyncIterator[None]:
     """Its integration raises."""
 
     def refuse() -> None:
@@ -345,7 +345,7 @@ async def lock_refuses(house: House) -> AsyncIterator[None]:
 
 
 @fault("lock's answer")
-async def lock_jams(house: House) -> AsyncIterator[None]:
+async def lock_jams(house: FakeHome) -> AsyncIterator[None]:
     """The bolt does not move."""
     house.deadbolt.answer = lambda: house.deadbolt.put(is_jammed=True)
     yield
@@ -354,7 +354,7 @@ async def lock_jams(house: House) -> AsyncIterator[None]:
 
 
 @fault("lock's state")
-async def lock_already_open(house: House) -> AsyncIterator[None]:
+async def lock_already_open(house: FakeHome) -> AsyncIterator[None]:
     """Somebody has opened it with a key."""
     house.deadbolt.put(is_locked=False)
     yield
@@ -362,15 +362,15 @@ async def lock_already_open(house: House) -> AsyncIterator[None]:
 
 
 @fault("lock's state")
-async def lock_unavailable(house: House) -> AsyncIterator[None]:
+async def lock_unavailable(house: FakeHome) -> AsyncIterator[None]:
     """Its entity is unavailable."""
-    house.deadbolt.come(available=False)
+    house.deadbolt.set_available(False)
     yield
-    house.deadbolt.come(available=True)
+    house.deadbolt.set_available(True)
 
 
 @fault("lock's state", "lock's answer")
-async def lock_removed(house: House) -> AsyncIterator[None]:
+async def lock_removed(house: FakeHome) -> AsyncIterator[None]:
     """Its entity goes, with its place in the registry, and its integration brings it back."""
     er.async_get(house.hass).async_remove(TARGET)
     await asyncio.sleep(0)
@@ -382,14 +382,14 @@ async def lock_removed(house: House) -> AsyncIterator[None]:
 # The storage
 
 
-def _file(house: House) -> Path:
+def _file(house: FakeHome) -> Path:
     return Path(house.hass.config.path(".storage", f"face_lock.{house.entry.entry_id}"))
 
 
 def _damaged(name: str, damage: Callable[[Path, bytes], None]) -> None:
     """Add a fault of the pictures' file: the door is loaded with it, and once it is mended."""
 
-    async def course(house: House) -> AsyncIterator[None]:
+    async def course(house: FakeHome) -> AsyncIterator[None]:
         path = _file(house)
         content = path.read_bytes()
         damage(path, content)
@@ -424,7 +424,7 @@ _damaged(
 
 
 @fault("disk", says=("Saving file failed",))
-async def disk_full(house: House) -> AsyncIterator[None]:
+async def disk_full(house: FakeHome) -> AsyncIterator[None]:
     """Nothing can be written."""
     error = OSError(errno.ENOSPC, "No space left on device")
     full = patch("homeassistant.util.file.AtomicWriter", side_effect=error)
@@ -437,7 +437,7 @@ async def disk_full(house: House) -> AsyncIterator[None]:
 
 
 @fault("scene")
-async def second_face(house: House) -> AsyncIterator[None]:
+async def second_face(house: FakeHome) -> AsyncIterator[None]:
     """A stranger steps beside whoever is there."""
     house.companion = 9
     yield
@@ -445,7 +445,7 @@ async def second_face(house: House) -> AsyncIterator[None]:
 
 
 @fault("people", "storage")
-async def person_removed(house: House) -> AsyncIterator[None]:
+async def person_removed(house: FakeHome) -> AsyncIterator[None]:
     """The owner removes Anna, and enrols her anew."""
     (subentry,) = (s for p, s in people_of(house.entry).items() if p == "anna")
     house.hass.config_entries.async_remove_subentry(house.entry, subentry.subentry_id)
@@ -454,7 +454,7 @@ async def person_removed(house: House) -> AsyncIterator[None]:
 
 
 @fault("people", "storage")
-async def person_enrolled(house: House) -> AsyncIterator[None]:
+async def person_enrolled(house: FakeHome) -> AsyncIterator[None]:
     """The owner enrols Chloe, and removes her."""
     enrolling = house.later(_enrol(house, "Chloe", 3))
     yield
@@ -467,7 +467,7 @@ async def person_enrolled(house: House) -> AsyncIterator[None]:
     house.later(remove())
 
 
-async def _enrol(house: House, name: str, identity: int) -> None:
+async def _enrol(house: FakeHome, name: str, identity: int) -> None:
     """Enrol somebody as the dialog does, which waits for a door that is set up."""
     while house.entry.state is not ConfigEntryState.LOADED:  # noqa: ASYNC110 - it sets no event
         await asyncio.sleep(0.5)
@@ -476,14 +476,14 @@ async def _enrol(house: House, name: str, identity: int) -> None:
 
 
 @fault("permission")
-async def person_suspended(house: House) -> AsyncIterator[None]:
+async def person_suspended(house: FakeHome) -> AsyncIterator[None]:
     """The owner suspends Anna, without a reload."""
     _allow(house, allowed=False)
     yield
     _allow(house, allowed=True)
 
 
-def _allow(house: House, *, allowed: bool) -> None:
+def _allow(house: FakeHome, *, allowed: bool) -> None:
     subentry = people_of(house.entry).get("anna")
     if subentry is None:
         return
@@ -496,7 +496,7 @@ def _allow(house: House, *, allowed: bool) -> None:
 
 
 @fault("factor")
-async def factor_gone(house: House) -> AsyncIterator[None]:
+async def factor_gone(house: FakeHome) -> AsyncIterator[None]:
     """The phone leaves the house."""
     house.hass.states.async_set(PHONE, "off")
     yield
@@ -504,7 +504,7 @@ async def factor_gone(house: House) -> AsyncIterator[None]:
 
 
 @fault("factor")
-async def factor_unavailable(house: House) -> AsyncIterator[None]:
+async def factor_unavailable(house: FakeHome) -> AsyncIterator[None]:
     """The phone's entity goes."""
     house.hass.states.async_remove(PHONE)
     yield
@@ -512,14 +512,14 @@ async def factor_unavailable(house: House) -> AsyncIterator[None]:
 
 
 @fault("switch")
-async def recognition_off(house: House) -> AsyncIterator[None]:
+async def recognition_off(house: FakeHome) -> AsyncIterator[None]:
     """The owner switches recognition off."""
     _watch(house, enabled=False)
     yield
     _watch(house, enabled=True)
 
 
-def _watch(house: House, *, enabled: bool) -> None:
+def _watch(house: FakeHome, *, enabled: bool) -> None:
     if house.entry.state is ConfigEntryState.LOADED:
         house.entry.runtime_data.async_enable(enabled=enabled)
 

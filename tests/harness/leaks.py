@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from .house import House
+from .fake_home import FakeHome
 
 LIMIT: Final = 1.0
 """MB of resident memory per 100,000 pictures, from which on it fails."""
@@ -85,7 +85,7 @@ def faults(samples: list[Sample]) -> list[str]:
     return found
 
 
-def measure(house: House, pictures: int, folder: Path) -> Sample:
+def measure(house: FakeHome, pictures: int, folder: Path) -> Sample:
     """Take a sample; returns free memory to the system first, where the C library can."""
     gc.collect()
     with contextlib.suppress(AttributeError, OSError):

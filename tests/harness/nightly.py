@@ -58,7 +58,7 @@ JOBS: Final = (
     Job(
         "fuzz",
         (
-            *("-m", "tests.fuzz", "--seed", "{seed}", "--pictures", "{n}"),
+            *("-m", "tests.harness.fuzz", "--seed", "{seed}", "--pictures", "{n}"),
             *(f"--{target}={{few}}" for target in ("faces", "manifest", "store", "actions")),
         ),
         1_000_000,
@@ -66,20 +66,20 @@ JOBS: Final = (
     ),
     Job(
         "schedules",
-        ("-m", "tests.faults.schedules", "--schedules", "{n}", "--seed", "{seed}"),
+        ("-m", "tests.harness.schedules", "--schedules", "{n}", "--seed", "{seed}"),
         10_000,
     ),
-    Job("soak", ("-m", "tests.faults.soak", "--hours", "{n}", "--seed", "{seed}"), 24),
+    Job("soak", ("-m", "tests.harness.soak", "--hours", "{n}", "--seed", "{seed}"), 24),
     Job(
         "decision",
         ("-m", "tests.vision.drive_decision", "--events", "{n}", "--seed", "{seed}"),
         5_000_000,
     ),
-    Job("mutation", ("-m", "tests.tools.mutate"), 1, _mutants),
-    Job("kill the store", ("tests/faults/kill_store.py", "--kills", "{n}"), 100),
+    Job("mutation", ("-m", "tests.harness.mutation"), 1, _mutants),
+    Job("kill the store", ("-m", "tests.harness.kill_store", "--kills", "{n}"), 100),
     Job(
         "kill Home Assistant",
-        ("tests/faults/kill_home_assistant.py", "--kills", "{n}", "--seed", "{seed}"),
+        ("-m", "tests.harness.kill_home_assistant", "--kills", "{n}", "--seed", "{seed}"),
         100,
     ),
 )

@@ -1,6 +1,6 @@
 """Kill a process that writes the store, at random moments, and see what is left on the disk.
 
-    python tests/faults/kill_store.py [--kills 100] [--seed 20261124]
+    python -m tests.harness.kill_store [--kills 100] [--seed 20261124]
 
 A real process with a real Home Assistant core writes one generation after the other: the reference
 pictures of three people, the last visit's picture, feedback. Each round starts either with nothing,
@@ -26,16 +26,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+import numpy as np
+from homeassistant.core import HomeAssistant
 
-import numpy as np  # noqa: E402
-from homeassistant.core import HomeAssistant  # noqa: E402
-
-from custom_components.face_lock.feedback import Feedback, Verdict  # noqa: E402
-from custom_components.face_lock.records import DoorRecords, async_open_records  # noqa: E402
-from custom_components.face_lock.vault import KEY_FILE  # noqa: E402
-from custom_components.face_lock.vision import (  # noqa: E402
+from custom_components.face_lock.feedback import Feedback, Verdict
+from custom_components.face_lock.records import DoorRecords, async_open_records
+from custom_components.face_lock.vault import KEY_FILE
+from custom_components.face_lock.vision import (
     Portrait,
     Template,
     encode_jpeg,

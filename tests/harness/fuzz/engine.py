@@ -31,9 +31,9 @@ from typing import IO
 
 from .target import Call, Target, content, corpus
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
-COMMAND = (sys.executable, "-m", "tests.fuzz")
+COMMAND = (sys.executable, "-m", "tests.harness.fuzz")
 SLOW = 1.0
 """Seconds of processor time from which a call counts as hanging, if it does so three times."""
 STUCK = 30.0

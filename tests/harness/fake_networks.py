@@ -108,7 +108,7 @@ class Verifier:
 
 
 @dataclass
-class Eyes:
+class FakeNetworks:
     """Reads pictures in the worker's thread; a test makes it slow, broken, or hang."""
 
     model: str = "alpha"
@@ -117,7 +117,7 @@ class Eyes:
 
     @property
     def bundle(self) -> vision.Bundle:
-        """The shipped bundle, with the measured thresholds, and these eyes."""
+        """The shipped bundle, with the measured thresholds, and these networks."""
         return replace(
             _shipped(),
             presence=None,

@@ -10,7 +10,7 @@ from typing import Any
 
 from .engine import COMMAND
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def run_command(

@@ -1,11 +1,11 @@
 """Give malformed input to every way into the product, and print what became of it.
 
-    python -m tests.fuzz [--pictures 1000000] [--seed 1] [--workers 2] [--json FILE]
+    python -m tests.harness.fuzz [--pictures 1000000] [--seed 1] [--workers 2] [--json FILE]
 
 Each kind of input has an option with the number of inputs, 0 to leave it out; --only leaves out all
 others. Input N of a seed is always the same: --only pictures --pictures 1 --first N makes it again.
-What finds something is written to tests/fuzz/corpus/, where it becomes a test, and the exit status
-is 1. --replay gives the corpus itself.
+What finds something is written to tests/harness/fuzz/corpus/, where it becomes a test, and the exit
+status is 1. --replay gives the corpus itself.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Breaks the product on purpose, to see that the schedules would notice.
 
-    python -m tests.faults.sabotage
+    python -m tests.harness.sabotage
 
 Prints, as JSON, each defect and the first violation that was found; 1 if one went unnoticed.
 """

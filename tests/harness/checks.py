@@ -12,20 +12,20 @@ from homeassistant.core import callback
 from custom_components.face_lock.people import people_of
 from custom_components.face_lock.vision import DecisionPolicy
 
-from .house import LOCK, PHONE, House
+from .fake_home import LOCK, PHONE, FakeHome
 
 POLICY: Final = DecisionPolicy()
 
 
-class Judge:
+class Checks:
     """Compares every opening with what the camera took and the owner allowed.
 
     It knows nothing of tracks, votes or queues: at some moment of the last seconds everything must
     have been true that an opening needs.
     """
 
-    def __init__(self, house: House) -> None:
-        """Look at every command to ``house``'s locks from now on."""
+    def __init__(self, house: FakeHome) -> None:
+        """Look at every command to ``fake_home``'s locks from now on."""
         self._house = house
         self.openings = 0
         house.on_command = self.commanded
