@@ -23,7 +23,7 @@ bootstrap_tools() {
   command -v python3 >/dev/null || die "python3 (3.11 or newer) with pip is needed"
   python3 -m pip --version >/dev/null 2>&1 || die "python3 has no pip: install python3-pip and run again"
   say "fetching uv into .tools/"
-  rm -rf "$tools/bin" "$tools/lib-tools"
+  rm -rf "${tools:?}/bin" "${tools:?}/lib-tools"
   mkdir -p "$tools/bin"
   python3 -m pip install --quiet --root-user-action ignore --disable-pip-version-check --no-deps --upgrade \
     --target "$tools/lib-tools" -r "$root/requirements/tools.txt" 2> >(grep -v 'is ignored: it is neither' >&2)
