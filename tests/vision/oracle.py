@@ -259,7 +259,7 @@ class Oracle:
         """Make everything anew but what is kept on disk."""
         self._pass(now)
         state = self.decider.lockout.snapshot(now)
-        left = self.locked_since + self.locked_for - now if self.locked(now) else 0.0
+        left = self.locked_for - (now - self.locked_since) if self.locked(now) else 0.0
         assert (state.failures, state.remaining) == (self.failures, left)
         lockout = Lockout(self.policy)
         lockout.restore(state, now)

@@ -1,6 +1,7 @@
 """Five failures lock out, each further one for twice as long; a restart shortens nothing."""
 
 import pytest
+from hypothesis import given, strategies as st
 
 from tests.vision.doorstep import POLICY, Door, evidence, random_embedding, stranger, unusable
 from vision import DecisionPolicy, Lockout, LockoutState, Problem
@@ -44,6 +45,12 @@ def test_each_further_failure_doubles_it_up_to_a_maximum(lockout):
     assert durations == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
     failed(lockout, 5000)
     assert lockout.remaining(0.0) == 3600
+
+
+@given(st.floats(0, 1e7), st.floats(0, 1e4))
+def test_rounding_makes_it_no_longer(now, later):
+    lockout = failed(Lockout(POLICY), 20, now)
+    assert 0 <= lockout.remaining(now + later) <= lockout.remaining(now) == POLICY.lockout_max
 
 
 def test_a_success_forgets_everything(lockout):

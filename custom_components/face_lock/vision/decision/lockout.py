@@ -65,7 +65,8 @@ class Lockout:
 
     def remaining(self, now: float) -> float:
         """Seconds until something may open again."""
-        return self._since + self._duration - now if self.locked(now) else 0.0
+        # In this order rounding cannot make it longer than the lockout is.
+        return self._duration - (now - self._since) if self.locked(now) else 0.0
 
     def snapshot(self, now: float) -> LockoutState:
         """Return what :meth:`restore` needs after a restart, at a finite ``now``."""
