@@ -272,6 +272,7 @@ async def set_up(
         subentries = [person(name) for name in people]
         entry = MockConfigEntry(
             domain=DOMAIN,
+            entry_id=f"door{len(entries) + 1}",
             title="Front door",
             unique_id=data[CONF_CAMERA],
             data=data,
