@@ -18,7 +18,6 @@ ROOMS = (
     "pad",
     "decision",
     "pipeline",
-    "stacking",
     "vision",
 )
 """From the ground up; `vision` is the façade."""

@@ -12,11 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from training.common.camera import LIGHTS, Light, expose, take, to_linear, to_srgb
-from training.common.paths import use_vision
 from training.common.pictures import CROP, STORED, jpeg, with_border
-
-use_vision()
-from vision.stacking import MOST, offset, shifted  # noqa: E402 - needs the path above
+from vision.tracking.stacking import MOST, offset, shifted
 
 Degrade = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
