@@ -25,13 +25,13 @@ KEPT = 3
 
 
 def _pictures() -> Target:
-    from .eyes import Pictures
+    from .faces import Pictures
 
     return Pictures()
 
 
 def _faces() -> Target:
-    from .eyes import Faces
+    from .faces import Faces
 
     return Faces()
 

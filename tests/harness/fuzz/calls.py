@@ -68,7 +68,7 @@ class Actions:
     def __init__(self) -> None:
         self._home = Home()
         self._bundle = load_bundle()
-        # As in `eyes`: the memory that the largest picture takes is kept.
+        # As in `faces`: the memory that the largest picture takes is kept.
         self._bundle.detector.detect(np.zeros((MAX_SIDE, MAX_SIDE, 3), np.uint8))
         self._stack = contextlib.ExitStack()
         self._camera, self._target = DoorCamera(), Deadbolt()
