@@ -75,17 +75,23 @@ def test_the_network_learns_who_lives_in_a_crowd_and_makes_one_threshold_hold_fo
 
 
 def test_no_picture_is_less_crowded_than_the_least_that_was_taught():
-    head = Crowding(8, hidden=4, low=0.2, high=0.6)
-    torch.nn.init.constant_(head.layers[-1].bias, -1e4)
-    assert float(head(torch.zeros(1, 8))) == pytest.approx(0.2)
-    torch.nn.init.constant_(head.layers[-1].bias, 1e4)
-    assert float(head(torch.zeros(1, 8))) == pytest.approx(0.6)
+    crowding = Crowding(8, hidden=4, low=0.2, high=0.6, heads=2)
+
+    def told(*outputs: float) -> float:
+        for head, output in zip(crowding.heads, outputs, strict=True):
+            torch.nn.init.constant_(head[-2].bias, output)
+        return float(crowding(torch.zeros(1, 8)))
+
+    assert told(-1e4, -1e4) == pytest.approx(0.2)
+    assert told(1e4, 1e4) == pytest.approx(0.6)
+    # The perceptrons' mean.
+    assert told(-1e4, 1e4) == pytest.approx(0.4)
 
 
 def test_a_checkpoint_keeps_the_crowding_and_embeds_with_it(crops, tmp_path):
     torch.manual_seed(3)
     verifier = Verifier(
-        build_backbone("mobilenet-se", **OPTIONS), Crowding(32, hidden=8, low=0.1, high=0.7)
+        build_backbone("mobilenet-se", **OPTIONS), Crowding(32, hidden=8, low=0.1, high=0.7, heads=3)
     ).eval()
     config = Config("x", model=ModelSettings(backbone="mobilenet-se", options=OPTIONS))
     model.save(tmp_path / model.SCORED, verifier, config)

@@ -37,7 +37,7 @@ def verifier() -> Verifier:
 
 def taught() -> Crowding:
     torch.manual_seed(13)
-    return Crowding(OPTIONS["embedding"], hidden=8, low=0.1, high=0.7)
+    return Crowding(OPTIONS["embedding"], hidden=8, low=0.1, high=0.7, heads=2)
 
 
 def run(folder, runtime: str, crops: np.ndarray, *, crowding: bool = True) -> np.ndarray:

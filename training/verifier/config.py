@@ -101,19 +101,22 @@ class CrowdSettings:
     """What teaches the network how crowded a face's neighbourhood is (`crowding.py`)."""
 
     # What the score takes of the crowding of each of two faces.
-    weight: float = 0.8
+    weight: float = 0.9
     # Crowding is the mean cosine with so many nearest strangers.
     nearest: int = 30
     # Strangers with a cosine above this are held to be one person twice.
     double: float = 0.62
     # Each picture is shown as it is, in one of these conditions, and degraded at random.
-    conditions: list[str] = field(default_factory=lambda: ["dim", "dark", "very dark", "infrared"])
+    conditions: list[str] = field(
+        default_factory=lambda: ["dim", "dark", "very dark", "infrared", "lamp"]
+    )
     # How often the last.
     degraded: int = 1
     # Of everybody but the strangers, drawn at random; the strangers all teach.
-    pictures: int = 12000
-    # Width of the perceptron's two hidden layers.
-    hidden: int = 256
+    pictures: int = 16000
+    # Perceptrons, and the width of the two hidden layers of each.
+    heads: int = 4
+    hidden: int = 128
     epochs: int = 30
     batch_size: int = 1024
     learning_rate: float = 2e-3

@@ -37,6 +37,7 @@ from training.verifier.prepare import TABLE, UNLABELLED
 FIGURES = "crowd.json"
 TAUGHT = "taught.npz"
 CHUNK = 128
+PER_CAMERA = 40
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def views(
     """Show stored crops, the first of which has number `first`, clean and in bad light.
 
     Returns uint8 [N, 112, 112, 3] and the number int [N] of the picture that each shows. Landmarks
-    err in all of them.
+    err in all of them. Degraded pictures are one camera's for `PER_CAMERA` that follow one another,
+    of one group mostly: strangers at a door come before the camera that the owner came before.
     """
     shown, picture = [], []
     for number, image in enumerate(images, first):
@@ -67,7 +69,11 @@ def views(
         kinds += ["degraded"] * settings.degraded
         for kind in ("clean", *kinds):
             view = aligned_view(stored, rng)
-            seen = degrade(view, rng) if kind == "degraded" else CONDITIONS[kind](view, rng)
+            if kind == "degraded":
+                camera = np.random.default_rng((settings.seed, 1, number // PER_CAMERA))
+                seen = degrade(view, rng, camera=camera)
+            else:
+                seen = CONDITIONS[kind](view, rng)
             shown.append(seen)
             picture.append(number)
     return np.stack(shown), np.array(picture)
@@ -94,16 +100,20 @@ def targets(taught: Taught, nearest: int, double: float, block: int = 1024) -> n
 def fit(
     embeddings: np.ndarray, wanted: np.ndarray, settings: CrowdSettings
 ) -> tuple[Crowding, float]:
-    """Fit the perceptron to `wanted` float32 [N]; return it with its R2 on a tenth held out."""
+    """Fit the perceptrons to `wanted` float32 [N]; return them with their R2 on a tenth held out."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     held = rng.random(len(wanted)) < 0.1
     # Below 0 nothing is crowded, and `vision` refuses what says so.
     low, high = (max(0.0, float(np.quantile(wanted, q))) for q in (0.005, 0.9995))
-    head = Crowding(embeddings.shape[1], hidden=settings.hidden, low=low, high=high)
+    crowding = Crowding(
+        embeddings.shape[1], hidden=settings.hidden, low=low, high=high, heads=settings.heads
+    )
     x, y = torch.from_numpy(embeddings[~held]), torch.from_numpy(wanted[~held])[:, None]
     steps = settings.epochs * -(-len(x) // settings.batch_size)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(
+        crowding.parameters(), lr=settings.learning_rate, weight_decay=1e-4
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     generator = torch.Generator().manual_seed(settings.seed)
     for _ in range(settings.epochs):
@@ -111,16 +121,18 @@ def fit(
             shifted = x[rows] + settings.noise * torch.randn(
                 len(rows), x.shape[1], generator=generator
             )
-            loss = functional.mse_loss(head(functional.normalize(shifted, dim=1)), y[rows])
+            # Each learns by itself; told as one they would cover for one another's errors.
+            told = crowding.told(functional.normalize(shifted, dim=1))
+            loss = functional.mse_loss(told, y[rows].expand_as(told)) * settings.heads
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             schedule.step()
-    head.eval()
+    crowding.eval()
     with torch.inference_mode():
-        told = head(torch.from_numpy(embeddings[held]))[:, 0].numpy()
+        told = crowding(torch.from_numpy(embeddings[held]))[:, 0].numpy()
     error = np.square(told - wanted[held]).mean() / wanted[held].var()
-    return head, float(1.0 - error)
+    return crowding, float(1.0 - error)
 
 
 def load_taught(config: Config, directions: Embed) -> Taught:
@@ -157,6 +169,7 @@ def _remembered(kept: Path, checkpoint: Path, config: Config, verifier: Verifier
     """Embed what teaches once for a checkpoint: fitting takes seconds, this takes minutes."""
     settings = asdict(config.crowd)
     drawn = {name: settings[name] for name in ("conditions", "degraded", "pictures", "seed")}
+    drawn["per_camera"] = PER_CAMERA
     key = hashlib.sha256(checkpoint.read_bytes() + json.dumps(drawn).encode()).hexdigest()
     if kept.is_file():
         with np.load(kept) as stored:

@@ -10,25 +10,37 @@ from torch.nn import functional
 class Crowding(nn.Module):
     """Unit directions float32 [N, D] -> crowding float32 [N, 1] between `low` and `high`.
 
-    The bounds keep a picture that is like nothing taught from being worth more than the least
-    crowded face that was.
+    It is the mean of several perceptrons, each of which errs in its own way on faces that none
+    was taught. The bounds keep a picture that is like nothing taught from being worth more than the
+    least crowded face that was.
     """
 
-    def __init__(self, embedding: int, *, hidden: int, low: float, high: float) -> None:
+    def __init__(
+        self, embedding: int, *, hidden: int, low: float, high: float, heads: int = 1
+    ) -> None:
         super().__init__()
-        self.options: dict[str, Any] = {"hidden": hidden, "low": low, "high": high}
+        self.options: dict[str, Any] = {"hidden": hidden, "low": low, "high": high, "heads": heads}
         self.low, self.high = low, high
-        self.layers = nn.Sequential(
-            nn.Linear(embedding, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, 1),
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(embedding, hidden),
+                nn.ReLU(),
+                nn.Linear(hidden, hidden),
+                nn.ReLU(),
+                nn.Linear(hidden, 1),
+                nn.Sigmoid(),
+            )
+            for _ in range(heads)
         )
+
+    def told(self, direction: Tensor) -> Tensor:
+        """Tell the crowding of unit directions [N, D] by each perceptron: [N, heads]."""
+        each = torch.cat([head(direction) for head in self.heads], dim=1)
+        return self.low + (self.high - self.low) * each
 
     def forward(self, direction: Tensor) -> Tensor:
         """Tell the crowding of unit directions [N, D]."""
-        return self.low + (self.high - self.low) * torch.sigmoid(self.layers(direction))
+        return self.told(direction).mean(dim=1, keepdim=True)
 
 
 class Verifier(nn.Module):
