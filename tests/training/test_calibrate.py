@@ -135,6 +135,23 @@ def test_a_group_of_strangers_who_are_more_alike_sets_the_thresholds():
         table.make_domains(config, named[2:])
 
 
+def test_what_was_counted_of_a_few_people_is_not_above_the_rate_either():
+    settings = CalibrateSettings(rates=[1e-2, 1e-3], tail_share=0.02)
+    many, few = trials_of(150, 1), trials_of(30, 3, together=1.0)
+    one = table.domain("many", many, settings, metrics.draw_people(many.people, 40, 1))
+    alone = table.make_table([one], many, settings)
+    rows = table.make_table([one], many, settings, few={"webcam": few})
+    at = np.array([row["threshold"] for row in rows])
+    assert (metrics.false_accept_rates(few, at) <= settings.rates).all()
+    before = np.array([row["threshold"] for row in alone])
+    assert (metrics.false_accept_rates(few, before) > settings.rates).any()
+    assert (at >= before).all()
+    raised = at > before
+    assert [row["worst"] for row in rows] == ["webcam" if more else "many" for more in raised]
+    # Whether the row was counted or fitted is said of those who are enough to tell.
+    assert [row["measured"] for row in rows] == [row["measured"] for row in alone]
+
+
 def test_thresholds_may_lie_below_every_cosine():
     """Where everybody is crowded, all scores are low."""
     settings = CalibrateSettings(rates=[1e-2, 1e-3], tail_share=0.02)

@@ -91,7 +91,8 @@ def test_no_picture_is_less_crowded_than_the_least_that_was_taught():
 def test_a_checkpoint_keeps_the_crowding_and_embeds_with_it(crops, tmp_path):
     torch.manual_seed(3)
     verifier = Verifier(
-        build_backbone("mobilenet-se", **OPTIONS), Crowding(32, hidden=8, low=0.1, high=0.7, heads=3)
+        build_backbone("mobilenet-se", **OPTIONS),
+        Crowding(32, hidden=8, low=0.1, high=0.7, heads=3),
     ).eval()
     config = Config("x", model=ModelSettings(backbone="mobilenet-se", options=OPTIONS))
     model.save(tmp_path / model.SCORED, verifier, config)

@@ -24,6 +24,7 @@ from training.verifier import (
     record,
     strangers,
     train,
+    webcam,
 )
 from training.verifier.backbones import build_backbone
 from training.verifier.config import TrainSettings
@@ -251,7 +252,7 @@ def test_the_promise_is_counted_by_group_and_says_what_it_costs(run):
     thresholds = {f"{row['fpr']:.0e}": row["threshold"] for row in entry["thresholds"]}
     for rate, row in found["rows"].items():
         assert row["threshold"] == thresholds[rate]
-        assert set(row["groups"]) == {*ORIGINS, promise.WEBCAM}
+        assert set(row["groups"]) == {*ORIGINS, webcam.NAME}
         for one in row["groups"].values():
             assert one["fpr"] <= one["high"]
             assert one["trials"] > 0

@@ -35,12 +35,19 @@ def test_on_validation_people_no_measured_row_lets_in_more_than_its_upper_bound(
         place = published["grid"].index(row["threshold"])
         for one in setting:
             assert one["above"][place] / one["impostors"] <= row["fpr_high"] <= row["fpr"]
+    counted = [one for one in published["domains"].values() if one["counts"]]
+    assert counted
+    for row in shipped["thresholds"]:
+        place = published["grid"].index(row["threshold"])
+        for one in counted:
+            assert one["above"][place] / one["impostors"] <= row["fpr"]
 
 
 def test_the_record_holds_counts_of_domains_and_nothing_of_anybody(published):
     assert set(published) == {"format", "verifier", "table", "grid", "domains"}
     for one in published["domains"].values():
-        assert set(one) == {"sets_thresholds", "enrolled", "probes", "impostors", "above"}
+        kinds = {"sets_thresholds", "counts"}
+        assert set(one) == {*kinds, "enrolled", "probes", "impostors", "above"}
         known = [count for count in one["above"] if count is not None]
         assert all(isinstance(count, int) for count in known)
         assert known == sorted(known, reverse=True)

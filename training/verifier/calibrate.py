@@ -95,10 +95,11 @@ def calibrate(config: Config) -> None:
     sizes = tuple(sorted({1, *config.evaluate.gallery_sizes}))
     domains, watched = make_domains(config, everybody(config, embed, sets, "validation"), sizes)
     clean = clean_set.trials()
-    rows = make_table(domains, clean, settings)
+    few = {name: trials for name, trials in watched.items() if webcam.NAME in name}
+    rows = make_table(domains, clean, settings, few=few)
     slope, offset = fit_confidence(clean.genuine, _impostor_sample(clean_set))
     galleries = {
-        str(size): with_union(make_table(domains, clean, settings, size), rows, size)
+        str(size): with_union(make_table(domains, clean, settings, size, few), rows, size)
         for size in sizes
         if size > 1
     }
@@ -159,7 +160,7 @@ def calibrate(config: Config) -> None:
         confidence={"slope": round(slope, 3), "offset": round(offset, 3)},
         quality={name: float(getattr(settings, name)) for name in limits.EDGES},
     )
-    kept = record.make_record(models, {one.name: one.trials for one in domains}, watched)
+    kept = record.make_record(models, {one.name: one.trials for one in domains}, watched, few)
     write_json(folder / "calibration-record.json", kept)
     if settings.record and models.resolve() == ROOT / "custom_components/face_lock/models":
         # Of the product's own bundle alone: a copy to try things on must not change it.

@@ -171,6 +171,7 @@ class EvaluateSettings:
             "dark/dark",
             "very dark/very dark",
             "infrared/infrared",
+            "lamp/lamp",
         ]
     )
     # Of each group where frames are stacked, which takes ten times as long; 0: all.

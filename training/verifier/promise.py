@@ -28,7 +28,6 @@ from training.verifier.table import UPPER
 
 # The rates that a household may choose, and those between.
 RATES = (1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4)
-WEBCAM = "webcam"
 
 
 def rate_with_bound(
@@ -73,7 +72,7 @@ def promise(config: Config) -> dict[str, Any]:
     people = webcam.load(config)
     if people is not None:
         named += [
-            (WEBCAM, name.split(",")[0], trials)
+            (webcam.NAME, name.split(",")[0], trials)
             for name, trials in webcam.impostors(config, embed, people)
         ]
     sets = list(measure(config, embed, gallery.load_side(config, config.evaluate.side)))
@@ -92,7 +91,7 @@ def promise(config: Config) -> dict[str, Any]:
             f"{group} in {one['condition']}: up to {one['high']:.2g} at the row for {row['fpr']:g}"
             for group, one in groups.items()
             # Of so few people before the webcam no bound can be that low; what was seen can.
-            if one["fpr" if group == WEBCAM else "high"] > row["fpr"]
+            if one["fpr" if group == webcam.NAME else "high"] > row["fpr"]
         ]
         found[key(row["fpr"])] = {
             "threshold": at,

@@ -7,6 +7,7 @@ count again what models.json promises (`broken_promises`).
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,21 @@ def table_hash(rows: list[dict[str, Any]]) -> str:
 
 
 def make_record(
-    models: Path, domains: dict[str, Trials], watched: dict[str, Trials]
+    models: Path,
+    domains: dict[str, Trials],
+    watched: dict[str, Trials],
+    few: Collection[str] = (),
 ) -> dict[str, Any]:
     """Count for the table that models.json in `models` holds.
+
+    `few` names those of the watched domains whose counts must not be above a row's rate.
 
     Of a grid value below a domain's tail nothing is known: its count is None.
     """
     entry = bundle.read(models)["models"]["verifier"]
-    grid = sorted(
-        {row["threshold"] for row in entry["thresholds"]}
-        | {round(float(value), 4) for value in np.arange(0.3, 1.0, STEP)}
-    )
+    thresholds = [row["threshold"] for row in entry["thresholds"]]
+    between = np.arange(min(thresholds), max(thresholds), STEP)
+    grid = sorted({*thresholds, *(round(float(value), 4) for value in between)})
     return {
         "format": FORMAT,
         "verifier": entry["files"]["onnx"]["sha256"],
@@ -49,6 +54,7 @@ def make_record(
         "domains": {
             name: {
                 "sets_thresholds": name in domains,
+                "counts": name in few,
                 "enrolled": int((trials.enrolled > 0).sum()),
                 "probes": int(trials.probes.sum()),
                 "impostors": int(trials.impostors),
@@ -72,7 +78,7 @@ def broken_promises(entry: dict[str, Any], record: dict[str, Any]) -> list[str]:
 
     Empty where the record is of this verifier and table, and the rate counted at every measured
     row is at most the row's upper bound, and that at most the row's rate, in every domain that
-    sets thresholds.
+    sets thresholds; before the webcam the rate counted is at most that of every row.
     """
     if record["verifier"] != entry["files"]["onnx"]["sha256"]:
         return ["the record is of another verifier: run calibrate"]
@@ -83,12 +89,14 @@ def broken_promises(entry: dict[str, Any], record: dict[str, Any]) -> list[str]:
     for row in entry["thresholds"]:
         if row["fpr_high"] > row["fpr"]:
             broken.append(f"the row for {row['fpr']:g} promises less than its upper bound")
-        if not row["measured"]:
-            continue
         for name, one in record["domains"].items():
-            if not one["sets_thresholds"]:
+            if one["sets_thresholds"] and row["measured"]:
+                allowed = row["fpr_high"]
+            elif one["counts"]:
+                allowed = row["fpr"]
+            else:
                 continue
             above = one["above"][places[row["threshold"]]]
-            if above is None or above / one["impostors"] > row["fpr_high"]:
+            if above is None or above / one["impostors"] > allowed:
                 broken.append(f"the row for {row['fpr']:g} does not hold in {name}: {above}")
     return broken

@@ -4,8 +4,9 @@ Every threshold is the upper 95 % bound over a bootstrap of people, in the worst
 (a condition, and a source in it) that have enough people.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -128,11 +129,16 @@ def domain(
 
 
 def make_table(
-    domains: list[Domain], clean: metrics.Trials, settings: CalibrateSettings, size: int = 1
+    domains: list[Domain],
+    clean: metrics.Trials,
+    settings: CalibrateSettings,
+    size: int = 1,
+    few: Mapping[str, metrics.Trials] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Return the rows for galleries of `size`: for each rate the highest threshold of all domains.
 
-    `worst` names the domain that sets it. `fpr_low` and `fpr_high` bound the rate in the domain
+    Of `few` people no bound can be told, but what was counted of them must not be above the rate
+    either. `worst` names the domain that sets a threshold. `fpr_low` and `fpr_high` bound the rate in the domain
     whose upper bound is highest at that threshold; `tar` is what the threshold accepts of the
     clean genuine trials, the person being the best of the gallery.
     """
@@ -140,16 +146,24 @@ def make_table(
         max(domains, key=lambda one, column=column: one.columns[size].thresholds[column])
         for column in range(len(settings.rates))
     ]
+    names = [one.name for one in setting]
+    counted = {
+        name: metrics.thresholds_at(trials, np.array(settings.rates) / size)
+        for name, trials in few.items()
+    }
     thresholds: list[float] = []
     for column, one in enumerate(setting):
         above = thresholds[-1] + 1e-4 if thresholds else metrics.NO_SCORE
         threshold = max(float(one.columns[size].thresholds[column]), above)
+        for name, needed in counted.items():
+            if needed[column] > threshold:
+                threshold, names[column] = float(needed[column]), name
         thresholds.append(round(float(np.ceil(threshold * 1e4) / 1e4), 4))
     at = np.array(thresholds)
     bounds = np.stack([one.bounds(at, size) for one in domains])
     tars = metrics.true_accept_rates(clean, at, size=size)
     rows = []
-    for column, (rate, worst) in enumerate(zip(settings.rates, setting, strict=True)):
+    for column, (rate, worst, name) in enumerate(zip(settings.rates, setting, names, strict=True)):
         low, high = bounds[int(np.argmax(bounds[:, 1, column])), :, column]
         rows.append(
             {
@@ -159,7 +173,7 @@ def make_table(
                 "fpr_high": min(float(f"{high:.3g}"), float(f"{rate:.3g}")),
                 "measured": bool(worst.columns[size].measured[column]),
                 "tar": round(float(tars[column]), 4),
-                "worst": worst.name,
+                "worst": name,
             }
         )
     return rows

@@ -24,6 +24,7 @@ from training.verifier.embedders import Embed
 from vision.imaging.align import align
 
 CACHE = "webcam-frames.npz"
+NAME = "webcam"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def impostors(config: Config, embed: Embed, people: Webcam) -> Iterator[tuple[st
         usable = acceptable(config, crops, people.face_px[rest])
         if usable.any():
             probes, person = embed(crops[usable]), people.subject[rest[usable]]
-            yield f"{condition}, webcam", metrics.collect(templates, owner, probes, person)
+            yield f"{condition}, {NAME}", metrics.collect(templates, owner, probes, person)
 
 
 def enrolment(people: Webcam, chosen: np.ndarray) -> np.ndarray:
