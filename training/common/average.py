@@ -33,7 +33,7 @@ class Average(Generic[Network]):
             else:
                 mean.copy_(value)
         # All at once: one by one they cost a GPU as much as a step does.
-        torch._foreach_lerp_(means, values, 1.0 - decay)  # noqa: SLF001
+        torch._foreach_lerp_(means, values, 1.0 - decay)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` needs to go on from here."""

@@ -208,6 +208,19 @@ def look(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (np.clip(seen, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
 
 
+def _lit(crop: np.ndarray, camera: np.random.Generator, strength: float) -> np.ndarray:
+    """Perhaps light the face from a side, or by one lamp, now and then in grey."""
+    lit = camera.random()
+    if lit < 0.15 * strength:
+        return side_light(crop, camera, camera.uniform(0.02, 0.4))
+    if lit >= 0.4 * strength:
+        return crop
+    ambient = float(np.exp(camera.uniform(np.log(0.003), np.log(0.3))))
+    angle, exposure = camera.uniform(10.0, 110.0), camera.uniform(0.4, 1.5)
+    crop = lamp(crop, camera, angle, ambient, exposure)
+    return grey(crop) if camera.random() < 0.5 else crop
+
+
 def degrade(
     crop: np.ndarray,
     rng: np.random.Generator,
@@ -225,15 +238,7 @@ def degrade(
         crop = cover(crop, rng)
     if camera.random() < 0.4 * strength:
         crop = look(crop, camera)
-    lit = camera.random()
-    if lit < 0.15 * strength:
-        crop = side_light(crop, camera, camera.uniform(0.02, 0.4))
-    elif lit < 0.4 * strength:
-        ambient = float(np.exp(camera.uniform(np.log(0.003), np.log(0.3))))
-        angle, exposure = camera.uniform(10.0, 110.0), camera.uniform(0.4, 1.5)
-        crop = lamp(crop, camera, angle, ambient, exposure)
-        if camera.random() < 0.5:
-            crop = grey(crop)
+    crop = _lit(crop, camera, strength)
     if rng.random() < 0.15 * strength:
         crop = motion_blur(crop, rng, rng.uniform(2.0, 7.0))
     if camera.random() < 0.3 * strength:

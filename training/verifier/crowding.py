@@ -100,7 +100,7 @@ def targets(taught: Taught, nearest: int, double: float, block: int = 1024) -> n
 def fit(
     embeddings: np.ndarray, wanted: np.ndarray, settings: CrowdSettings
 ) -> tuple[Crowding, float]:
-    """Fit the perceptrons to `wanted` float32 [N]; return them with their R2 on a tenth held out."""
+    """Fit perceptrons to `wanted` float32 [N]; return them with their R2 on a tenth held out."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     held = rng.random(len(wanted)) < 0.1

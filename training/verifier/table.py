@@ -138,9 +138,9 @@ def make_table(
     """Return the rows for galleries of `size`: for each rate the highest threshold of all domains.
 
     Of `few` people no bound can be told, but what was counted of them must not be above the rate
-    either. `worst` names the domain that sets a threshold. `fpr_low` and `fpr_high` bound the rate in the domain
-    whose upper bound is highest at that threshold; `tar` is what the threshold accepts of the
-    clean genuine trials, the person being the best of the gallery.
+    either. `worst` names the domain that sets a threshold. `fpr_low` and `fpr_high` bound the rate
+    in the domain whose upper bound is highest at that threshold; `tar` is what the threshold
+    accepts of the clean genuine trials, the person being the best of the gallery.
     """
     setting = [
         max(domains, key=lambda one, column=column: one.columns[size].thresholds[column])

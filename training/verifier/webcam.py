@@ -31,7 +31,8 @@ NAME = "webcam"
 class Webcam:
     """Crops uint8 [N, 128, 128, 3] of frames in order of subject, session and time.
 
-    They have the border that training shifts and turns them in; `crops` are without. `subject` and `session` are int [N], `number` int [N] the frame's own number in its session.
+    They have the border that training shifts and turns them in; `crops` are without. `subject` and
+    `session` are int [N], `number` int [N] the frame's own number in its session.
     """
 
     stored: np.ndarray
