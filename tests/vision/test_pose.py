@@ -71,7 +71,7 @@ def test_yaw_rises_with_the_turn(yaw, more):
 
 
 def test_landmarks_that_coincide_are_no_face():
-    with pytest.raises(ValueError, match="no face"):
+    with pytest.raises(ValueError, match="not a face"):
         head_pose(np.ones((5, 2), dtype=np.float32))
 
 

@@ -1,9 +1,13 @@
 """Face Lock's eyes and judgement: plain Python, NumPy, Pillow and an inference runtime.
 
-Nothing here imports Home Assistant. The package is imported relatively by the integration, and as
-top-level ``vision`` by ``training/``, so that what is measured is what runs at the door.
+Nothing here imports Home Assistant. The integration imports this package relatively, and
+``training/`` imports it as the top-level package ``vision``, so that what is measured is what runs
+at the door.
 
-    frame -> gate -> faces -> embedding -> evidence -> decision
+    frame -> motion gate -> faces -> embedding -> evidence -> decision
+
+Its rooms, from the ground up: ``types``, ``imaging``, ``matching``, ``networks``, ``tracking``,
+``pad``, ``decision``, ``pipeline``. A module imports only from its own room and from those below.
 """
 
 from .decision.challenge import Ask, Asking

@@ -87,7 +87,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """What the gate says of one frame: ``level`` is the changed share of the picture, 0..1."""
+    """What the motion gate says about a frame; ``level`` is the changed share of the picture."""
 
     level: float
     open: bool
@@ -118,7 +118,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class FaceQuality:
-    """How usable a face is: see ``imaging/quality.py`` for the measures and their units."""
+    """How usable a face is; see ``imaging/quality.py`` for the measures and their units."""
 
     face_px: float
     brightness: float
@@ -127,17 +127,17 @@ class FaceQuality:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The enrolled person who resembles a face most; similarities are ``similarity.score``'s."""
+    """The enrolled person whom a face resembles most; similarities are as ``score`` gives them."""
 
     person: str
     similarity: float
     runner_up: float = -3.0
-    """Similarity of the second-best person; the least there is in a gallery of one."""
+    """Similarity to the second-best person; the lowest possible one in a gallery of one person."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A face and its surroundings in small, so that two frames can be compared later.
+    """A small picture of a face and its surroundings, kept to compare later frames with.
 
     ``grey`` uint8[S, S] is a square of the picture around the face. Its upper left corner lies at
     ``origin`` (x, y) in the picture, one of its pixels is ``scale`` pixels wide there, and only
@@ -158,12 +158,12 @@ class View:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cues:
-    """What one frame says of whether a face is alive; all of it can only deny.
+    """What one frame says about whether a face is alive; it can only ever deny.
 
-    ``live`` 0..1 is the liveness network's answer (see ``LivenessScore``), ``second`` that of the
-    antispoofing network, and ``moire`` how far the strongest wave of the face's texture stands out,
-    in powers of ten of the median power; each is ``None`` where it could not be measured.
-    ``infrared``: the picture has no colours.
+    ``live`` 0..1 is the liveness network's answer (see ``LivenessScore``), and ``second`` that of
+    the antispoofing network. ``moire`` is how far the strongest wave of the face's texture stands
+    out, as a power of ten over the median power. Each is ``None`` where it could not be measured.
+    ``infrared`` means that the picture has no colours.
     """
 
     view: View
@@ -178,9 +178,9 @@ class Look:
     """What the mean of several frames of one face says, in place of the last frame alone.
 
     ``tracking/stacking.py`` makes these means.
-    ``older`` and ``newer`` are what the means of the two halves say by themselves: a mean of two
-    faces may resemble a person whom its newer half does not show. ``taken_at`` are the times of all
-    its frames, in order; the frame that the evidence is of is the last.
+    ``older`` and ``newer`` are what the means of its two halves say: a mean of two faces
+    may resemble a person whom the newer half does not show. ``taken_at`` are the times of
+    all its frames, in order; the last is the frame that the evidence belongs to.
     """
 
     match: Match
@@ -191,11 +191,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What one face in one frame says.
+    """What one face in one frame tells.
 
-    ``embedding`` float32[D + 1] is as ``similarity`` describes it, ``None`` where a ``problem`` of
-    the face kept it from being embedded. ``match`` is ``None`` for such a face, or with nobody
-    enrolled.
+    ``embedding`` float32[D + 1] is described in ``matching/similarity.py``; it is ``None`` if a
+    ``problem`` kept the face from being embedded. ``match`` is ``None`` for such a face, and while
+    nobody is enrolled.
     """
 
     face: Face
@@ -204,9 +204,9 @@ class Evidence:
     embedding: FloatArray | None = None
     match: Match | None = None
     look: Look | None = None
-    """Of a face in poor light, once there are enough frames of it."""
+    """Set for a face in poor light, once there are enough frames of it."""
     cues: Cues | None = None
-    """Measured where asked for, and only for a face that resembles somebody enrolled."""
+    """Measured on request, and only for a face that resembles an enrolled person."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,9 +1,10 @@
-"""One question to whoever stands at the door, and who answered it.
+"""One question to the people at the door, and who answered it.
 
-The shell puts it (says "turn your head", flashes a light) and reports back; faces answer. It is put
-at a visit's first usable face, whoever that is, and again only after a fixed time: neither that
-somebody is asked nor when tells whether a face resembles anybody enrolled. An answer opens nothing:
-it is one more thing without which a proven face is refused.
+The shell puts the question (it says "turn your head", or flashes a light) and reports back; faces
+answer. It is put when the first usable face of a visit appears, whoever that is, and again only
+after a fixed time: neither being asked nor the time of it reveals whether a face resembles an
+enrolled person. An answer opens nothing; it is one more thing without which a proven face is
+refused.
 """
 
 from __future__ import annotations
@@ -25,23 +26,23 @@ from ..types import Evidence, FloatArray, Problem
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What to ask for; all of it has to be answered."""
+    """What the visitor is asked for; every part has to be answered."""
 
     turn: Turn | None = None
     flash: bool = False
 
     def __post_init__(self) -> None:
         if self.turn is None and not self.flash:
-            raise ValueError("a question asks for something")
+            raise ValueError("a question must ask for something")
 
     @property
     def patience(self) -> float:
-        """Seconds from when it was put until no answer counts any more."""
+        """Seconds after the question was put from which no answer counts any more."""
         turning = 0.0 if self.turn is None else HeadTurnRules().timeout
         return max(turning, LightFlashRules().timeout if self.flash else 0.0)
 
     def begin(self, put_at: float, face: FloatArray) -> tuple[Challenge, ...]:
-        """Begin the challenges of one face, an embedding float32[D + 1]."""
+        """Begin the challenges for one face, given its embedding float32[D + 1]."""
         challenges: list[Challenge] = []
         if self.turn is not None:
             challenges.append(HeadTurn(self.turn, put_at, face))
@@ -51,10 +52,10 @@ class Ask:
 
 
 class Asking:
-    """A question on its way. Times are monotonic seconds; one that is no number loses it."""
+    """A question on its way. Times are monotonic seconds; one that is not a number loses it."""
 
     def __init__(self, ask: Ask, asked_at: float, put_within: float) -> None:
-        """``ask`` has to be put within ``put_within`` seconds of ``asked_at``."""
+        """Expect ``ask`` to be put within ``put_within`` seconds of ``asked_at``."""
         self.ask = ask
         self._asked_at = asked_at
         self._put_within = put_within
@@ -64,7 +65,7 @@ class Asking:
         self._answers: dict[tuple[int, str], tuple[Challenge, ...]] = {}
 
     def put(self, now: float) -> None:
-        """Note that the visitors were asked: from now on answers count. The light is off."""
+        """Note that the visitors were asked: answers count from now on. The light is off."""
         if self._put_at is not None or self._lost:
             return
         if isfinite(now) and 0.0 <= now - self._asked_at <= self._put_within:
@@ -73,7 +74,7 @@ class Asking:
             self._lost = True
 
     def lose(self) -> None:
-        """Note that it cannot be put, or that the light does not do as it is told."""
+        """Note that the question cannot be put, or that the light does not obey."""
         self._lost = True
 
     def switched(self, at: float, *, on: bool) -> None:
@@ -84,7 +85,7 @@ class Asking:
                 challenge.switched(at, on=on)
 
     def meet(self, track: int, person: str, face: FloatArray) -> None:
-        """Ask the face of a track that was taken for a person: nobody else answers for them."""
+        """Ask the face of a track that was taken for a person; nobody else can answer for them."""
         if self._put_at is None or (track, person) in self._answers:
             return
         challenges = self._answers[track, person] = self.ask.begin(self._put_at, face)
@@ -100,7 +101,7 @@ class Asking:
                     challenge.observe(evidence, taken_at)
 
     def is_open(self, now: float) -> bool:
-        """Whether it may still be put, or answered."""
+        """Whether the question may still be put, or answered."""
         if self._lost:
             return False
         if self._put_at is None:
@@ -108,7 +109,7 @@ class Asking:
         return 0.0 <= now - self._put_at <= self.ask.patience
 
     def state(self, track: int, person: str, now: float) -> ChallengeState:
-        """Say how far the face of a track has come, as that of a person."""
+        """Say how far the face of a track, taken for a person, has come."""
         challenges = self._answers.get((track, person), ())
         states = [challenge.tick(now) for challenge in challenges]
         if states and all(state is ChallengeState.PASSED for state in states):
@@ -119,6 +120,6 @@ class Asking:
 
     @property
     def shortcoming(self) -> Problem:
-        """What is wrong with a face that did not answer: itself, or that it never was asked."""
+        """Why a face lacks an answer: it did not give one, or it was never asked."""
         asked = self._put_at is not None and not self._lost
         return Problem.CHALLENGE_FAILED if asked else Problem.CHALLENGE_UNAVAILABLE

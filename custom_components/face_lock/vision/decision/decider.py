@@ -1,8 +1,8 @@
-"""Sightings -> one decision per visit. A pure state machine: time comes in as an argument.
+"""Turns sightings into one decision per visit: a pure state machine that is told the time.
 
-A visit begins with the first face and ends with exactly one ``AccessAttempt``. Frames of one visit
-are correlated, so the quorum does not multiply their false positive rates; it guards against a
-single freak frame, a replayed frame, and two people who each supply a part.
+A visit begins with the first face and ends with exactly one ``AccessAttempt``. The frames of a
+visit are correlated, so the quorum does not multiply their false positive rates; it guards against
+a single freak frame, a replayed frame, and two people who each contribute a part.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ FAILED_AT_ONCE: Final = (
     Problem.CHALLENGE_UNAVAILABLE,
     Problem.SECOND_FACTOR_MISSING,
 )
-"""Denials of a complete quorum that count as failures. Those of people who may not come in now do
+"""Denials of a complete quorum that count as failures. Denials of people who may not come in now do
 not: they are known, gain nothing by trying, and could lock the household out."""
 
 
 class Decider:
     """Turns the sightings of one door into access attempts.
 
-    Failures, which lead to a lockout, are the refusals that a stranger can cause and repeat: a
-    visit is one if a face showed as many distinct usable frames as a quorum takes and nothing
-    opened (whatever the reason; with fewer it could not have opened, so a passer-by costs nothing),
-    if its quorum was judged not live, and if it lacked an answer or the second factor. Visits that
-    the camera or the shell ended, visits without a usable face, people who may not come in now,
-    and a lock that does not obey are none; neither is a visit refused because of a lockout.
+    Failures, which lead to a lockout, are the refusals that a stranger can cause and repeat. A
+    visit is a failure if a face showed as many distinct usable frames as a quorum takes and nothing
+    opened (whatever the reason; with fewer frames it could not have opened, so a passer-by costs
+    nothing), if its quorum was judged not live, or if it lacked an answer or the second factor. No
+    failures are: visits that the camera or the shell ended, visits without a usable face, people
+    who may not come in now, a lock that does not obey, and visits refused because of a lockout.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Decider:
 
         ``judge`` is asked once a face's quorum is complete, with the evidence of its votes within
         the window (another face, shown in between, must not hide what is wrong with this one); then
-        twice in each window while the face waits (for its answer, or the second factor), and
-        always at the grant. ``ask`` draws each visit's question; nobody is let in who did not
-        answer it. ``lockout`` is shared with the shell, which keeps it over restarts; ``frames`` is
-        kept by the shell where a door is made anew and its camera is not.
+        twice per window while the face waits (for its answer, or the second factor), and always at
+        the grant. ``ask`` draws each visit's question; nobody is let in without answering it.
+        ``lockout`` is shared with the shell, which keeps it across restarts; ``frames`` is kept by
+        the shell when a door is rebuilt while its camera stays.
         """
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
@@ -77,25 +77,25 @@ class Decider:
         self._now = float("-inf")
         self._last_face_at = float("-inf")
         self._denied: dict[int, float] = {}
-        """Tracks that were denied at once, and until when they are not looked at again."""
+        """Tracks that were denied immediately, and the time until which they are ignored."""
         self._let_in: tuple[str, float] | None = None
-        """Who was let in, and when, until nobody is in view any more."""
+        """Who was let in, and when; forgotten once nobody is in view any more."""
 
     @property
     def in_visit(self) -> bool:
-        """Whether a face was seen whose visit is not over, decided or not."""
+        """Whether there is a visit that is not over, whether decided or not."""
         return self._visit is not None
 
     @property
     def is_hosting(self) -> bool:
-        """Whether somebody who was let in is still in view."""
+        """Whether a person who was let in is still in view."""
         return self._visit is not None and self._visit.admitted is not None
 
     @property
     def asking(self) -> Asking | None:
-        """What the visitors are to be asked: each to be put once; the shell tells it how that went.
+        """The question to the visitors; the shell puts each one once and reports how that went.
 
-        It stays when its visit is refused: that the face is known must not end the question.
+        It stays when its visit is refused: a face that is known must not end the question.
         """
         return self._asking
 
@@ -109,7 +109,7 @@ class Decider:
     def observe(
         self, sighting: Sighting, now: float, circumstances: Circumstances = CLEAR
     ) -> AccessAttempt | None:
-        """Take what one frame showed, at monotonic ``now``; return the attempt that it decided."""
+        """Take what one frame showed, at monotonic ``now``; return the attempt it decided."""
         stepped_back = now < self._now
         ended = self.tick(now)
         if not sighting.evidence or stepped_back or not isfinite(now):
@@ -119,7 +119,7 @@ class Decider:
         shot = Shot(sighting.taken_at, fresh, repeated=self._frames.known(sighting.digest))
         asks = self._asks(shot, sighting.evidence, now)
         if asks:
-            # Whoever was denied is asked when everybody else would be.
+            # A denied visitor is asked when everybody else would be.
             self._denied = {}
         tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
         seen = {
@@ -142,23 +142,23 @@ class Decider:
             self._asked_at = now
             visit.asking = self._asking = Asking(self._ask(), now, self._policy.put_within)
         voted = self._vote(visit, shot, seen)
-        # A visit that began in this very call has one frame, and one call returns one attempt.
+        # A visit that began in this call has one frame, and one call returns one attempt.
         if ended is not None:
             return ended
-        # Only a face that this frame shows is let in: nobody comes in on who stood there before.
+        # Only a face in this frame is let in: nobody enters on the votes of a person who has left.
         attempts = (self._decide(visit, track, now, circumstances) for track in voted)
         return next((attempt for attempt in attempts if attempt is not None), None)
 
     def tick(self, now: float) -> AccessAttempt | None:
-        """Let time pass without a frame; return the attempt that its passing decided.
+        """Let time pass without a frame; return the attempt that this decided, if any.
 
-        A time that is not a finite number is none. One before the last starts everything anew:
-        what had been seen cannot be dated any more.
+        A time that is not a finite number is ignored. A time before the last one resets everything,
+        because what was seen cannot be dated any more.
         """
         if not isfinite(now):
             return None
         if now < self._now:
-            return self._start_anew(now)
+            return self._reset(now)
         self._now = now
         self._denied = {track: until for track, until in self._denied.items() if now < until}
         if now - self._last_face_at >= self._policy.absence:
@@ -174,13 +174,13 @@ class Decider:
         return self._refuse(visit, now) if visit.admitted is None else None
 
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
-        """End a running visit because nothing more will come; all evidence is dropped."""
+        """End a running visit because nothing more will come, and drop all evidence."""
         visit, self._visit, self._asking = self._visit, None, None
         if visit is None or visit.admitted is not None:
             return None
         return visit.attempt(self._thresholds, max(visit.started_at, now), problem)
 
-    def _start_anew(self, now: float) -> AccessAttempt | None:
+    def _reset(self, now: float) -> AccessAttempt | None:
         visit, self._visit, self._asking = self._visit, None, None
         self._denied = {}
         self._now = self._last_face_at = now
@@ -199,10 +199,10 @@ class Decider:
         return now - visit.started_at >= self._policy.max_duration
 
     def _stay(self, visit: Visit, seen: dict[int, Evidence], now: float) -> None:
-        """Keep a visit that let somebody in for as long as they are in view.
+        """Keep a visit that let a person in for as long as they are in view.
 
-        Within the cool-down a face that left its track is known again by whom it resembles. Whoever
-        stands behind gets a visit, and a decision, of their own after that.
+        Within the cool-down, a face that left its track is recognised again by whom it resembles.
+        The people behind them get a visit, and a decision, of their own after that.
         """
         if visit.admitted not in seen:
             again = [track for track, evidence in seen.items() if self._cooling(evidence.match)]
@@ -212,7 +212,7 @@ class Decider:
         visit.last_face_at = now
 
     def _asks(self, shot: Shot, seen: Sequence[Evidence], now: float) -> bool:
-        """Whether to ask now: the first usable face, whoever it is, and not again for a while."""
+        """Whether to ask now: at any first usable face, and not again for a while."""
         visit = self._visit
         return (
             self._ask is not None
@@ -224,7 +224,7 @@ class Decider:
         )
 
     def _vote(self, visit: Visit, shot: Shot, seen: dict[int, Evidence]) -> list[int]:
-        """Count what the faces of one frame say; return the tracks that voted."""
+        """Count what the faces in one frame tell; return the tracks that voted."""
         voted = []
         for track, evidence in seen.items():
             if shot.distinct and evidence.problem is None:
@@ -247,13 +247,13 @@ class Decider:
         return voted
 
     def _objection(self, match: Match) -> Problem | None:
-        """Say why a face is not to vote now, whomever it resembles."""
+        """Say why a face must not vote now, whomever it resembles."""
         if self.lockout.locked(self._now):
             return Problem.LOCKED_OUT
         return Problem.TOO_FEW_FRAMES if self._cooling(match) else None
 
     def _cooling(self, match: Match | None) -> bool:
-        """Whether a face is that of somebody who was let in, and has been standing there since."""
+        """Whether a face is that of a person who was let in and has been there since."""
         if match is None or self._let_in is None or not self._voting.accepts(match):
             return False
         person, at = self._let_in
@@ -266,7 +266,7 @@ class Decider:
         since = now - self._policy.window
         votes = visit.agreeing(track, since)
         person = votes[-1].person if votes else None
-        # One face that looks like two enrolled people is not known to be either.
+        # A face that resembles two enrolled people is not known to be either.
         if (
             person is None
             or len(votes) < self._policy.quorum
@@ -275,7 +275,7 @@ class Decider:
         ):
             return None
         objection, waits = self._standing(visit, track, person, now, circumstances)
-        # To judge each frame would be too dear; what is shown meanwhile still comes before it.
+        # Judging every frame would cost too much; what is shown meanwhile is judged at the grant.
         judged_lately = now - visit.judged.get(track, float("-inf")) < self._policy.window / 2
         if waits and judged_lately:
             return None
@@ -290,7 +290,7 @@ class Decider:
             visit.admitted = track
             self._asking = None
             return visit.attempt(self._thresholds, now, None, votes)
-        # No second try in the same visit, nor at once in the next.
+        # No second try in this visit, nor immediately in the next.
         self._visit = None
         self._denied[track] = now + self._policy.max_duration
         if problem in FAILED_AT_ONCE:
@@ -300,12 +300,12 @@ class Decider:
     def _standing(
         self, visit: Visit, track: int, person: str, now: float, circumstances: Circumstances
     ) -> tuple[Problem | None, bool]:
-        """Say what a proven face lacks, and whether that may still come in this visit."""
+        """Say what a proven face lacks, and whether it may still be supplied in this visit."""
         answer = self._answer(visit, track, person, now)
         visit.unanswered = answer is not ChallengeState.PASSED
         if visit.unanswered:
             return visit.shortcoming, answer is ChallengeState.WAITING
-        # Who is barred learns it only now: no picture of them is treated other than a stranger.
+        # Barred people learn it only now: until then their pictures are treated like a stranger's.
         if person in circumstances.barred:
             return circumstances.barred[person], False
         if not circumstances.factor_missing:

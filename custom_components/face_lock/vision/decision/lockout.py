@@ -1,4 +1,4 @@
-"""After too many failed visits nothing opens for a while, and each time for longer."""
+"""After too many failed visits nothing opens for a while, longer each time."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ MAX_DOUBLINGS = 64
 
 @dataclass(frozen=True, slots=True)
 class LockoutState:
-    """What outlives a restart: failures in a row, and the seconds that a lockout still lasts."""
+    """What survives a restart: consecutive failures, and the seconds that a lockout still lasts."""
 
     failures: int = 0
     remaining: float = 0.0
 
     def __post_init__(self) -> None:
         if self.failures < 0 or not (isfinite(self.remaining) and self.remaining >= 0):
-            raise ValueError("a lockout counts failures and seconds")
+            raise ValueError("a lockout needs failures and finite seconds, none below zero")
 
 
 class Lockout:
-    """Counts failures in a row; from ``policy.attempts`` on each one locks out.
+    """Counts consecutive failures; from ``policy.attempts`` on, each one locks out.
 
     A failure is what a stranger at the door can cause and repeat, see ``Decider``; the shell adds
-    wrong codes. Times are monotonic seconds; a clock that steps back starts a running lockout anew,
-    and a time that is not a finite number finds the door locked out if it was since the last
-    success.
+    wrong codes. Times are monotonic seconds. A clock that steps back restarts a running lockout,
+    and at a time that is not a finite number the door counts as locked out if it has been since the
+    last success.
     """
 
     def __init__(self, policy: DecisionPolicy) -> None:
@@ -59,7 +59,7 @@ class Lockout:
             self._begin(min(doubled, self._policy.lockout_max), now)
 
     def clear(self) -> None:
-        """Forget all failures: somebody was let in, a code was right, or the owner says so."""
+        """Forget all failures: a person was let in, a code was right, or the owner cleared them."""
         self._failures = 0
         self._duration = 0.0
 
@@ -73,14 +73,14 @@ class Lockout:
         return LockoutState(self._failures, self.remaining(now))
 
     def restore(self, state: LockoutState, now: float) -> None:
-        """Continue from a snapshot. Its remaining time starts anew in full.
+        """Continue from a snapshot; its remaining time starts again in full.
 
-        How long the restart took is not asked: only a wall clock could tell, and that can be set.
+        How long the restart took does not count: only a wall clock could tell, and that can be set.
         """
         self._failures = state.failures
         self._begin(min(state.remaining, self._policy.lockout_max), now)
 
     def _begin(self, duration: float, now: float) -> None:
-        # Of a time that is no number nothing is known but that it has not passed yet.
+        # A time that is not a number is only known not to have passed yet.
         self._since = now if isfinite(now) else inf
         self._duration = duration

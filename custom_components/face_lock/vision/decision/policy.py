@@ -1,4 +1,4 @@
-"""What it takes to open, and what only the shell can know of the moment."""
+"""What it takes to open, and the circumstances that only the shell can know."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from typing import Final, TypeAlias
 from ..types import Evidence, Problem
 
 Judge: TypeAlias = Callable[[Sequence[Evidence]], Problem | None]
-"""Looks at one face's evidence, in order of time, and may object; pure, and only ever denies."""
+"""Looks at one face's evidence, in order of time, and may object; pure, and can only deny."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionPolicy:
     """What it takes to open, and when a visit is over. Times are seconds.
 
-    What a visit promises of the table's rate q (one try against one person; the union bound over
-    the people enrolled is in ``matching/thresholds.py``). Each distinct usable frame of a face is
+    What a visit keeps of the table's rate q (one try against one person; the union bound over the
+    enrolled people is in ``matching/thresholds.py``). Each distinct usable frame of a face is
     one try: the frame by itself, or the stack that ends with it, which calibration counts at the
     same rate.
     Tries are correlated, frames through the face they show and stacks through the frames they
-    share, so rates are not multiplied; but a long visit is many tries, so one rate does not simply
-    hold either. Of n tries n q pass on average, and so ``quorum`` of them with a probability of up
-    to n q / quorum (Markov): 17 q for ten seconds at five frames a second. Hence ``share``: at each
-    moment at least that share of *all* tries of the face must have agreed. If no moment of the
-    visit is special (the tries are stationary), the probability that the running share ever reaches
-    ``share`` is at most q / ``share``, however long the visit lasts: the maximal ergodic theorem
-    (Garsia 1965), which asks for neither independence nor exchangeability. That is 2 q with the
-    default, and a bound: `training/verifier/visits.py` counts strangers' visits, stacks included.
-    What exceeds it: a face that leaves its track begins a new one, which is a new chance.
+    share, so their rates must not be multiplied; but a long visit consists of many tries, so one
+    rate does not simply hold either. Of n tries n q pass on average, and therefore ``quorum`` of
+    them with a probability of up to n q / quorum (Markov): 17 q for ten seconds at five frames per
+    second. Hence ``share``: at any moment at least that share of *all* tries of the face must have
+    agreed. If no moment of the visit is special (the tries are stationary), the probability that
+    the running share ever reaches ``share`` is at most q / ``share``, however long the visit lasts:
+    the maximal ergodic theorem (Garsia 1965), which requires neither independence nor
+    exchangeability. That is 2 q with the default, and an upper bound:
+    `training/verifier/visits.py` counts strangers' visits, stacks included. One thing exceeds it: a
+    face that leaves its track starts a new one, which is a new chance.
     """
 
     quorum: int = 3
@@ -38,32 +39,33 @@ class DecisionPolicy:
     share: float = 0.5
     """Share, above 0 to 1, of a face's distinct usable frames of the visit that must agree."""
     margin: float = 0.05
-    """Least gap in similarity to the second-best person, who must also be below the threshold: a
-    face that is nearly as much another's is not known to be either. It costs little: a face at
-    the threshold comes that near to a given other person at most as often as the table says for a
-    threshold lower by the margin, about once in 2000 frames. It matters for relatives."""
+    """Smallest gap in similarity to the second-best person, who must also be below the threshold: a
+    face that resembles another person nearly as much is not known to be either. It costs little: a
+    face at the threshold comes that near to a given other person at most as often as the table says
+    for a threshold lower by the margin, about once in 2000 frames. It matters for relatives."""
     window: float = 3.0
     """Time within which the frames of a quorum must have been taken."""
     max_age: float = 2.0
-    """Age from which a frame is too old to count, however it arrived."""
+    """Age from which a frame is too old to count."""
     absence: float = 2.0
     """Time without a face after which the visit is over."""
     max_duration: float = 10.0
-    """Time after which a visit that opened nothing is refused; who stays starts a new one."""
+    """Time after which a visit that opened nothing is refused; a person who stays starts a new
+    one."""
     same_frame: float = 0.9995
-    """Cosine from which two embeddings are the same picture: two frames of a living face differ
-    more (0.98 to 0.995 was measured), a frozen picture sent in a new JPEG does not."""
+    """Cosine from which two embeddings show the same picture: two frames of a living face differ
+    more (0.98 to 0.995 was measured), while a frozen picture in a new JPEG does not."""
     cool_down: float = 10.0
-    """Time after a grant in which whoever was let in, and did not leave, is not let in again."""
+    """Time after a grant in which a person who was let in and did not leave is not let in again."""
     factor_wait: float = 0.0
     """Time for which a complete quorum waits for the second factor."""
     put_within: float = 10.0
-    """Time in which the shell has to put a question to the visitor."""
+    """Time within which the shell has to put a question to the visitor."""
     ask_again: float = 30.0
-    """Time from a question to the next for whoever stays, known or not. It is longer than any
-    visit in which nobody answers, so that a second question tells nothing of the first."""
+    """Time from one question to the next for a visitor who stays, known or not. It is longer than
+    any visit in which nobody answers, so that a second question reveals nothing about the first."""
     attempts: int = 5
-    """Failed visits in a row that lock out."""
+    """Consecutive failed visits that cause a lockout."""
     lockout_base: float = 30.0
     """Duration of the first lockout; each further failure doubles it."""
     lockout_max: float = 3600.0
@@ -71,7 +73,7 @@ class DecisionPolicy:
 
     def __post_init__(self) -> None:
         times = (self.window, self.max_age, self.absence, self.max_duration)
-        # Written so that what is not a number is refused.
+        # Written so that a value that is not a number is refused.
         if not (
             self.quorum >= 1
             and all(time > 0 for time in times)
@@ -87,10 +89,10 @@ class DecisionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What holds at the door now: calendars and entities, which the shell evaluates.
+    """What applies at the door now, by the calendars and entities that the shell evaluates.
 
     ``barred``: person id -> why that person may not come in now (suspended, outside the schedule,
-    expired). ``factor_missing``: a second factor is required and was not given.
+    expired). ``factor_missing``: a second factor is required and has not been given.
     """
 
     barred: Mapping[str, Problem] = field(default_factory=lambda: MappingProxyType({}))

@@ -14,7 +14,7 @@ from .challenge import Asking
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vote:
-    """One frame in which the face of a track was taken for a person."""
+    """A frame in which the face of a track was taken for a person."""
 
     track: int
     person: str
@@ -33,49 +33,50 @@ class Visit:
         self.frames = 0
         self.votes: list[Vote] = []
         self.usable: list[tuple[float, int]] = []
-        """When it was taken, and of which track, for each distinct fresh usable frame."""
+        """For each distinct, fresh and usable frame, when it was taken and of which track it is."""
         self.evidence: list[tuple[float, int, Evidence]] = []
-        """When it was taken, of which track, and what was seen, for each vote."""
+        """For each vote, when its frame was taken, its track, and what was seen."""
         self.tries: Counter[int] = Counter()
-        """Track -> distinct fresh usable frames, whatever they said; of these votes are a share."""
+        """Track -> distinct, fresh and usable frames, whatever they showed; votes are a share of
+        these."""
         self.looks: Counter[int] = Counter()
-        """The same, with what was recognised as a picture that stands still."""
+        """The same, including frames that were recognised as a still picture."""
         self.problems: Counter[Problem] = Counter()
         self.best: tuple[float, str | None] = (MIN_SCORE, None)
         self.waiting_since: float | None = None
-        """When a quorum was first complete that lacked only the second factor."""
+        """When a quorum was first complete except for the second factor."""
         self.asking: Asking | None = None
-        """What the visitors are asked, once somebody is."""
+        """The question to the visitors, once they are asked."""
         self.unanswered = False
-        """Whether a face lacks only its answer, and what comes after that."""
+        """Whether a face lacks only its answer, and whatever comes after that."""
         self.judged: dict[int, float] = {}
         """Track -> when the liveness judge was last asked about it."""
         self.factor_missing = False
-        """Whether it was lacking when last a face was seen."""
+        """Whether the second factor was missing when a face was last seen."""
         self.admitted: int | None = None
-        """Track of the face that opened the door; the visit is decided once it is known."""
+        """Track of the face that opened the door; from then on the visit is decided."""
 
     def agreeing(self, track: int, since: float) -> list[Vote]:
-        """Return the votes of a track whose frames were not taken before ``since``."""
+        """Return the votes of a track for frames taken at or after ``since``."""
         return [vote for vote in self.votes if vote.track == track and vote.taken_at >= since]
 
     def share(self, track: int, person: str) -> float:
-        """Return how many of the frames of a track were votes for ``person``, 0..1."""
+        """Return the share, 0..1, of a track's frames that were votes for ``person``."""
         votes = sum(vote.track == track and vote.person == person for vote in self.votes)
         return votes / self.tries[track]
 
     def shown(self, track: int, since: float) -> list[Evidence]:
-        """Return the evidence of a track's votes not taken before ``since``, in order of time."""
+        """Return the evidence of a track's votes taken at or after ``since``, in order of time."""
         recent = [item for item in self.evidence if item[1] == track and item[0] >= since]
         return [evidence for _, _, evidence in sorted(recent, key=lambda item: item[0])]
 
     @property
     def shortcoming(self) -> Problem:
-        """What is wrong with a face that did not answer."""
+        """The problem of a face that did not answer."""
         return Problem.CHALLENGE_FAILED if self.asking is None else self.asking.shortcoming
 
     def reason(self) -> Problem:
-        """Of all that kept the visit from opening, give what was nearest to opening."""
+        """Return, of everything that kept the visit from opening, what was nearest to opening."""
         if self.waiting_since is not None and self.factor_missing:
             return Problem.SECOND_FACTOR_MISSING
         if self.unanswered:
@@ -94,7 +95,7 @@ class Visit:
         problem: Problem | None,
         quorum: Sequence[Vote] = (),
     ) -> AccessAttempt:
-        """Return how the visit ended at ``now``: by its quorum, or without one."""
+        """Return how the visit ended at ``now``, with its quorum or without one."""
         similarity, person = self.best
         if quorum:
             similarity, person = min((vote.similarity, vote.person) for vote in quorum)

@@ -1,4 +1,4 @@
-"""Whether one face of one frame is a vote for a person, and why not."""
+"""Decides whether a face in a frame is a vote for a person, and if not, why."""
 
 from __future__ import annotations
 
@@ -16,36 +16,37 @@ from .visit import Visit, Vote
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What all faces of one frame have in common."""
+    """What all faces in one frame have in common."""
 
     taken_at: float
     fresh: bool
-    """Neither too old nor from the future."""
+    """Whether it is neither too old nor from the future."""
     repeated: bool
-    """Of pixels that were seen before."""
+    """Whether its pixels were seen before."""
 
     @property
     def distinct(self) -> bool:
-        """Whether the frame says anything new of this moment."""
+        """Whether the frame tells anything new about this moment."""
         return self.fresh and not self.repeated
 
 
 class Voting:
-    """The rules at one threshold. All are written so that what is not a number never counts."""
+    """The rules at one threshold, all written so that a value that is not a number never counts."""
 
     def __init__(self, policy: DecisionPolicy, threshold: float, loosest: float = np.inf) -> None:
-        """Accept similarities of at least ``threshold``; halves of a stack may have ``loosest``."""
+        """Accept similarities from ``threshold`` on, and ``loosest`` for halves of a stack."""
         self._policy = policy
         self._threshold = threshold
         self._slack = max(0.0, threshold - loosest)
 
     def said(self, visit: Visit, shot: Shot, track: int, evidence: Evidence) -> Match | None:
-        """Return what a face is compared by in this frame: the frame itself, or its stack.
+        """Return the match that counts for a face in this frame: the frame's own, or its stack's.
 
-        Never the better of both: each frame is one try. A stack counts only if all its frames are
-        usable, distinct and fresh ones of this track, in order and within the window. Where a half
-        of it is less like the person than the loosest row of the table asks, the whole is as much
-        below its threshold: a mean of two faces is nobody's.
+        It is never the better of both, because each frame is one try. A stack counts only if all
+        its frames are usable, distinct and fresh frames of this track, in order and within the
+        window. If half of it falls short of the loosest row of the table by some amount, the whole
+        counts as falling short of its threshold by the same amount: a mean of two faces is
+        nobody's.
         """
         look = evidence.look
         if look is None or not self._holds(visit, shot, track, look):
@@ -53,7 +54,7 @@ class Voting:
         similarity = look.match.similarity
         for half in (look.older, look.newer):
             alike = half.similarity if half.person == look.match.person else MIN_SCORE
-            # Not min(), which passes over what is not a number.
+            # Not min(), which ignores a value that is not a number.
             similarity = float(np.minimum(similarity, alike + self._slack))
         return replace(look.match, similarity=similarity)
 
@@ -70,11 +71,11 @@ class Voting:
         )
 
     def accepts(self, match: Match | None) -> bool:
-        """Whether a face is similar enough to the person whom it resembles most."""
+        """Whether a face is similar enough to the person it resembles most."""
         return match is not None and self._threshold <= match.similarity <= MAX_SCORE
 
     def objection(self, match: Match | None) -> Problem | None:
-        """Say why a face is nobody's, from what it resembles alone."""
+        """Say why a face counts as nobody's, judging only by whom it resembles."""
         if match is None or not self.accepts(match):
             return Problem.UNKNOWN_FACE
         return None if self._clear(match) else Problem.AMBIGUOUS
@@ -82,7 +83,7 @@ class Voting:
     def note(
         self, visit: Visit, shot: Shot, evidence: Evidence, match: Match | None
     ) -> Problem | None:
-        """Note what a face looks like, or return why it cannot be compared with anybody."""
+        """Note whom a face resembles, or return why it cannot be compared with anybody."""
         if evidence.problem is not None:
             return evidence.problem
         if visit.first_usable_at is None:
@@ -100,7 +101,7 @@ class Voting:
     def cast(
         self, visit: Visit, shot: Shot, track: int, match: Match, embedding: FloatArray
     ) -> Problem | None:
-        """Add the vote of a face that was noted, or return why it has none."""
+        """Add the vote of a face that was noted, or return why it does not get one."""
         accepted = self.accepts(match)
         visit.looks[track] += shot.distinct
         if accepted and not shot.fresh:

@@ -1,4 +1,4 @@
-"""A face in a picture -> the upright 112x112 crop that the verifier was trained on."""
+"""Turns a face in a picture into the upright 112x112 crop that the embedder was trained on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def similarity_transform(source: FloatArray, target: FloatArray) -> FloatArray:
     second.
 
     Raises:
-        ValueError: fewer than two distinct points, or points that are not finite.
+        ValueError: fewer than two points are distinct, or one is not finite.
 
     """
     src, dst = source.astype(np.float64), target.astype(np.float64)
@@ -40,7 +40,7 @@ def similarity_transform(source: FloatArray, target: FloatArray) -> FloatArray:
     src_centred, dst_centred = src - src_mean, dst - dst_mean
     variance = (src_centred**2).sum() / len(src)
     if variance < 1e-6:
-        raise ValueError("landmarks fall on one point")
+        raise ValueError("landmarks coincide")
     u, singular, vt = np.linalg.svd(dst_centred.T @ src_centred / len(src))
     # A mirror image is no rotation: a face seen from behind glass stays mirrored.
     sign = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0])
@@ -57,7 +57,7 @@ def align(rgb: RgbImage, landmarks: FloatArray, *, border: int = 0) -> RgbImage:
     what lies outside the picture is black.
 
     Raises:
-        ValueError: landmarks that are not finite or fall on one point.
+        ValueError: landmarks are not finite, or coincide.
 
     """
     matrix = similarity_transform(landmarks, TEMPLATE + border).astype(np.float64)

@@ -1,10 +1,10 @@
-"""What of a picture's file a decoder gets to see: what its pixels need, and nothing else.
+"""Strips a picture's file down to what its pixels need, before a decoder sees it.
 
-Most of what leads a decoder astray lies beside the pixels. Pillow reads a JPEG's whole EXIF
+Most of what can harm a decoder lies beside the pixels. Pillow reads a JPEG's whole EXIF
 directory when it opens the file, and each of 65,535 entries may name the same megabyte: 10 GB from
 a file of 1 MB. It keeps every segment, and 20 MB have room for five million. libjpeg goes over the
 whole picture once more for each scan, and twenty bytes make one. Of all that only the orientation
-is wanted, and that is read here.
+is needed, and it is read here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _KEPT_CHUNKS: Final = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 class Plain:
     """A picture's file without metadata.
 
-    ``orientation`` is EXIF's, 1..8; ``scans`` is how often a decoder goes over the whole picture.
+    ``orientation`` is EXIF's, 1..8; ``scans`` is how often a decoder passes over the whole picture.
     """
 
     data: bytes
@@ -55,13 +55,13 @@ class Plain:
 
 
 def plain(data: bytes) -> Plain:
-    """Leave out of a JPEG or PNG what its pixels do not need; other files are left as they are.
+    """Remove from a JPEG or PNG what its pixels do not need; other files are left as they are.
 
-    What is damaged is handed on as it is, for the decoder to judge. Of several pictures in one
-    file, as phones write them, the first is the one that is meant.
+    Damaged data is passed on as it is, for the decoder to judge. If a file holds several pictures,
+    as phones write them, the first one counts.
 
     Raises:
-        PictureError: more parts than any camera makes, or a way of coding that none uses.
+        PictureError: the file has more parts than any camera writes, or an encoding that none uses.
 
     """
     if data.startswith(JPEG):
@@ -72,9 +72,9 @@ def plain(data: bytes) -> Plain:
 
 
 def orientation(exif: bytes) -> int:
-    """Return the orientation 1..8 that EXIF data ask for, 1 where they say nothing readable.
+    """Return the orientation, 1..8, that EXIF data ask for; 1 if it cannot be read.
 
-    They are a TIFF file of which the first directory counts (CIPA DC-008, 4.6.2).
+    The data are a TIFF file whose first directory counts (CIPA DC-008, 4.6.2).
     """
     exif = exif.removeprefix(_EXIF)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
@@ -107,10 +107,10 @@ def _plain_jpeg(data: bytes) -> Plain:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield each segment's marker and where it starts and ends, a scan with its data; EOI last."""
+    """Yield each segment's marker, start and end; a scan includes its data, and EOI comes last."""
     position = 2
     for _ in range(MAX_PARTS):
-        # Decoders skip what lies between two segments, and so does this.
+        # Decoders skip anything between two segments, and so does this.
         if (found := _MARKER.search(data, position)) is None:
             return
         marker, start, position = data[found.end() - 1], found.start(), found.end()

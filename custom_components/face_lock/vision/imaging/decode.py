@@ -1,4 +1,4 @@
-"""Bytes from outside -> pixels, with every limit checked before the pixels are allocated."""
+"""Turns bytes from outside into pixels; every limit is checked before any pixel is allocated."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MAX_BYTES: Final = 20 * 1024 * 1024
 MAX_PIXELS: Final = 50_000_000
 """A 48-megapixel phone picture passes, a decompression bomb does not."""
 MAX_PIXELS_WHOLE: Final = 16_000_000
-"""The same where the decoder cannot shrink while it decodes: in any format but JPEG."""
+"""The same for formats other than JPEG, which the decoder cannot shrink while it decodes."""
 MAX_PIXELS_SCANNED: Final = 600_000_000
 """Pixels times scans of a JPEG: a progressive one has about ten, and each goes over all pixels."""
 HEIC_BRANDS: Final = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 )
-"""Major brands of the HEIF container as phones write it (ISO/IEC 23008-12, annex B)."""
+"""Major brands of the HEIF containers that phones write (ISO/IEC 23008-12, annex B)."""
 MAX_SIDE: Final = 1920
 """Longest side after decoding: more pixels cost time and do not help a face of 112 pixels."""
 MAX_ASPECT: Final = 16
@@ -38,13 +38,13 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a picture of each EXIF orientation upright."""
+"""The operation that turns a picture of each EXIF orientation upright."""
 
 
 def decode_rgb(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
     """Decode a JPEG, PNG or WebP picture to uint8[H, W, 3], upright, longest side <= ``max_side``.
 
-    What is transparent becomes white, 16 bits become 8.
+    Transparent areas become white, and 16 bits become 8.
 
     Raises:
         PictureError: empty, too large, of another type, animated, or corrupt.
@@ -54,14 +54,14 @@ def decode_rgb(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
     try:
         if image.format == "JPEG":
             # The decoder itself halves, quarters or eighths the picture, which is several times
-            # cheaper than decoding it whole; never below the size that is wanted.
+            # cheaper than decoding it whole; never below the requested size.
             scale = max_side / max(image.size)
             if scale < 1:
                 image.draft("RGB", (int(image.width * scale), int(image.height * scale)))
         upright = _opaque(image).convert("RGB")
         if turned in _UPRIGHT:
             upright = upright.transpose(_UPRIGHT[turned])
-    except Exception as error:  # Pillow's decoders raise whatever they met
+    except Exception as error:  # Pillow's decoders raise anything
         raise PictureError(Problem.PICTURE_CORRUPT) from error
     if max(upright.size) > max_side:
         upright.thumbnail((max_side, max_side), Image.Resampling.BOX, reducing_gap=2.0)
@@ -71,8 +71,8 @@ def decode_rgb(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
 def decode_grey(data: bytes, height: int = 96) -> GreyImage:
     """Decode to a small grey picture uint8[height, W] that keeps the aspect ratio: the gate's view.
 
-    A JPEG is decoded at an eighth of its size where that suffices. A picture wider than 16 to 1
-    is squeezed to that.
+    A JPEG is decoded at an eighth of its size where that is enough. A picture wider than 16 to 1 is
+    squeezed to that ratio.
 
     Raises:
         PictureError: empty, too large, of another type, animated, or corrupt.
@@ -90,10 +90,10 @@ def decode_grey(data: bytes, height: int = 96) -> GreyImage:
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """Read the width and height of a picture as it is shown upright; no pixel is decoded.
+    """Return the width and height of the upright picture without decoding any pixel.
 
     Raises:
-        PictureError: as `decode_rgb`, as far as the header tells.
+        PictureError: as `decode_rgb`, as far as the header shows it.
 
     """
     image, turned = _open(data)
@@ -115,10 +115,10 @@ def encode_png(rgb: RgbImage) -> bytes:
 
 
 def _open(data: bytes) -> tuple[Image.Image, int]:
-    """Read the header only; the size is known and refused before any pixel is decoded.
+    """Read the header only, so that a size is refused before any pixel is decoded.
 
     Returns:
-        The picture, as it is stored, and its EXIF orientation, 1..8.
+        The picture as it is stored, and its EXIF orientation, 1..8.
 
     """
     if not data:
@@ -137,10 +137,10 @@ def _open(data: bytes) -> tuple[Image.Image, int]:
         raise PictureError(Problem.PICTURE_TOO_LARGE) from error
     except UnidentifiedImageError as error:
         raise PictureError(Problem.PICTURE_UNSUPPORTED) from error
-    except Exception as error:  # Pillow's parsers raise whatever they met
+    except Exception as error:  # Pillow's parsers raise anything
         raise PictureError(Problem.PICTURE_CORRUPT) from error
     _check(image, plain)
-    if image.format == "WEBP":  # its parser takes the metadata out and leaves them unread
+    if image.format == "WEBP":  # its parser extracts the metadata without reading it
         return image, container.orientation(image.info.get("exif", b""))
     return image, plain.orientation
 
@@ -157,10 +157,10 @@ def _check(image: Image.Image, plain: container.Plain) -> None:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Bring a picture into a mode that converts to RGB or grey as it looks."""
-    image.load()  # only at its end may a PNG say what is transparent
+    """Bring a picture into a mode whose conversion to RGB or grey keeps its appearance."""
+    image.load()  # a PNG may only say at its end what is transparent
     if image.mode.startswith("I"):
-        # Pillow's own conversion cuts 16 bits off at 255: nearly all would be white.
+        # Pillow's own conversion clips 16 bits at 255, so that nearly everything would be white.
         return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype("u1"))
     if image.has_transparency_data:
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))

@@ -1,8 +1,8 @@
-"""The motion gate: it opens when so much of the picture changes that somebody may be there.
+"""The motion gate opens when enough of the picture changes for a person to be there.
 
 Finding and embedding a face costs many times this comparison of a 96-pixel-high grey picture with
 a background (`benchmarks/runtimes.py`), and most of the day nothing happens. The gate saves energy;
-it is never evidence, so when in doubt it opens.
+it is never evidence, so it opens when in doubt.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from ..types import FloatArray, GreyImage, Motion
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """How eager the gate is."""
+    """How readily the gate opens."""
 
     min_share: float = 0.01
-    """Share of changed pixels that opens it, 0..1."""
+    """Share of changed pixels, 0..1, that opens it."""
     min_change: float = 14.0
-    """Change of one pixel in grey levels that counts at all, 0..255."""
+    """Smallest change of one pixel, 0..255 grey levels, that counts."""
     noise_factor: float = 6.0
     """A pixel must change by this many times its own usual noise, the median of its changes:
     6 medians are 4 standard deviations of Gaussian noise."""
     noise_rate: float = 0.2
-    """Grey levels per second by which what is held for a pixel's noise may change."""
+    """Grey levels per second by which the estimate of a pixel's noise may change."""
     background_rate: float = 1.0
     """Grey levels per second by which a pixel of the background follows a lasting change."""
     hold: float = 5.0
-    """Seconds it stays open after the last motion."""
+    """Seconds for which it stays open after the last motion."""
     adaptation: float = 30.0
-    """Seconds in which the background follows a change of light over the whole picture by about
-    two thirds."""
+    """Seconds in which the background makes up about two thirds of a change of light over the whole
+    picture."""
 
 
 class MotionGate:
     """Compare each frame with a background, both learnt as running medians.
 
     Background and noise move by steps of one size towards what is seen (sigma-delta estimation,
-    Manzanera and Richefeu 2004), which settles each pixel at its median. A mean would mix whoever
-    comes often into the background and into the noise, and so hide the next visitor.
+    Manzanera and Richefeu 2004), which settles each pixel at its median. A mean would blend
+    frequent visitors into the background and the noise, and so hide the next one.
 
-    The median change of all pixels is taken off first, so that a cloud or the camera's automatic
-    exposure is not motion; and each pixel's own noise raises its limit, so that rustling leaves and
-    a grainy night picture are not either.
+    The median change of all pixels is subtracted first, so that a cloud or the camera's automatic
+    exposure is not motion; and each pixel's own noise raises its limit, so that neither rustling
+    leaves nor a grainy night picture is.
     """
 
     def __init__(self, settings: GateSettings = GateSettings()) -> None:
@@ -59,7 +59,7 @@ class MotionGate:
     def update(self, grey: GreyImage, now: float) -> Motion:
         """Take a grey frame uint8[H, W] and the monotonic time in seconds; say what moved.
 
-        The first frame, or one of another size, opens the gate: somebody may be there already.
+        The first frame, or one of another size, opens the gate: a person may be there already.
         """
         frame = grey.astype(np.float32)
         background, noise = self._background, self._noise

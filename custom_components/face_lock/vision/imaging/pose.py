@@ -1,4 +1,4 @@
-"""Which way a head is turned, from five landmarks: enough to ask for a pose, not to measure one.
+"""Which way a head is turned, from five landmarks: enough to ask for a pose, not to measure it.
 
 The nose stands out of the plane of eyes and mouth, so a turned head moves it within that plane:
 sideways with the yaw, up or down with the pitch. Both are measured against the line from the
@@ -17,7 +17,7 @@ from ..types import FloatArray
 
 
 class Pose(StrEnum):
-    """What a person is asked for, from the person's own point of view."""
+    """The poses that a person can be asked for, from their own point of view."""
 
     STRAIGHT = "straight"
     LEFT = "left"
@@ -38,7 +38,7 @@ class HeadPose:
 
 
 FRONT: Final = HeadPose(yaw=0.0, pitch=0.58)
-"""The front view of the six faces among the tests' pictures, on average."""
+"""The average front view of the six faces among the tests' pictures."""
 STRAIGHT: Final = 0.18
 """Largest yaw that still counts as looking at the camera, about 17 degrees."""
 TURN: Final = 0.1
@@ -58,7 +58,7 @@ def head_pose(landmarks: FloatArray) -> HeadPose:
     down = mouth - eyes
     length = float(np.hypot(*down))
     if not length > 0:
-        raise ValueError("these landmarks are no face")
+        raise ValueError("these landmarks are not a face")
     down_x, down_y = (float(part) / length for part in down)
     nose_x, nose_y = (float(part) / length for part in landmarks[2] - eyes)
     return HeadPose(
@@ -68,7 +68,7 @@ def head_pose(landmarks: FloatArray) -> HeadPose:
 
 
 def is_in_pose(seen: HeadPose, pose: Pose, front: HeadPose = FRONT) -> bool:
-    """Whether a head is as asked for, relative to how this person looks from the ``front``."""
+    """Whether a head is in the requested pose, relative to this person's ``front`` view."""
     yaw, pitch = seen.yaw - front.yaw, seen.pitch - front.pitch
     if pose is Pose.STRAIGHT:
         return abs(seen.yaw) <= STRAIGHT

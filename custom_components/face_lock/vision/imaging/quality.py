@@ -1,7 +1,7 @@
-"""Is a face good enough to be evidence? Three measures, with the limits that calibration set.
+"""Whether a face is good enough to be evidence: three measures and their calibrated limits.
 
-A threshold holds only for pictures like those it was measured on; a face outside these limits
-therefore says nothing, neither for nor against.
+A threshold holds only for pictures like those it was measured on, so a face outside these limits
+counts neither for nor against anybody.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..types import Face, FaceQuality, FloatArray, Problem, RgbImage
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
-    """The least that a face must have, from the bundle."""
+    """The minimum that a face must reach, from the bundle."""
 
     min_face_px: float
     """Width of the detected face in the picture, pixels."""
@@ -25,7 +25,7 @@ class QualityLimits:
     """Variance of the Laplacian of the aligned crop's luma."""
 
     def problem(self, quality: FaceQuality) -> Problem | None:
-        """Return the first limit that is missed, or None."""
+        """Return the first limit that is not reached, or None."""
         if quality.face_px < self.min_face_px:
             return Problem.FACE_TOO_SMALL
         if quality.brightness < self.min_brightness:
@@ -45,7 +45,7 @@ def measure(face: Face, crop: RgbImage) -> FaceQuality:
     """Measure ``face`` and its aligned crop uint8[112, 112, 3].
 
     Sharpness is the variance of the 4-neighbour Laplacian (Pech-Pacheco et al. 2000). Sensor
-    noise raises it too, so that it refuses blur but cannot vouch for a grainy picture.
+    noise raises it too, so it can refuse a blurred picture but not vouch for a grainy one.
     """
     grey = luma(crop)
     laplacian = (

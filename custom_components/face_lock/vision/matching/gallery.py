@@ -1,4 +1,4 @@
-"""An embedding against everybody enrolled."""
+"""Compares an embedding with everybody enrolled."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .similarity import MIN_SCORE, centre, pairwise_scores
 
 
 class Matcher:
-    """Compares embeddings with a gallery, made once per change of the gallery.
+    """Compares embeddings with a gallery; made once for each change of the gallery.
 
     A face's similarity to a person is its score with the centre of that person's templates.
     """
 
     def __init__(self, gallery: Gallery, *, model: str) -> None:
-        """Use the templates that ``model`` made; those of another model cannot be compared."""
+        """Use the templates made by ``model``; those of another model cannot be compared."""
         self._people: list[str] = []
         centres: list[FloatArray] = []
         for person, templates in gallery.items():
@@ -30,7 +30,7 @@ class Matcher:
         return len(self._people)
 
     def match(self, embedding: FloatArray) -> Match | None:
-        """Find whom float32[D + 1] resembles most; None with nobody enrolled."""
+        """Find the person whom float32[D + 1] resembles most; None while nobody is enrolled."""
         if self._centres is None:
             return None
         similarities = pairwise_scores(self._centres, embedding[np.newaxis])[:, 0]

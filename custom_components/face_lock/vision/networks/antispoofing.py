@@ -1,8 +1,8 @@
-"""A second network's opinion on whether a face is alive, only to deny.
+"""A second network's opinion on whether a face is alive; it can only deny.
 
-It is two networks in one file, the MiniFASNets of Silent-Face-Anti-Spoofing (Minivision, 2020),
-which look at the face with much and with very much of its surroundings; the answer is the mean of
-both. They were trained on other attacks than ours, and are blind where ours sees.
+The file joins two networks, the MiniFASNets of Silent-Face-Anti-Spoofing (Minivision, 2020), which
+look at the face with some and with more of its surroundings; the answer is the mean of both. They
+were trained on other attacks than the liveness network, and miss others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .score_limits import ScoreLimits
 
 SIDE: Final = 80
 ENLARGED: Final = (2.7, 4.0)
-"""Sides of the two squares, over the longer side of the face's box."""
+"""Sides of the two squares, relative to the longer side of the face's box."""
 OUTPUT: Final = "live"
 
 
@@ -24,7 +24,7 @@ class Antispoofing:
     """The bundle's second network against pictures of a face."""
 
     def __init__(self, session: Session, limits: ScoreLimits) -> None:
-        """Score with ``session``; what was not measured in ``limits`` is to be passed over."""
+        """Score with ``session``; a face that ``limits`` does not cover is to be ignored."""
         self._session = session
         self.limits = limits
 
@@ -32,8 +32,8 @@ class Antispoofing:
         """Return the probability 0..1 that a face of uint8[H, W, 3] is alive.
 
         Raises:
-            ValueError: what ``liveness.views`` refuses.
-            RuntimeError: the network answered with something that is no probability.
+            ValueError: ``liveness.views`` refuses the picture or the box.
+            RuntimeError: the network's answer is not a probability.
 
         """
         image = stack(views(rgb, face.box, ENLARGED, SIDE))

@@ -23,28 +23,28 @@ from .score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 BUNDLED: Final = Path(__file__).resolve().parents[2] / "models"
 FORMAT: Final = 1
 MAX_EMBEDDING: Final = 4096
-"""Numbers of a direction, at most; face verification uses 128 to 512."""
+"""Upper bound of a direction's length; face verification uses 128 to 512."""
 OPTIONAL: Final = ("presence", "liveness", "antispoofing")
 """Roles that a bundle may lack."""
 _MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""What reading a description raises that is not what it should be."""
+"""What reading a malformed description raises."""
 
 
 class BundleError(RuntimeError):
-    """The bundle cannot be used; nothing of it was loaded."""
+    """The bundle cannot be used; no part of it was loaded."""
 
 
 class BundleFormatError(BundleError):
-    """``models.json`` is missing, malformed, or of a version this code does not know."""
+    """``models.json`` is missing, malformed, or of an unknown version."""
 
 
 class BundleIntegrityError(BundleError):
-    """A model file is missing or is not the one that was measured."""
+    """A model file is missing, or is not the one that was measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleInfo:
-    """What to tell the owner about the bundle."""
+    """What the owner is told about the bundle."""
 
     version: str
     runtime: str
@@ -58,7 +58,7 @@ class BundleInfo:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Everything needed to recognise faces, and what may help: ``None`` where it is not there."""
+    """Everything needed to recognise faces, and optional networks, ``None`` where absent."""
 
     detector: Detector
     verifier: Embedder
@@ -70,11 +70,11 @@ class Bundle:
     liveness: Liveness | None = None
     """Says whether a face is alive; only to deny."""
     antispoofing: Antispoofing | None = None
-    """Says so too, having learnt it elsewhere; only to deny."""
+    """Says so too, having been trained on other data; only to deny."""
 
     @property
     def score_limits(self) -> NetworkLimits:
-        """From which scores of the two a face is refused."""
+        """The scores below which these two networks refuse a face."""
         return NetworkLimits(
             ScoreLimits() if self.liveness is None else self.liveness.limits,
             ScoreLimits() if self.antispoofing is None else self.antispoofing.limits,
@@ -86,17 +86,17 @@ def load_bundle(
 ) -> Bundle:
     """Check and load the bundle in folder ``path`` (None: the bundled models).
 
-    Detector and verifier must be there. The ``OPTIONAL`` roles may be absent; where they are
-    described they are checked as strictly. A network without files for ncnn needs onnxruntime.
-    Roles and fields that this code does not know are left alone: a bundle grows without a new
-    format, and has a new one where old code would misread it.
+    Detector and verifier are required. The ``OPTIONAL`` roles may be absent; if they are described
+    they are checked just as strictly. A network without files for ncnn needs onnxruntime. Unknown
+    roles and fields are ignored: a bundle may grow without a new format, and gets one only if old
+    code would misread it.
 
     ``runtime`` is ``"ncnn"`` or ``"onnxruntime"`` (None: the first installed that works).
 
     Raises:
         BundleFormatError: the description is missing, malformed or of an unknown version.
         BundleIntegrityError: a file is missing or its SHA-256 is not the described one.
-        RuntimeUnavailableError: no inference runtime can be had, or none that has all networks.
+        RuntimeUnavailableError: no inference runtime is available, or none can run all networks.
 
     """
     folder = BUNDLED if path is None else Path(path)
@@ -110,7 +110,7 @@ def load_bundle(
         if runtime is None and any(one.ncnn_param is None for one in files.values()):
             if "onnxruntime" not in available():
                 raise RuntimeUnavailableError(
-                    "a network of these models is for onnxruntime alone, which is not installed"
+                    "one of these networks is for onnxruntime only, which is not installed"
                 )
             runtime = "onnxruntime"
         engine = choose(runtime)
@@ -211,7 +211,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _number(value: Any, least: float = -math.inf, most: float = math.inf) -> float:
-    """Return a JSON number; raises ValueError for anything else, and outside the bounds."""
+    """Return a JSON number; raise ValueError for anything else, or outside the bounds."""
     if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
         raise ValueError(f"{value!r} is not a number within {least}..{most}")
     return float(value)
@@ -248,7 +248,7 @@ def _liveness(session: Session, entry: Mapping[str, Any]) -> Liveness:
 
 
 def _score_limits(entry: Mapping[str, Any]) -> ScoreLimits:
-    """Read what visits of the living measured of a network; nothing where it is not there."""
+    """Read the limits that were measured on living people's visits; empty if there are none."""
     if (described := entry.get("visits")) is None:
         return ScoreLimits()
     figures = ("smallest", "largest", "basic", "strict")
@@ -260,7 +260,7 @@ def _score_limits(entry: Mapping[str, Any]) -> ScoreLimits:
 
 
 def _all_files(folder: Path, models: Mapping[str, Any]) -> dict[str, ModelFiles]:
-    """Check the files of every role that this code knows."""
+    """Check the files of every known role."""
     roles = ("detector", "verifier", *(role for role in OPTIONAL if role in models))
     return {role: _files(folder, models[role]) for role in roles}
 

@@ -1,8 +1,8 @@
-"""Faces and their landmarks in a picture, by the bundle's small anchor-free network.
+"""Finds faces and their landmarks with the bundle's small anchor-free network.
 
-The network sees each picture at three strides; every cell of a map says how sure it is that a
-face's centre lies in it, and where the box and the five landmarks are (the layout of YuNet, Wu et
-al. 2023, "YuNet: A tiny millisecond-level face detector").
+The network reads each picture at three strides; every cell of a map says how likely it is that the
+centre of a face lies in it, and where the box and the five landmarks are (the layout of YuNet, Wu
+et al. 2023, "YuNet: A tiny millisecond-level face detector").
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = tuple(f"{kind}_{s}" for s in STRIDES for kind in ("score", "box", "kps"))
 
 DOOR_SIDE: Final = 960
-"""Keeps a face of 40 pixels in a 1920-pixel picture, as small as may count, at 20 for the network,
-which finds faces from 16."""
+"""Leaves the smallest face that may count, 40 pixels in a 1920-pixel picture, 20 pixels wide for
+the network, which finds faces from 16 pixels on."""
 PORTRAIT_SIDE: Final = 640
-"""For pictures of one near face, which the network reads less surely the larger it gets."""
+"""For pictures of one near face: the larger a face, the less reliably the network reads it."""
 
 SAME_FACE: Final = 0.6
-"""Overlap from which two candidates speak of one face: their landmarks are averaged."""
+"""Overlap from which two candidates mean the same face, so that their landmarks are averaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ class Detector:
         self._overlap = overlap
 
     def detect(self, rgb: RgbImage, max_side: int = DOOR_SIDE) -> list[Face]:
-        """Return the faces of uint8[H, W, 3], surest first, in that picture's pixels.
+        """Return the faces in uint8[H, W, 3], most certain first, in that picture's pixels.
 
-        The network sees the picture shrunk to ``max_side`` pixels, never enlarged.
+        The network gets the picture shrunk to ``max_side`` pixels, never enlarged.
         """
         shrunk, scale = _shrink(rgb, max_side)
         height, width = shrunk.shape[:2]
@@ -105,7 +105,7 @@ def decode(maps: Mapping[str, FloatArray], score_threshold: float) -> Candidates
         cell = np.stack([columns, rows], axis=1).astype(np.float32)
         box = maps[f"box_{stride}"][0][:, rows, columns].T
         centre = (cell + box[:, :2]) * stride
-        # A diverging exponent is a broken cell, not a face of astronomical size.
+        # A diverging exponent means a broken cell, not a face of astronomical size.
         half = np.exp(np.clip(box[:, 2:], -10.0, 10.0)) * (stride / 2)
         boxes.append(np.hstack([centre - half, centre + half]))
         kps = maps[f"kps_{stride}"][0][:, rows, columns].T.reshape(-1, 5, 2)
@@ -121,7 +121,7 @@ def decode(maps: Mapping[str, FloatArray], score_threshold: float) -> Candidates
 
 
 def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> list[int]:
-    """Greedy non-maximum suppression: indices of the boxes [K, 4] to keep, surest first."""
+    """Greedy non-maximum suppression: indices of the boxes [K, 4] to keep, most certain first."""
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     order: NDArray[np.intp] = np.argsort(-scores, kind="stable")
     keep: list[int] = []
@@ -134,11 +134,11 @@ def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> list[int]
 
 
 def agreed_landmarks(found: Candidates, kept: list[int]) -> FloatArray:
-    """Landmarks [len(kept), 5, 2] of the kept candidates, each the mean of all those of its face,
-    weighted by score.
+    """Landmarks [len(kept), 5, 2] of the kept candidates, each averaged over all candidates for its
+    face, weighted by score.
 
-    Neighbouring cells see one face from different places, and their errors partly cancel (the
-    voting of BlazeFace, Bazarevsky et al. 2019, there for boxes).
+    Neighbouring cells see a face from different places, so their errors partly cancel (BlazeFace,
+    Bazarevsky et al. 2019, votes on boxes in this way).
     """  # noqa: D205 - the shape belongs to the first sentence
     area = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
     agreed = found.landmarks[kept].copy()

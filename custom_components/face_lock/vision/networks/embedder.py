@@ -1,4 +1,4 @@
-"""Aligned crops -> embeddings, which ``matching/similarity.py`` compares."""
+"""Turns aligned crops into embeddings, which ``matching/similarity.py`` compares."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Embedder:
     ) -> None:
         """Take a network that gives float32[N, ``directions``], and float32[N, 1] if ``crowding``.
 
-        ``model`` names the weights: embeddings of two models must never be compared. Without an
-        output for the crowding, all faces count as not crowded.
+        ``model`` names the weights: embeddings of different models must never be compared. Without
+        an output for the crowding, no face counts as crowded.
         """
         self._session = session
         self.model = model
         self.embedding_size = directions + 1
-        """Numbers of an embedding: those of its direction, and the crowding."""
+        """Length of an embedding: its direction and the crowding."""
         self._outputs = ("embedding", "crowding") if crowding else ("embedding",)
 
     def embed(self, crops: RgbImage) -> FloatArray:
         """Embed uint8[N, 112, 112, 3] as float32[N, D + 1]: unit directions, and their crowding.
 
         Raises:
-            ValueError: crops of another shape or type.
-            RuntimeError: the network answered with something that is no embedding.
+            ValueError: the crops have another shape or type.
+            RuntimeError: the network's answer is not an embedding.
 
         """
         if crops.ndim != 4 or crops.shape[1:] != (CROP_SIZE, CROP_SIZE, 3):
@@ -48,8 +48,8 @@ class Embedder:
         if "crowding" in self._outputs:
             crowding = answer["crowding"]
         norms = np.linalg.norm(directions, axis=-1, keepdims=True)
-        # NaN compares false: anything that is not a proper direction must stop here, since a
-        # broken runtime that returned one constant vector would otherwise match everybody.
+        # NaN compares false. Anything that is not a proper direction must stop here: a broken
+        # runtime that returned one constant vector would otherwise match everybody.
         if (
             directions.shape != (len(crops), self.embedding_size - 1)
             or crowding.shape != (len(crops), 1)

@@ -1,7 +1,7 @@
-"""Choose the runtime by what it costs on this machine, where more than one is installed.
+"""Chooses the runtime that is faster on this machine, if more than one is installed.
 
-Neither is always faster: on x86-64 the detector ran faster with onnxruntime and the verifier with
-ncnn, on Arm nobody knows beforehand. A few inferences tell, once a process.
+Neither is always faster: on x86-64 the detector ran faster with onnxruntime and the embedder with
+ncnn, and on Arm nobody can know in advance. A few inferences tell, once per process.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from .bundle import Bundle, fingerprint, load_bundle
 from .runtime import RuntimeUnavailableError, available
 
 ROUNDS: Final = 4
-"""The first allocates; of the others the shortest counts, because a busy machine only adds."""
+"""The first round allocates; of the others the shortest counts, because load only adds time."""
 CLEARLY: Final = 0.9
-"""A runtime displaces one before it only where it takes less than this share of its time, so that
-noise alone seldom makes the choice differ from one start to the next."""
+"""A runtime displaces an earlier one only if it takes less than this share of its time, so that
+noise alone seldom changes the choice from one start to the next."""
 
 _chosen: dict[tuple[object, ...], str] = {}
-"""A bundle's fingerprint and the installed runtimes -> the one that was measured to be faster, for
-the life of the process."""
+"""A bundle's fingerprint and the installed runtimes -> the runtime that was measured to be fastest;
+kept for the life of the process."""
 
 
 _kept: dict[str, tuple[tuple[object, ...], Bundle]] = {}
-"""A bundle's folder -> what it was made from when it was loaded last, and that, for the life of the
+"""A bundle's folder -> what the bundle was last made from, and the bundle; kept for the life of the
 process."""
 _loading = Lock()
 
@@ -37,9 +37,9 @@ _loading = Lock()
 def load_fastest_bundle(path: Path | str | None = None, *, threads: int = 1) -> Bundle:
     """Load the bundle as ``load_bundle`` does, with the fastest runtime that works here.
 
-    The files are checked each time; if they are what was loaded before, that is returned again. The
-    networks have no state and may run in several threads, so that all doors share them, and a door
-    that is loaded anew takes no memory: freed sessions left some 0.1 MB behind each time.
+    The files are checked each time; if they have not changed, the bundle that is already loaded is
+    returned. The networks have no state and may run in several threads, so all doors share them,
+    and reloading a door takes no memory: freed sessions left some 0.1 MB behind each time.
 
     Raises:
         BundleError, RuntimeUnavailableError: as ``load_bundle``.
@@ -83,7 +83,7 @@ def choose_fastest(bundles: list[Bundle], clock: Callable[[], float] = perf_coun
         frame = np.full((720, 1280, 3), 127, dtype=np.uint8)
         crop = np.full((1, 112, 112, 3), 127, dtype=np.uint8)
         for round_ in range(ROUNDS):
-            for bundle in bundles:  # in turns, so that what disturbs one disturbs all
+            for bundle in bundles:  # alternating, so that a disturbance affects all of them
                 start = clock()
                 try:
                     bundle.detector.detect(frame)

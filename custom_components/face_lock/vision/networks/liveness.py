@@ -1,8 +1,8 @@
-"""How alive a face looks in one picture, only to deny.
+"""How alive a face looks in one picture; it can only deny.
 
-The network looks twice: at the surroundings, where the edges of a sheet or a phone show and a hand
-that holds it, and at the face alone, where print and screens leave their texture. The enlarged box
-is that of Silent-Face-Anti-Spoofing's MiniFASNet (Minivision, 2020).
+The network looks twice: at the surroundings, which show the edges of a sheet or a phone and the
+hand that holds it, and at the face alone, where prints and screens leave their texture. The
+enlarged box is that of Silent-Face-Anti-Spoofing's MiniFASNet (Minivision, 2020).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .score_limits import ScoreLimits
 SIDE: Final = 112
 CONTEXT: Final = 2.7
 CLOSE: Final = 1.1
-"""Sides of the two squares, over the longer side of the face's box."""
+"""Sides of the two squares, relative to the longer side of the face's box."""
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class LivenessPoint:
-    """A threshold, and the share 0..1 of living faces that validation let it deny (BPCER)."""
+    """A threshold, and the share 0..1 of living faces that it denied in validation (BPCER)."""
 
     bpcer: float
     threshold: float
@@ -37,17 +37,17 @@ class LivenessPoint:
 
 @dataclass(frozen=True, slots=True)
 class LivenessScore:
-    """``live`` is the network's probability, 0..1, that a face is alive and no picture of one.
+    """``live`` is the network's probability, 0..1, that a face is alive and not a picture of one.
 
-    It is not calibrated beyond the pictures that it was trained on, and a high one proves nothing:
-    good copies pass. It may turn a grant into a refusal, never the reverse, and it must not be
-    averaged with, or weighed against, how well a face matches.
+    It is not calibrated beyond the pictures that it was trained on, and a high value proves
+    nothing: good copies pass. It may turn a grant into a refusal, never the reverse, and it must
+    not be averaged with, or weighed against, how well a face matches.
     """
 
     live: float
 
     def denied_at(self, point: LivenessPoint) -> bool:
-        """Whether the face has to be refused; ``False`` says nothing in its favour."""
+        """Whether the face has to be refused; ``False`` does not speak for it."""
         return not self.live >= point.threshold
 
 
@@ -62,10 +62,11 @@ class Liveness:
     ) -> None:
         """``points`` are the thresholds for one picture, whatever its size and light.
 
-        ``limits`` are those for a visit, where visits of the living were measured.
+        ``limits`` are those for a visit, for the sizes and lights in which living people's visits
+        were measured.
 
         Raises:
-            ValueError: there is none, or a figure of one is not within 0..1.
+            ValueError: there is no point, or a figure of one is not within 0..1.
 
         """
         self._session = session
@@ -80,8 +81,8 @@ class Liveness:
         """Score a face of uint8[H, W, 3].
 
         Raises:
-            ValueError: what :func:`views` refuses.
-            RuntimeError: the network answered with something that is no probability.
+            ValueError: :func:`views` refuses the picture or the box.
+            RuntimeError: the network's answer is not a probability.
 
         """
         live = self._session.run(stack(views(rgb, face.box)), ("live",))["live"]
@@ -97,14 +98,14 @@ def views(
     enlarged: tuple[float, ...] = (CONTEXT, CLOSE),
     side: int = SIDE,
 ) -> RgbImage:
-    """Cut a face's surroundings and the face from uint8[H, W, 3], as uint8[2, 112, 112, 3].
+    """Cut a face's surroundings, and the face, out of uint8[H, W, 3]: uint8[2, 112, 112, 3].
 
-    ``box`` is (x1, y1, x2, y2) in pixels. Both squares are moved and shrunk to lie in the picture:
-    nothing is padded, because a padded edge looks like a sheet's. ``enlarged`` are the sides of
-    other squares, over the longer side of the box, and ``side`` is what they are scaled to.
+    ``box`` is (x1, y1, x2, y2) in pixels. Both squares are moved and shrunk to lie in the picture;
+    nothing is padded, because a padded edge looks like that of a sheet. ``enlarged`` are the sides
+    of the squares, relative to the longer side of the box, and ``side`` is what they are scaled to.
 
     Raises:
-        ValueError: the picture is of another type or shape, or the box is not in it.
+        ValueError: the picture has another type or shape, or the box does not lie in it.
 
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
@@ -116,7 +117,7 @@ def views(
         and min(x2, width) - max(x1, 0.0) >= 1.0
         and min(y2, height) - max(y1, 0.0) >= 1.0
     ):
-        raise ValueError(f"the box {box} is not in a picture of {width}x{height} pixels")
+        raise ValueError(f"the box {box} does not lie in a picture of {width}x{height} pixels")
     picture = Image.fromarray(rgb)
     cut = []
     for factor in enlarged:
@@ -129,7 +130,7 @@ def views(
 
 
 def stack(cut: RgbImage) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Turn :func:`views` into a network's float32[1, 3 N, side, side], one view after the other."""
+    """Turn the result of :func:`views` into float32[1, 3 N, side, side], view after view."""
     side = cut.shape[1]
     channels = cut.transpose(0, 3, 1, 2).reshape(1, 3 * len(cut), side, side)
     return channels.astype(np.float32)

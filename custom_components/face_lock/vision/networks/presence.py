@@ -1,7 +1,7 @@
-"""Whether anybody is in view, from one small grey picture: cheaper than looking for faces.
+"""Tells from one small grey picture whether anybody is in view, cheaper than looking for faces.
 
-The network (74,000 weights, below a millisecond) spares the detector's work where the
-motion gate opens for a cat, a car or a cloud. It is never evidence that somebody may come in.
+The network (74,000 weights, below a millisecond) saves running the detector when the motion gate
+opens for a cat, a car or a cloud. It is never evidence that a person may come in.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ..types import FloatArray, GreyImage, RgbImage
 from .runtime import Session
 
 HEIGHT: Final = 96
-"""Rows of what the network sees."""
+"""Rows of the network's input."""
 MULTIPLE: Final = 16
-"""Its columns are a multiple of this, as many as keep the frame's shape best."""
+"""The number of columns is the multiple of this that keeps the frame's shape best."""
 _COLUMNS: Final = (3, 30)
-"""Fewest and most columns, in `MULTIPLE`: 1:2 to 5:1, within which all cameras are."""
+"""Fewest and most columns, in multiples: 1:2 to 5:1, which covers all cameras."""
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceScore:
-    """``score`` is how sure the network is, 0..1, that a head is in view; ``present``: enough."""
+    """``score`` is how likely, 0..1, a head is in view; ``present`` that this is likely enough."""
 
     score: float
     present: bool
@@ -36,14 +36,14 @@ class Presence:
     """The bundle's presence network."""
 
     def __init__(self, session: Session, threshold: float) -> None:
-        """``threshold`` is the score, 0..1, from which somebody is present.
+        """Take scores of at least ``threshold``, 0..1, for a person.
 
         Raises:
-            ValueError: it is not within 0..1.
+            ValueError: the threshold is not within 0..1.
 
         """
         if not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"a threshold is within 0..1, not {threshold}")
+            raise ValueError(f"the threshold must be within 0..1, not {threshold}")
         self._session = session
         self.threshold = threshold
 
@@ -52,8 +52,8 @@ class Presence:
         """Take the threshold from the network's description in ``models.json``.
 
         Raises:
-            KeyError: the description has none.
-            TypeError, ValueError: it is no number within 0..1.
+            KeyError: the description has no threshold.
+            TypeError, ValueError: it is not a number within 0..1.
 
         """
         return cls(session, float(entry["threshold"]))
@@ -62,13 +62,13 @@ class Presence:
         """Say whether anybody is in a frame uint8[H, W, 3], red first, or grey uint8[H, W].
 
         Raises:
-            ValueError: a frame of another shape or type.
-            RuntimeError: the network answered with something that is no probability.
+            ValueError: the frame has another shape or type.
+            RuntimeError: the network's answer is not a probability.
 
         """
         small = view(frame)
-        # The mirror image is a second opinion for the price of another look: what only seems a head
-        # seldom does both ways.
+        # The mirror image is a second opinion at the cost of a second look: what only resembles a
+        # head seldom does so both ways.
         both = np.stack([small, small[:, ::-1]])[:, None]
         answers = self._session.run(both, ("presence",))["presence"]
         # NaN compares false.
@@ -82,17 +82,17 @@ def view(frame: RgbImage | GreyImage) -> FloatArray:
     """Reduce a frame to grey float32[96, W] in 0..255, W a multiple of 16.
 
     Raises:
-        ValueError: a frame that is neither uint8[H, W, 3] nor uint8[H, W], or has no pixels.
+        ValueError: the frame is neither uint8[H, W, 3] nor uint8[H, W], or has no pixels.
 
     """
     coloured = frame.ndim == 3 and frame.shape[2] == 3
     if frame.dtype != np.uint8 or not frame.size or not (coloured or frame.ndim == 2):
         raise ValueError(
-            f"a frame is uint8[H, W, 3] or uint8[H, W], not {frame.dtype}{frame.shape}"
+            f"a frame must be uint8[H, W, 3] or uint8[H, W], not {frame.dtype}{frame.shape}"
         )
     height, width = frame.shape[:2]
     columns = int(np.clip(round(width * HEIGHT / height / MULTIPLE), *_COLUMNS))
-    # Pillow's grey (BT.601) and its reduction are those that the network was trained with.
+    # The network was trained with Pillow's grey (BT.601) and its reduction.
     grey = Image.fromarray(frame).convert("L")
     small = grey.resize((columns * MULTIPLE, HEIGHT), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(small, dtype=np.float32)

@@ -1,7 +1,8 @@
-"""Presentation attack detection: tells pictures of a face from the living, only to deny.
+"""Presentation attack detection: tells pictures of a face from living ones; it can only deny.
 
-Frame by frame :func:`measure_cues` notes what only the pixels can tell; :func:`judge` looks at all
-that a track noted. A challenge asks the visitor for something that a picture does not do.
+For each frame :func:`measure_cues` measures what only the pixels can tell; :func:`judge` looks at
+everything measured along a track. A challenge asks the visitor for something that a picture cannot
+do.
 """
 
 from .judge import Cue, Judge, LivenessLevel, denials, judge

@@ -1,8 +1,8 @@
-"""Judges a face that was followed over some frames: refuses it where it is a picture of one.
+"""Judges a face that was followed over some frames, and refuses it if it is a picture of one.
 
-Each cue may deny by itself, and no number of them speaks for a face: nothing is summed, averaged,
-or weighed against how well the face matches. The limits are those of training/liveness/visits,
-where what they let through and whom they refuse was measured.
+Each cue may deny by itself, and no number of cues speaks for a face: nothing is summed, averaged,
+or weighed against how well the face matches. The limits come from training/liveness/visits, which
+measured what they let through and whom they refuse.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class LivenessLevel(StrEnum):
     BASIC = "basic"
     STRICT = "strict"
     CHALLENGE = "challenge"
-    """Basic's cues, and an answer to a challenge, which :mod:`.challenge` judges."""
+    """The cues of basic, and an answer to a challenge, which :mod:`.response` judges."""
 
 
 class Cue(StrEnum):
-    """What gave a picture away: for measurements and the owner's log, never for the visitor."""
+    """What gave a picture away; for measurements and the owner's log, never for the visitor."""
 
     UNMEASURED = "unmeasured"
     NETWORK = "network"
@@ -50,10 +50,10 @@ class Cue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where each cue denies."""
+    """The value from which each cue denies."""
 
     moire: float
-    """``Cues.moire`` of the median frame, from which it is a raster."""
+    """``Cues.moire`` of the median frame from which it shows a raster."""
     carried: float
     """Share of the surroundings that moved with the face."""
     outline: float
@@ -61,11 +61,11 @@ class Limits:
     flat: float
     """``shape.flatness`` below which a turned face is flat."""
     clipped: float
-    """Share of the view outside the picture, in the median frame."""
+    """Share of the view that lies outside the picture, in the median frame."""
     infrared: float
-    """The network's threshold for a picture without colours, over that for one with."""
+    """Factor on the network's threshold for a picture without colours."""
     measured: bool
-    """Whether the network, and a view of the surroundings, must be there."""
+    """Whether the network's answer and a view of the surroundings are required."""
 
 
 BASIC: Final = Limits(
@@ -75,9 +75,9 @@ STRICT: Final = Limits(
     moire=2.1, carried=0.5, outline=0.74, flat=0.04, clipped=0.72, infrared=0.65, measured=True
 )
 _MOST_FRAMES: Final = 16
-"""Of a long track, evenly spread: more say nothing new and would hold up the decision."""
+"""Frames of a long track, evenly spread: more would add nothing and delay the decision."""
 _LEAST_MEASURED: Final = 3
-"""Frames in which the network must have answered where it must be measured: a quorum."""
+"""Frames in which the network must have answered where that is required: a quorum."""
 
 
 _UNMEASURED: Final = NetworkLimits()
@@ -90,9 +90,9 @@ def judge(
 ) -> Judge:
     """Return the judge of ``level``, for a bundle whose networks have these limits.
 
-    ``points`` are the liveness network's for faces of a size or light that ``limits`` has not. The
-    judge takes the evidence of one face in the order of its frames, at the moment when everything
-    else is ready to open, and answers ``Problem.NOT_LIVE`` or ``None``. It has no state.
+    ``points`` are the liveness network's thresholds for a size or light that ``limits`` does not
+    cover. The judge takes the evidence of one face in the order of its frames, at the moment when
+    everything else is ready to open, and answers ``Problem.NOT_LIVE`` or ``None``. It has no state.
     """
 
     def decide(track: Sequence[Evidence]) -> Problem | None:
@@ -107,7 +107,7 @@ def denials(
     track: Sequence[Evidence],
     measured: NetworkLimits = _UNMEASURED,
 ) -> frozenset[Cue]:
-    """Return the cues that deny the face of a track; ``judge`` denies if there is any."""
+    """Return the cues that deny the face of a track; ``judge`` denies if there are any."""
     if level is LivenessLevel.OFF:
         return frozenset()
     strict = level is LivenessLevel.STRICT
@@ -139,7 +139,7 @@ def _spread(track: Sequence[Evidence]) -> Sequence[Evidence]:
 
 
 def _from(value: float | None, limit: float) -> bool:
-    """Whether a measured value reaches its limit; one that is not a number does."""
+    """Whether a measured value reaches its limit; a value that is not a number does."""
     return value is not None and not value < limit
 
 
@@ -161,9 +161,9 @@ def _refused_by_network(
     *,
     strict: bool,
 ) -> bool:
-    """Whether the median frame is refused, each by the limit for its size and light.
+    """Whether the median frame is refused, each frame by the limit for its size and light.
 
-    Where there is none, by the threshold for any face.
+    Where there is none, the threshold for any face applies.
     """
     above = []
     for one in track:
@@ -178,7 +178,7 @@ def _refused_by_network(
 
 
 def _refused_by_second(track: Sequence[Evidence], measured: ScoreLimits, *, strict: bool) -> bool:
-    """Whether the median frame is refused, of those whose size and light were measured."""
+    """Whether the median of the frames whose size and light were measured is refused."""
     limits = [(one, _threshold(one, measured, strict=strict)) for one in track]
     return _mostly_below(
         [
@@ -200,7 +200,7 @@ def _threshold(one: Evidence, measured: ScoreLimits, *, strict: bool) -> float |
 
 
 def _mostly_below(above: Sequence[float]) -> bool:
-    """Whether the median is below zero; written so that what is not a number is."""
+    """Whether the median is below zero; written so that a value that is not a number counts."""
     return bool(above) and not median(above) >= 0.0
 
 

@@ -1,4 +1,4 @@
-"""How bright a face is against what is behind it, in linear light."""
+"""How bright a face is compared with its background, in linear light."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..types import Evidence
 from .view import SIDE, box_in
 
 _DARKEST: Final = 1e-3
-"""Of white: below it a camera's noise is all there is."""
+"""Share of white below which there is only the camera's noise."""
 
 _LEVELS: Final = np.arange(256) / 255
 LINEAR: Final = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
@@ -19,9 +19,9 @@ LINEAR: Final = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055)
 
 
 def contrast(evidence: Evidence) -> float | None:
-    """Return by how many stops (powers of two) the face is brighter than what is behind it.
+    """Return by how many stops (powers of two) the face is brighter than its background.
 
-    A camera's own exposure changes both alike. ``None`` without a view or without a background.
+    The camera's own exposure changes both alike. ``None`` without a view or without a background.
     """
     if evidence.cues is None:
         return None
@@ -33,12 +33,12 @@ def contrast(evidence: Evidence) -> float | None:
     left, top, right, bottom = view.seen
     seen = (x > left) & (x < right) & (y > top) & (y < bottom)
     face = (np.abs(x - (x1 + x2) / 2) < 0.3 * width) & (np.abs(y - (y1 + y2) / 2) < 0.3 * height)
-    # Above and beside the head: below is the body, which the lamp lights as well.
+    # Above and beside the head: the body below it is lit by the lamp as well.
     behind = (x < x1 - 0.35 * width) | (x > x2 + 0.35 * width) | (y < y1 - 0.5 * height)
     behind &= y < (y1 + y2) / 2
     if (face & seen).sum() < 9 or (behind & seen).sum() < SIDE:
         return None
     bright = max(float(light[face & seen].mean()), _DARKEST)
-    # The median: a lamp or the sky in view must not decide.
+    # The median, so that a lamp or the sky in view does not decide.
     dark = max(float(np.median(light[behind & seen])), _DARKEST)
     return log2(bright / dark)

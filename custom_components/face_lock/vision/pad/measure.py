@@ -1,4 +1,4 @@
-"""What one frame says of whether a face is alive, measured while its pixels are there."""
+"""What one frame tells about whether a face is alive, measured while its pixels are available."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def measure_cues(
 ) -> Cues | None:
     """Measure a face of uint8[H, W, 3]; ``None`` where its box is not in the picture.
 
-    What cannot be measured is ``None`` in the result: it does not speak for the face.
+    What cannot be measured is ``None`` in the result, which does not speak for the face.
 
     Raises:
-        RuntimeError: the network's answer is no probability.
+        RuntimeError: the network's answer is not a probability.
 
     """
     try:

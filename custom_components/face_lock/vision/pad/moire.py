@@ -1,8 +1,8 @@
-"""Waves that no skin has: what is left of a screen's or a print's raster in the camera's pixels.
+"""Finds waves that skin does not have: traces of a screen's or a print's raster in the pixels.
 
-A raster that a sensor samples leaves a sharp line in the spectrum (moire); skin, hair and noise
-spread theirs over all directions. So the strongest wave is compared with the median of those of
-its own length.
+A raster sampled by a sensor leaves a sharp line in the spectrum (moire), while skin, hair and noise
+spread over all directions. So the strongest wave is compared with the median of the waves of the
+same length.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ..types import RgbImage
 
 _SMALLEST: Final = 48
 _LARGEST: Final = 128
-"""Pixels of the square that is looked at: never scaled, which would make waves of its own."""
+"""Pixels of the square that is examined; it is never scaled, which would add waves of its own."""
 _INNER: Final = 0.9
-"""Its side over the face's width: hair and background stay out."""
+"""Its side relative to the face's width, which leaves out hair and background."""
 _LONGEST: Final = 0.14
-"""Waves of fewer cycles a pixel are features of a face."""
+"""Waves of fewer cycles per pixel are features of a face."""
 _RINGS: Final = 24
 _NOISE: Final = 0.3
 """Grey levels; a picture without any noise has no spectrum to stand out from."""
@@ -31,8 +31,8 @@ _NOISE: Final = 0.3
 def moire(rgb: RgbImage, box: tuple[float, float, float, float]) -> float | None:
     """Return how far the strongest wave stands out in the face of uint8[H, W, 3].
 
-    In powers of ten of the median power of waves of its length: 1.0 to 1.4 is chance. ``None``
-    where the face is smaller than about 54 pixels or cut by the picture's edge.
+    As a power of ten over the median power of waves of the same length; 1.0 to 1.4 is chance.
+    ``None`` if the face is smaller than about 54 pixels or cut off by the picture's edge.
     """
     x1, y1, x2, y2 = box
     side = min(int(_INNER * min(x2 - x1, y2 - y1)), _LARGEST) // 2 * 2
@@ -61,7 +61,7 @@ def _plan(side: int) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np
     fx = np.fft.rfftfreq(side)[None, :]
     length = np.hypot(fx, fy)
     rings = np.minimum((length / 0.5 * _RINGS).astype(np.int64), _RINGS)
-    # JPEG's blocks of eight pixels, and of sixteen for colours, are a raster of their own.
+    # JPEG's blocks of eight pixels, sixteen for colours, form a raster of their own.
     near = 2.5 / side
     blocks = ((np.abs(fy) < near) & _of_blocks(fx, near)) | (
         (np.abs(fx) < near) & _of_blocks(fy, near)

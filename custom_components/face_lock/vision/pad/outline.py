@@ -1,8 +1,8 @@
-"""Straight edges that move with a face: a phone's or a sheet's.
+"""Finds straight edges that move with a face: those of a phone or a sheet.
 
 Each frame is turned and scaled so that the face stays in place. What is fixed to the face then adds
-up over the frames, and what stands behind it is smeared. A pair of straight edges on opposite
-sides of the face that is there in nearly every frame is the outline of something flat.
+up over the frames, and what lies behind it is smeared. A pair of straight edges on opposite sides
+of the face, present in nearly every frame, is the outline of something flat.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from ..types import Face, FloatArray, View
 from .view import SIDE, landmarks_in
 
 _FACE: Final = 30.0
-"""Height of the face in the turned view: a view spans 3.2 faces."""
-# Landmarks of a face from the front, about the middle of its box, over the box's height.
+"""Height of the face in the turned view, which spans 3.2 faces."""
+# Landmarks of a frontal face relative to the middle of its box, as shares of the box's height.
 _FRONT: Final = np.array(
     [[-0.17, -0.12], [0.17, -0.12], [0.0, 0.08], [-0.14, 0.27], [0.14, 0.27]], dtype=np.float32
 )
 _STEP: Final = 5.0
-"""Grey levels from one pixel to the next but one that make an edge."""
+"""Grey levels between a pixel's two neighbours that make an edge."""
 _LEAST_TRAVEL: Final = 0.25
-"""Widths of the face that it must have moved: before that, a door frame seems carried too."""
+"""Widths of the face by which it must have moved: until then a door frame seems carried, too."""
 _NEAREST: Final = 0.5
 _FURTHEST: Final = 1.45
 _REACH: Final = 0.85
-"""Distances of an edge from the face's middle, and half its length, in heights of the face."""
+"""Distances of an edge from the middle of the face, and half its length, in heights of the face."""
 _SLOPES: Final = (-0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15)
 
 
 def outline(track: Sequence[tuple[Face, View]]) -> float | None:
     """Return how complete the best pair of carried edges is, 0..1.
 
-    ``None`` with fewer than three frames, or a face that stayed where it was.
+    ``None`` with fewer than three frames, or if the face stayed where it was.
     """
     if len(track) < 3 or _travel([face for face, _ in track]) < _LEAST_TRAVEL:
         return None
@@ -59,7 +59,7 @@ def outline(track: Sequence[tuple[Face, View]]) -> float | None:
 
 
 def _travel(faces: Sequence[Face]) -> float:
-    """Return how far the face's middle moved at the most, in widths of the face."""
+    """Return how far the middle of the face moved at most, in widths of the face."""
     middles = np.array(
         [((f.box[0] + f.box[2]) / 2, (f.box[1] + f.box[3]) / 2) for f in faces], np.float64
     )
@@ -69,7 +69,7 @@ def _travel(faces: Sequence[Face]) -> float:
 
 
 def _turned(face: Face, view: View) -> FloatArray | None:
-    """Return the view with the face upright in its middle, float32[S, S], -1 where unseen."""
+    """Return the view with the face upright in its middle: float32[S, S], -1 where unseen."""
     upright = _FRONT * _FACE + SIDE / 2
     try:
         back = similarity_transform(upright, landmarks_in(view, face)).astype(np.float64)
@@ -89,7 +89,7 @@ def _turned(face: Face, view: View) -> FloatArray | None:
 
 
 def _edges(grey: FloatArray, seen: NDArray[np.bool_]) -> FloatArray:
-    """Return where upright edges are, 0 or 1, each three pixels wide."""
+    """Return a map, 0 or 1, of upright edges, each three pixels wide."""
     across = np.zeros_like(grey)
     across[:, 1:-1] = np.abs(grey[:, 2:] - grey[:, :-2])
     along = np.zeros_like(grey)
@@ -106,7 +106,7 @@ def _edges(grey: FloatArray, seen: NDArray[np.bool_]) -> FloatArray:
 
 
 def _pair(presence: FloatArray) -> float:
-    """Return the completeness of the worse of the best upright lines left and right."""
+    """Return the completeness of the best upright lines on both sides, the worse of the two."""
     lines = _lines()
     padded = np.pad(presence, ((0, 0), (0, 1)))
     rows = np.arange(lines.shape[-1]) + int(SIDE / 2 - _REACH * _FACE)

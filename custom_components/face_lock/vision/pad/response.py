@@ -1,8 +1,8 @@
-"""Two questions that a picture does not answer: turn your head, and a light that flashes.
+"""Two challenges that a picture does not answer: turning the head, and a light that flashes.
 
-Both are small state machines. Time comes in as an argument, in seconds on one monotonic clock;
-evidence is that of the one face whose quorum is complete. They end once: ``PASSED`` and ``FAILED``
-stay. Nothing but an answer within the time passes, so a lost camera fails.
+Both are small state machines. Time comes in as an argument, in seconds on one monotonic clock; the
+evidence is that of one face. ``PASSED`` and ``FAILED`` are final. Only an answer in time passes, so
+a lost camera fails.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class ChallengeState(StrEnum):
 
 
 class Turn(StrEnum):
-    """Where to the visitor is asked to turn, as they see it. To be drawn by chance each time."""
+    """Where the visitor is asked to turn, as they see it; to be drawn at random each time."""
 
     LEFT = "left"
     RIGHT = "right"
 
 
 class Challenge(Protocol):
-    """What a shell drives: frames in, a verdict out."""
+    """A challenge as the shell drives it: frames in, a verdict out."""
 
     def observe(self, evidence: Evidence, taken_at: float) -> ChallengeState:
-        """Take the face of the frame asked for at ``taken_at``."""
+        """Take the face of the frame that was requested at ``taken_at``."""
 
     def tick(self, now: float) -> ChallengeState:
         """Let time pass."""
@@ -49,31 +49,32 @@ class Challenge(Protocol):
 
 
 SAME_FACE: Final = 0.3
-"""Cosine to the face asked: strangers' are about 0 and rarely 0.3; the face's own, turned by 30
-degrees, is well above. Keeps a helper from answering for a picture."""
+"""Cosine with the face that was asked: a stranger's is about 0 and rarely 0.3; that of the same
+face, turned by 30 degrees, is well above. Keeps a helper from answering for a picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadTurnRules:
-    """What counts as a turn there and back. Yaw in distances from eyes to mouth (``shape.pose``),
-    times in seconds.
-    """  # noqa: D205 - one sentence
+    """What counts as a turn there and back.
+
+    Yaw is in distances from eyes to mouth (``shape.pose``), times are in seconds.
+    """
 
     timeout: float = 6.0
     frontal: float = 0.25
     """Yaw within which a face looks at the door before it is asked to turn."""
     turned: float = 0.1
-    """Change of yaw that is a turn, of some 20 degrees: of prints and screens that were waved about
-    before a simulated door none changed by more than 0.07."""
+    """Change of yaw that counts as a turn, about 20 degrees: of the prints and screens that were
+    waved before a simulated door, none changed by more than 0.07."""
     returned: float = 0.06
-    """Change of yaw at which it is back."""
+    """Change of yaw at which the head counts as back."""
     frames: int = 2
-    """Frames in which it must be turned: one may be an error of the landmarks."""
+    """Frames in which it must be turned: a single one may be an error of the landmarks."""
     reaction: float = 0.2
-    """Time before which nobody can have heard the question: who turns earlier knew it, or chanced
-    upon it."""
+    """Time before which nobody can have heard the question: an earlier turn is knowledge or
+    chance."""
     baseline: int = 2
-    """Frames in a row, before any turn, that agree on where the face looks by itself."""
+    """Consecutive frames before any turn that agree on where the face looks at rest."""
 
     def __post_init__(self) -> None:
         if not (0 < self.returned < self.turned and 0 <= self.reaction < self.timeout):
@@ -81,7 +82,7 @@ class HeadTurnRules:
 
 
 class _Timed:
-    """What both have in common: frames of one face in order, until a verdict or the time's end."""
+    """What both challenges share: frames of one face in order, until a verdict or a timeout."""
 
     def __init__(self, started_at: float, timeout: float, face: FloatArray) -> None:
         self._started_at = started_at
@@ -91,24 +92,24 @@ class _Timed:
         self._state = ChallengeState.WAITING
 
     def switched(self, at: float, *, on: bool) -> None:
-        """Note that the light at the door changed, which says nothing unless it was asked for."""
+        """Note that the light at the door changed, which only matters to a flash."""
 
     def tick(self, now: float) -> ChallengeState:
-        """Let time pass; fails once it is over."""
-        # Written so that a time that is no number is over.
+        """Let time pass; the challenge fails once its time is over."""
+        # Written so that a time that is not a number counts as over.
         if self._state is ChallengeState.WAITING and not now - self._started_at <= self._timeout:
             self._state = ChallengeState.FAILED
         return self._state
 
     def _is_next(self, taken_at: float) -> bool:
-        """Whether a frame may still say something: one from before, or out of order, may not."""
+        """Whether a frame may still count: not if it is out of order, or too early."""
         if self.tick(taken_at) is not ChallengeState.WAITING or taken_at <= self._last:
             return False
         self._last = taken_at
         return True
 
     def _same(self, evidence: Evidence) -> bool:
-        """Whether it is the face that was asked; one that could not be embedded is not."""
+        """Whether this is the face that was asked; a face that could not be embedded is not."""
         seen = evidence.embedding
         return seen is not None and cosine(seen, self._face) >= SAME_FACE
 
@@ -116,8 +117,8 @@ class _Timed:
 class HeadTurn(_Timed):
     """Asks to turn the head to one side and back.
 
-    A video of somebody looking about passes if it turns to the right side at the right moment; a
-    flat picture, slanted, does not move its nose across the face.
+    A video of a person looking around passes if it turns to the right side at the right moment. A
+    flat picture that is tilted does not move its nose across the face.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class HeadTurn(_Timed):
         face: FloatArray,
         rules: HeadTurnRules | None = None,
     ) -> None:
-        """``face`` is the embedding float32[D + 1] of who is asked, from a vote for them."""
+        """Ask the face with the embedding ``face`` float32[D + 1], which comes from a vote."""
         self._rules = rules or HeadTurnRules()
         super().__init__(asked_at, self._rules.timeout, face)
         # The visitor's left is the viewer's right.
@@ -137,7 +138,7 @@ class HeadTurn(_Timed):
         self._turned_away = 0
 
     def observe(self, evidence: Evidence, taken_at: float) -> ChallengeState:
-        """Take one frame's face. Frames from before the question, or out of order, say nothing."""
+        """Take one frame's face; frames from before the question, or out of order, are ignored."""
         if not self._is_next(taken_at):
             return self._state
         looks = pose(evidence.face.landmarks)
@@ -145,7 +146,7 @@ class HeadTurn(_Timed):
             return self._state
         rules = self._rules
         if len(self._before) < rules.baseline:
-            # A head still on its way to the front says nothing of where it rests.
+            # A head that is still moving to the front does not show where it rests.
             if self._before and abs(looks.yaw - self._before[-1]) > rules.returned:
                 self._before.clear()
             if abs(looks.yaw) <= rules.frontal:
@@ -165,15 +166,15 @@ class HeadTurn(_Timed):
 
 @dataclass(frozen=True, slots=True)
 class LightFlashRules:
-    """What counts as an answer to the light. Stops are powers of two, times seconds."""
+    """What counts as an answer to the light; stops are powers of two, times are in seconds."""
 
     timeout: float = 8.0
     settling: float = 0.35
-    """Time after a switch that says nothing: the lamp, the camera and the network take it."""
+    """Time after a switch that is ignored: lamp, camera and network need it."""
     rise: float = 0.15
     """Stops by which the face must get brighter against its background."""
     certainty: float = 3.0
-    """The rise over its standard error."""
+    """The rise divided by its standard error must reach this."""
     flashes: int = 2
     """Times that the light must have been seen both off and on."""
 
@@ -185,17 +186,18 @@ class LightFlashRules:
 class LightFlash(_Timed):
     """Flashes a light at the door; the face must get brighter with it, more than the background.
 
-    A screen gives back a few per cent of a lamp's light, and shines by itself. *Paper answers as a
-    face does*: this is no test of prints. By bright day, or with a wall close behind the visitor,
-    nobody passes.
+    A screen reflects a few per cent of a lamp's light, and shines by itself. *Paper responds as a
+    face does*, so this does not detect prints. In bright daylight, or with a wall close behind the
+    visitor, nobody passes.
     """
 
     def __init__(
         self, started_at: float, face: FloatArray, rules: LightFlashRules | None = None
     ) -> None:
-        """Begin with the light off; :meth:`switched` says when that changes. ``face``: see above.
+        """Begin with the light off; :meth:`switched` says when that changes.
 
-        Paper answers, so a helper's face must not answer for a screen.
+        ``face`` is the embedding of the face that is asked: a helper's face would respond to the
+        light, and must not answer for a screen.
         """
         self._rules = rules or LightFlashRules()
         super().__init__(started_at, self._rules.timeout, face)
@@ -230,8 +232,8 @@ class LightFlash(_Timed):
         off = [values for lit, values in seen if not lit]
         if min(len(on), len(off)) < rules.flashes:
             return False
-        # Each time it was on must be brighter than each time it was off: a face that merely comes
-        # nearer, or a cloud that passes, is brighter once.
+        # Every phase with the light must be brighter than every one without: a face that merely
+        # comes nearer, or a passing cloud, is brighter only once.
         if min(map(median, on)) <= max(map(median, off)):
             return False
         rise = fmean(map(fmean, on)) - fmean(map(fmean, off))

@@ -1,4 +1,4 @@
-"""Where a head looks, and whether what turns is a head or a flat picture of one, by landmarks."""
+"""Where a head looks, and whether it is a head or a flat picture that turns, by the landmarks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..imaging.pose import head_pose
 from ..types import FloatArray
 
 _TURNED: Final = 0.82
-"""How much narrower a face must have become: 35 degrees, beyond what talking and errors do."""
+"""How much narrower a face must have become: 35 degrees, more than talking or errors cause."""
 _FRAMES: Final = 2
 """Frames at either end of the change."""
 
@@ -27,7 +27,7 @@ class Pose:
 
 
 def pose(landmarks: FloatArray) -> Pose | None:
-    """Return the pose of float32[5, 2]; ``None`` where points coincide or are not finite."""
+    """Return the pose of float32[5, 2]; ``None`` if points coincide or are not finite."""
     points = landmarks.astype(np.float64)
     length = float(np.hypot(*(points[3:].mean(axis=0) - points[:2].mean(axis=0))))
     apart = float(np.hypot(*(points[1] - points[0])))
@@ -40,9 +40,9 @@ def pose(landmarks: FloatArray) -> Pose | None:
 def flatness(track: Sequence[FloatArray]) -> float | None:
     """Return how far the nose moved within a face whose proportions changed as if it turned.
 
-    A face gets narrower when it turns aside, and shorter when it nods; a nose that sticks out
-    moves across it then. On paper it stays in its place. ``track`` holds landmarks float32[5, 2];
-    the result is in distances from eyes to mouth, and small means flat. ``None`` where the face
+    A face gets narrower when it turns aside, and shorter when it nods, and a nose that sticks out
+    then moves across it. On paper it stays in place. ``track`` holds landmarks float32[5, 2];
+    the result is in distances from eyes to mouth, and a small one means flat. ``None`` if the face
     never turned far enough to tell.
     """
     poses = [one for one in map(pose, track) if one is not None]

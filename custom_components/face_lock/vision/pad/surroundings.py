@@ -1,9 +1,10 @@
 """Tells whether the surroundings of a face move with it.
 
-Behind a living head stands a wall that the fixed camera sees at one place. A sheet or a screen
-carries the surroundings of the face along with it. So what is seen beside and above the face is
-predicted twice from an earlier frame: left where it was, and moved as the face's landmarks moved.
-The better prediction votes, tile by tile; a tile without texture predicts nothing and has no vote.
+Behind a living head there is a background that the fixed camera always sees in the same place,
+while a sheet or a screen carries the surroundings of its face along. So the area beside and above
+the face is predicted twice from an earlier frame: left where it was, and moved as the face's
+landmarks moved. The better prediction gets the vote, tile by tile; a tile without texture predicts
+nothing and has no vote.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _TILES: Final = _SIDE // _TILE
 _BESIDE: Final = 0.5
 _ABOVE: Final = 0.6
 _CHIN: Final = 0.25
-"""Of the face's width and height: hair and hats lie nearer to it, shoulders below."""
+"""Shares of the face's width and height: hair and hats lie nearer to it, shoulders below."""
 _TEXTURE: Final = 9.0
 """Variance in grey levels that a wrong prediction must leave unexplained."""
 _CLEARER: Final = 2.0
-"""How many times less the better prediction leaves."""
+"""The better prediction must leave this many times less unexplained."""
 _LEAST_SHIFT: Final = 0.12
 _MOST_SHIFT: Final = 1.0
-"""Of the face's width: less is not told from noise, more has left the view."""
+"""In widths of the face: a smaller shift is lost in noise, a larger one leaves the view."""
 _PAIRS: Final = 6
 _LEAST_TILES: Final = 8
 _OUTSIDE: Final = -1e4
@@ -50,13 +51,13 @@ class Motion:
 
     @property
     def share(self) -> float | None:
-        """Share 0..1 of the tiles that moved with the face; ``None`` where too few could tell."""
+        """Share 0..1 of the tiles that moved with the face; ``None`` if too few could tell."""
         told = self.carried + self.stayed
         return self.carried / told if told >= _LEAST_TILES else None
 
 
 def surroundings(track: Sequence[Sight]) -> Motion:
-    """Compare the frames of one face that are furthest apart, the face having moved."""
+    """Compare those frames of one face between which it moved furthest."""
     pairs = sorted(
         (
             (shift, i, j)
@@ -86,8 +87,8 @@ def _votes(before: Sight, now: Sight) -> tuple[int, int]:
         moved = _matrix(similarity_transform(later.landmarks, face.landmarks))
     except ValueError:
         return 0, 0
-    # What the head hides in either frame is in neither prediction: a wall that comes into view
-    # behind it is no proof that anything moved along.
+    # What the head hides in either frame is left out of both predictions: a wall that comes into
+    # view behind it does not prove that anything moved along.
     known, grey = _background(face, view), _background(later, seen_now)
     carried = _unexplained(grey, _warped(known, view, seen_now, moved))
     stayed = _unexplained(grey, _warped(known, view, seen_now, np.eye(3)))

@@ -1,4 +1,4 @@
-"""A face's surroundings in small: what later frames are compared with."""
+"""A small picture of a face's surroundings, with which later frames are compared."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..types import Face, FloatArray, GreyImage, RgbImage, View
 SIDE: Final = 96
 """Pixels of a view's sides."""
 SPAN: Final = 3.2
-"""What a view spans, over the longer side of the face's box: at an arm's length it holds a sheet
-of A4, and the hand that holds a phone."""
+"""Side of a view relative to the longer side of the face's box: at arm's length it covers a sheet
+of A4, or a phone and the hand that holds it."""
 
 
 def cut_view(rgb: RgbImage, box: tuple[float, float, float, float]) -> View:
     """Cut the view around ``box`` (x1, y1, x2, y2) from uint8[H, W, 3].
 
     Raises:
-        ValueError: nothing of it lies in the picture.
+        ValueError: no part of it lies in the picture.
 
     """
     height, width = rgb.shape[:2]
@@ -30,12 +30,12 @@ def cut_view(rgb: RgbImage, box: tuple[float, float, float, float]) -> View:
     scale = span / SIDE
     if not np.isfinite([left, top, scale]).all() or scale <= 0:
         raise ValueError(f"no view around the box {box}")
-    # Whole pixels of the view alone: one that is half outside would look like an edge.
+    # Only whole pixels of the view: one that lies half outside would look like an edge.
     first = np.ceil((np.array([0.0, 0.0]) - (left, top)) / scale).clip(0, SIDE).astype(int)
     last = np.floor((np.array([width, height]) - (left, top)) / scale).clip(0, SIDE).astype(int)
     columns, rows = last - first
     if columns < 1 or rows < 1:
-        raise ValueError(f"the surroundings of the box {box} are not in the picture")
+        raise ValueError(f"the surroundings of the box {box} do not lie in the picture")
     part = (
         left + float(first[0]) * scale,
         top + float(first[1]) * scale,
@@ -54,7 +54,7 @@ def _shrunk(
     height, width = rgb.shape[:2]
     left, top = max(int(part[0]) - 1, 0), max(int(part[1]) - 1, 0)
     right, bottom = min(int(part[2]) + 2, width), min(int(part[3]) + 2, height)
-    # Only the part is turned to grey: the picture may have twenty times its pixels.
+    # Only this part is converted to grey: the picture may have twenty times its pixels.
     grey = Image.fromarray(rgb[top:bottom, left:right]).convert("L")
     moved = (
         max(part[0] - left, 0.0),

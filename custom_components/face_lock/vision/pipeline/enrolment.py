@@ -1,7 +1,7 @@
-"""A reference picture -> a template, or the reason why not.
+"""Turns a reference picture into a template, or says why it cannot.
 
-What is refused here would be paid for at the door: one blurred or wrong picture among the
-templates widens what counts as this person for ever.
+A bad picture that is accepted here costs security at the door: one blurred or wrong picture among
+the templates permanently widens what counts as this person.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from ..networks.detector import PORTRAIT_SIDE
 from ..types import Face, FloatArray, PictureError, Problem, RgbImage, Template
 
 SAME_PERSON_FPR: Final = 1e-3
-"""How sure two pictures of one enrolment must be of the same person. Looser than a door's rate:
-the owner vouches for them, and this check only catches the wrong file."""
+"""The rate at which two pictures of one enrolment must show the same person. It is looser than a
+door's, because the owner vouches for them and this check only catches the wrong file."""
 BYSTANDER: Final = 0.5
-"""A second face counts as one of "several" from this share of the largest face's width."""
+"""Share of the largest face's width from which a second face makes the picture one of several."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Portrait:
     """An accepted reference picture: its aligned ``crop`` uint8[112, 112, 3] and the template.
 
-    The crop is kept so that a later model can embed it anew; None where the owner wants none kept.
+    The crop is kept so that a later model can embed it again; None if the owner keeps no pictures.
     """
 
     crop: RgbImage | None

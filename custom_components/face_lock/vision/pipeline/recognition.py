@@ -1,4 +1,4 @@
-"""One frame -> faces -> embeddings -> evidence."""
+"""From one frame to its faces, their embeddings and the evidence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..types import (
 )
 
 MAX_FACES = 8
-"""Faces looked at in one frame, surest first: a poster full of faces must not stall the door."""
+"""Faces examined per frame, most certain first: a poster full of faces must not stall the door."""
 
 
 def recognise(
@@ -37,11 +37,11 @@ def recognise(
     cues_from: float | None = None,
     stacker: Stacker | None = None,
 ) -> Sighting:
-    """Find the faces of ``frame``, embed those of sufficient quality, and match them.
+    """Find the faces in ``frame``, embed those of sufficient quality, and match them.
 
-    Where a match, of the frame or of its stack, is at least ``cues_from`` (a score), whether the
-    face is alive is measured too; ``None`` measures it nowhere. With a ``stacker``, which has seen
-    the frames before, a face in poor light is also recognised by the mean of its frames.
+    If the match of a frame or of its stack reaches the score ``cues_from``, the liveness cues are
+    measured as well; ``None`` never measures them. With a ``stacker``, which has seen the earlier
+    frames, a face in poor light is also recognised by the mean of its frames.
     """
     faces = bundle.detector.detect(frame.rgb)[:MAX_FACES]
     looked_at = [_look(bundle, frame.rgb, face) for face in faces]
@@ -55,7 +55,7 @@ def recognise(
     crops = [crop for crop, evidence in looked_at if evidence.problem is None]
     for stack in stacks:
         crops += [] if stack is None else [stack.whole, stack.older, stack.newer]
-    # One batch for all of them; an empty batch is answered without running the network.
+    # One batch for all of them; the network does not run for an empty one.
     batch = np.stack(crops) if crops else np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
     embeddings = iter(list(bundle.verifier.embed(batch)))
     evidence = [
@@ -80,7 +80,7 @@ def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence
     try:
         crop = align(rgb, face.landmarks)
     except ValueError:
-        # Landmarks on one point: whatever that is, no face can be read from it.
+        # Coinciding landmarks: no face can be read from them.
         crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
         return crop, Evidence(face=face, quality=measure(face, crop), problem=Problem.NO_FACE)
     quality = measure(face, crop)
@@ -88,7 +88,7 @@ def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence
 
 
 def _with_cues(bundle: Bundle, rgb: RgbImage, evidence: Evidence, cues_from: float) -> Evidence:
-    # The decision may go by either: it does not count every stack.
+    # The decision may use either, because it does not count every stack.
     looks = (evidence.match, None if evidence.look is None else evidence.look.match)
     if not any(match is not None and match.similarity >= cues_from for match in looks):
         return evidence

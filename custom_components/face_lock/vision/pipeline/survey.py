@@ -1,4 +1,4 @@
-"""What a camera shows, before it becomes a door: is it good enough, and if not, what is missing."""
+"""Checks whether what a camera shows is good enough for a door, and if not, what is missing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..networks.bundle import Bundle
 from ..types import Face, Problem, RgbImage
 
 MIN_SIDE: Final = 360
-"""Pixels; in a shorter picture a face at the door is rarely wide enough."""
+"""Pixels; in a smaller picture a face at the door is rarely wide enough."""
 DARK: Final = 50.0
 BRIGHT: Final = 215.0
-"""Mean luma, 0..255, below and above which a picture is too dark and washed out."""
+"""Mean luma, 0..255, below which a picture is too dark, and above which it is washed out."""
 MIN_RATE: Final = 1.0
-"""Pictures a second: a visit needs three different ones within three seconds."""
+"""Pictures per second: a visit needs three different ones within three seconds."""
 PREVIEW_SIDE: Final = 480
 
 
@@ -53,9 +53,10 @@ _OF_FACE: Final = {
 class Survey:
     """A few pictures of one camera, measured.
 
-    ``brightness`` is the mean luma of the last picture, 0..255; ``rate`` counts different pictures
-    a second, None for a picture at once; ``face_px`` is the widest face's width in pixels, None
-    without a face; ``preview`` is the last picture, small, with a box around each face.
+    ``brightness`` is the mean luma of the last picture, 0..255; ``rate`` is the number of different
+    pictures per second, None if they came all at once; ``face_px`` is the width of the widest face
+    in pixels, None without a face; ``preview`` is the last picture, shrunk, with a box around each
+    face.
     """
 
     width: int
@@ -70,8 +71,8 @@ class Survey:
 def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> Survey:
     """Measure encoded pictures that were taken one after the other; blocks.
 
-    ``seconds`` passed from the first to the last, or until a next one was no longer waited for.
-    Without a ``bundle`` no face is looked for.
+    ``seconds`` passed from the first to the last, or until waiting for another one was given up.
+    Without a ``bundle`` no faces are looked for.
 
     Raises:
         PictureError: the last picture cannot be read.

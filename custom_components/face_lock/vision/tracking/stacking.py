@@ -1,15 +1,15 @@
-"""The mean of several frames of one face, which darkness tells less of each.
+"""The mean of several frames of one face, for when each frame alone is too dark.
 
-Sensor noise falls with the root of the number of frames that are averaged; the face stays. So by
-night a face is recognised by the mean of its track's aligned crops, embedded once, where its single
-frames say nearly nothing (`training/verifier/visits.py` measures both). Photographers call it
+Sensor noise falls with the square root of the number of averaged frames, while the face remains. So
+at night a face is recognised by the mean of its track's aligned crops, embedded once, where single
+frames tell almost nothing (`training/verifier/visits.py` measures both). Photographers call this
 stacking.
 
-A mean of two faces would be a ghost that resembles both, so a stack holds one face: the crops of
-one track, each of which, made coarse enough for the noise to go, looks like the mean of those
-before. What does not is left out, and a second in a row begins the stack again. The decision checks
-for itself that all frames of a stack were fresh, different and of one track, and that each half
-resembles the same person.
+A mean of two faces would be a ghost that resembles both, so a stack holds one face: crops of one
+track, each of which resembles the mean of the earlier ones once both are coarse enough for the
+noise to vanish. A crop that does not is left out, and a second one in a row restarts the stack. The
+decision checks for itself that all frames of a stack were fresh, different and of one track, and
+that each half resembles the same person.
 """
 
 from __future__ import annotations
@@ -27,25 +27,26 @@ from .seen_frames import SeenFrames
 from .tracker import Tracker
 
 BRIGHT: Final = 90.0
-"""Mean luma of a crop from which a single frame says as much as the mean of several."""
+"""Mean luma of a crop from which a single frame tells as much as the mean of several."""
 FEWEST: Final = 4
 MOST: Final = 10
-"""Frames of a stack: two for each half, and as many as were measured."""
+"""Frames of a stack: at least two for each half, at most as many as were measured."""
 WINDOW: Final = 3.0
 """Seconds within which the frames of a stack were taken."""
 SAME_FACE: Final = 0.75
-"""Correlation of a crop with the mean of those before, both made coarse, below which they may show
-two faces. Of webcam frames half a second apart 5 % lie below it, of different people 90 %."""
+"""Correlation of a crop with the mean of the earlier ones, both made coarse, below which they may
+show two faces. Of webcam frames half a second apart 5 % lie below it, and of different people 90
+%."""
 REACH: Final = 4
-"""Pixels by which landmarks may have missed from frame to frame."""
+"""Pixels by which landmarks may err from frame to frame."""
 _COARSE: Final = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:
-    """The mean of some crops of one face, and of their halves: uint8[112, 112, 3] each.
+    """The mean of some crops of one face, and the means of the two halves: uint8[112, 112, 3] each.
 
-    ``taken_at`` is when each was taken, in order.
+    ``taken_at`` holds the time at which each was taken, in order.
     """
 
     whole: RgbImage
@@ -56,7 +57,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """An aligned crop float32[112, 112, 3] of a stack, when it was taken, and what it weighs."""
+    """An aligned crop float32[112, 112, 3] of a stack, the time it was taken, and its weight."""
 
     taken_at: float
     weight: float
@@ -64,7 +65,7 @@ class Crop:
 
 
 def mean(crops: Sequence[Crop]) -> FloatArray:
-    """Average crops by their weights: float32[112, 112, 3]."""
+    """Return the weighted mean of crops: float32[112, 112, 3]."""
     weights = np.array([crop.weight for crop in crops], dtype=np.float32)
     total = np.tensordot(weights, np.stack([crop.pixels for crop in crops]), axes=1)
     average: FloatArray = total / weights.sum()
@@ -72,14 +73,14 @@ def mean(crops: Sequence[Crop]) -> FloatArray:
 
 
 class Stacker:
-    """Keeps the crops of every face in view, from frame to frame; not safe to share."""
+    """Keeps the crops of every face in view from frame to frame; not thread-safe."""
 
     def __init__(self) -> None:
         self._tracker = Tracker(max_gap=WINDOW)
         self._piles: dict[int, deque[Crop]] = {}
         self._frames = SeenFrames()
         self._doubted: set[int] = set()
-        """Tracks whose last crop did not look like those before."""
+        """Tracks whose last crop did not resemble the earlier ones."""
 
     def add(
         self,
@@ -90,9 +91,9 @@ class Stacker:
     ) -> list[Stack | None]:
         """Add a frame's aligned crops, ``None`` for a face that is no evidence.
 
-        Returns the stack that each face is to be recognised by: ``None`` for one that is bright
-        enough by itself, of which there are too few frames, or that is no evidence. A frame that
-        came before adds nothing: the decision would count none of the stacks that it is in.
+        Returns the stack by which each face is to be recognised: ``None`` for a face that is bright
+        enough by itself, has too few frames, or is no evidence. A frame that was seen before adds
+        nothing, because the decision would not count any stack that contains it.
         """
         tracks = self._tracker.assign(faces, taken_at)
         self._piles = {
@@ -119,7 +120,7 @@ class Stacker:
         if not quality.brightness < BRIGHT:
             pile.clear()
             return None
-        # Also drops what a clock that steps back has put into the future.
+        # Also drops crops that lie in the future after the clock stepped back.
         kept = [one for one in pile if 0.0 < taken_at - one.taken_at <= WINDOW]
         pixels = crop.astype(np.float32)
         if kept:
@@ -128,14 +129,14 @@ class Stacker:
             if resemblance(pixels, before) >= SAME_FACE:
                 self._doubted.discard(track)
             elif track not in self._doubted:
-                # Somebody who turns or blinks is left out once; whoever stays begins again.
+                # A turn or a blink is left out once; a change that stays restarts the stack.
                 self._doubted.add(track)
                 return None
             else:
                 self._doubted.discard(track)
                 kept = []
         pile.clear()
-        # The fainter a frame, the more of it is noise.
+        # The darker a frame, the more of it is noise.
         pile.extend([*kept, Crop(taken_at, max(quality.brightness, 1.0), pixels)])
         if len(pile) < FEWEST:
             return None
@@ -150,10 +151,10 @@ class Stacker:
 
 
 def offset(crop: FloatArray, reference: FloatArray) -> tuple[int, int]:
-    """Find by how many pixels (down, right) ``crop`` is to be moved to lie on ``reference``.
+    """Find by how many pixels (down, right) ``crop`` must be moved to match ``reference``.
 
-    Both are float32[112, 112, 3]. It is the highest correlation within ``REACH``, of pictures whose
-    finest detail, which is mostly noise, was taken out.
+    Both are float32[112, 112, 3]. The best match has the highest correlation within ``REACH``,
+    after the finest detail, which is mostly noise, is removed.
     """
     spectrum = np.fft.rfft2(_flat(reference)) * np.conj(np.fft.rfft2(_flat(crop))) * _SMOOTH
     peaks = np.fft.fftshift(np.fft.irfft2(spectrum, s=crop.shape[:2]))
@@ -166,7 +167,7 @@ def offset(crop: FloatArray, reference: FloatArray) -> tuple[int, int]:
 
 
 def shifted(crop: FloatArray, down: int, right: int) -> FloatArray:
-    """Move float32[H, W, 3] by whole pixels; what comes in repeats the edge."""
+    """Move float32[H, W, 3] by whole pixels; the edge is repeated."""
     height, width = crop.shape[:2]
     rows = np.clip(np.arange(height) - down, 0, height - 1)
     columns = np.clip(np.arange(width) - right, 0, width - 1)
@@ -174,7 +175,7 @@ def shifted(crop: FloatArray, down: int, right: int) -> FloatArray:
 
 
 def resemblance(one: FloatArray, other: FloatArray) -> float:
-    """Correlation, -1..1, of two float32[112, 112, 3] made coarse; 0 without contrast."""
+    """Correlation, -1..1, of two coarsened float32[112, 112, 3]; 0 without contrast."""
     a, b = _coarse(one), _coarse(other)
     spread = float(np.sqrt((a * a).sum() * (b * b).sum()))
     return float((a * b).sum()) / spread if spread > 1e-6 else 0.0
@@ -187,7 +188,7 @@ def _picture(pixels: FloatArray) -> RgbImage:
 
 def _flat(rgb: FloatArray) -> FloatArray:
     grey = luma(rgb)
-    # A window: the edges of a crop are no detail of the face.
+    # A window, because the edges of a crop are not part of the face.
     flat: FloatArray = (grey - grey.mean()) * _WINDOW
     return flat
 

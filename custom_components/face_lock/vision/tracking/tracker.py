@@ -1,4 +1,4 @@
-"""Follow faces from frame to frame by where they are, never by who they seem to be."""
+"""Follows faces from frame to frame by where they are, never by who they seem to be."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class _Track:
 class Tracker:
     """Gives each face the number of its track.
 
-    A person at a door moves less than a face's width between frames and does not double in size;
-    what does is a new track, whose evidence starts from nothing.
+    A person at a door moves by less than a face's width between frames and does not double in size;
+    a face that does starts a new track, without any evidence.
     """
 
     def __init__(self, *, max_gap: float, max_shift: float = 1.2, max_growth: float = 1.8) -> None:
@@ -31,7 +31,7 @@ class Tracker:
         self._next = 0
 
     def assign(self, faces: Sequence[Face], taken_at: float) -> list[int]:
-        """Return a track number for each face of the frame taken at ``taken_at``, nearest first."""
+        """Return a track number for each face of a frame; the nearest pairs are matched first."""
         self._tracks = {
             number: track
             for number, track in self._tracks.items()
@@ -57,7 +57,7 @@ class Tracker:
         return [numbers[index] for index in range(len(faces))]
 
     def _distance(self, before: Face, now: Face) -> float | None:
-        """Shift of the centre in face widths, None where it cannot be the same face."""
+        """Shift of the centre in face widths; None if this cannot be the same face."""
         large, small = max(before.width, now.width), min(before.width, now.width)
         if small <= 0 or large > self._max_growth * small:
             return None

@@ -1,8 +1,9 @@
 """Inference runtimes behind one small protocol.
 
-Home Assistant OS and Container are built on musl, for which onnxruntime has no wheel and ncnn has;
-elsewhere either will do. Which one runs is decided when the bundle is loaded: by name, by the order
-below, or by measuring them (``networks/fastest.py``).
+No single runtime is available on every platform: Home Assistant OS and Container are built on musl,
+for which ncnn has wheels and onnxruntime does not. Elsewhere either will do. Which one runs is
+decided when the bundle is loaded: by name, by the order below, or by measuring them
+(``networks/fastest.py``).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from .ncnn import NcnnRuntime
 from .onnx import OnnxRuntime
 
 RUNTIMES: Final[dict[str, type[Runtime]]] = {"ncnn": NcnnRuntime, "onnxruntime": OnnxRuntime}
-"""By package name, in the order in which they are tried: ncnn can be had on every C library. Which
-is faster depends on the machine and the network (`python benchmarks/runtimes.py` measures it)."""
+"""By package name, in the order in which they are tried: ncnn is available for every C library.
+Which is faster depends on the machine and the network (`python benchmarks/runtimes.py` measures
+it)."""
 
 
 def available() -> list[str]:
@@ -27,11 +29,11 @@ def available() -> list[str]:
 def choose(name: str | None = None) -> Runtime:
     """Return the named runtime, or the first of those installed that imports.
 
-    Processors without AVX are no trap: both packages choose their kernels when they run. Under an
-    emulated Nehalem (SSE4.2), where an AVX instruction kills, both embedded the same face as here.
+    Processors without AVX are supported: both packages choose their kernels at run time. On an
+    emulated Nehalem (SSE4.2), where an AVX instruction is fatal, both gave the same embedding.
 
     Raises:
-        RuntimeUnavailableError: it is unknown, not installed, or does not load on this machine.
+        RuntimeUnavailableError: the runtime is unknown, not installed, or does not load here.
 
     """
     names = available() if name is None else [name]
@@ -42,7 +44,7 @@ def choose(name: str | None = None) -> Runtime:
         try:
             return RUNTIMES[candidate]()
         except (ImportError, OSError) as error:
-            # A wheel can be installed and yet not load, on an old C library for instance.
+            # An installed wheel may still fail to load, for instance with an old C library.
             failures.append(f"{candidate}: {error}")
     raise RuntimeUnavailableError(
         "; ".join(failures) or "neither ncnn nor onnxruntime is installed"

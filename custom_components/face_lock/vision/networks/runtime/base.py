@@ -11,14 +11,14 @@ from ...types import FloatArray
 
 
 class RuntimeUnavailableError(RuntimeError):
-    """No inference runtime can be had on this machine."""
+    """No inference runtime is available on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
     """One network in the formats of all runtimes; every path was checked against its hash.
 
-    A network from elsewhere may have no ncnn format: both are None then.
+    A network of the owner's may lack the ncnn format; both paths are None then.
     """
 
     onnx: Path
@@ -32,7 +32,7 @@ class Session(Protocol):
     def run(self, image: FloatArray, outputs: Sequence[str]) -> Mapping[str, FloatArray]:
         """Run float32[N, C, H, W], 0..255; return the named outputs, batch axis first.
 
-        C is 3 for one RGB picture, and as a network has it otherwise.
+        C is 3 for one RGB picture; other networks define their own.
         """
 
 

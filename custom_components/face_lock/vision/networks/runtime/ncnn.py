@@ -30,16 +30,15 @@ class NcnnRuntime:
         """Load a network on the CPU.
 
         Raises:
-            RuntimeUnavailableError: ncnn cannot load files that are the measured ones, or there are
-                none for it.
+            RuntimeUnavailableError: ncnn cannot load these files, or the network has none for it.
 
         """
         if files.ncnn_param is None or files.ncnn_bin is None:
-            raise RuntimeUnavailableError(f"{files.onnx.name} is for onnxruntime alone, not ncnn")
+            raise RuntimeUnavailableError(f"{files.onnx.name} is for onnxruntime only, not ncnn")
         net = self._ncnn.Net()
         net.opt.num_threads = threads
         net.opt.use_vulkan_compute = False
-        # Half precision would move the similarities away from those that were calibrated.
+        # Half precision would shift the similarities away from the calibrated ones.
         net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
         net.opt.use_bf16_storage = False
         if net.load_param(str(files.ncnn_param)) or net.load_model(str(files.ncnn_bin)):
@@ -61,7 +60,7 @@ class NcnnSession:
 
     def _run_one(self, picture: FloatArray, outputs: Sequence[str]) -> dict[str, FloatArray]:
         with self._net.create_extractor() as extractor:
-            # Mat(array) only borrows the array's memory and crashes when it outlives it.
+            # Mat(array) only borrows the array's memory, and crashes if it outlives the array.
             extractor.input("image", self._ncnn.Mat(picture).clone())
             result: dict[str, FloatArray] = {}
             for name in outputs:

@@ -30,20 +30,20 @@ class OnnxRuntime:
         """Load a network on the CPU.
 
         Raises:
-            RuntimeUnavailableError: onnxruntime cannot load files that are the measured ones.
+            RuntimeUnavailableError: onnxruntime cannot load these files.
 
         """
         options = self._onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Spinning threads burn a core between frames; a door waits most of the time.
+        # Spinning threads would burn a core between frames, and a door mostly waits.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
             session = self._onnxruntime.InferenceSession(
                 str(files.onnx), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # its own exceptions share no base but this
+        except Exception as error:  # its exceptions have no other base class in common
             raise RuntimeUnavailableError(f"onnxruntime: {error}") from error
         return OnnxSession(session)
 
