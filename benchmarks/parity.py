@@ -3,9 +3,9 @@
     python benchmarks/parity.py measure RUNTIME OUT.npz [--libc musl]
     python benchmarks/parity.py compare CANDIDATE.npz REFERENCE.npz ...
 
-``measure`` finds and embeds every face of the test pictures and of the demo's visitors; ``--libc``
-makes it fail where another C library is loaded. ``compare`` prints one table and ends with 1 where
-the candidate differs from a reference. `scripts/musl` does both.
+``measure`` finds and embeds every face in the test pictures and among the demo's visitors;
+``--libc`` makes it fail if another C library is loaded. ``compare`` prints one table and exits with
+1 if the candidate differs from a reference. `scripts/musl` does both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import vision
 ROOT = Path(__file__).resolve().parent.parent
 
 MIN_COSINE: Final = 0.9999
-"""A pair of faces moves by at most 0.014 in similarity then, and nearly always by far less."""
+"""The similarity of a pair then changes by at most 0.014, and nearly always by far less."""
 MAX_LANDMARK_PX: Final = 0.5
 
 
@@ -106,7 +106,7 @@ def difference(candidate: dict[str, np.ndarray], reference: dict[str, np.ndarray
 
 
 def compare(candidate: Path, references: list[Path]) -> int:
-    """Print how the candidate differs from each reference; 1 where it does not agree."""
+    """Print how the candidate differs from each reference; return 1 if it does not agree."""
     loaded = {path: dict(np.load(path)) for path in (candidate, *references)}
     titles = (
         "same pixels",

@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/runtimes.py [--rounds 40] [--threads 1] [--runtime NAME ...]
 
-Each runtime is measured in a process of its own (memory does not mix) on the same frames, one after
-the other in turns, so that a busy machine slows all alike: read the ratios, not the milliseconds.
+Each runtime is measured in its own process, so that their memory does not mix, on the same frames
+and alternating, so that a busy machine slows all of them alike: read the ratios, not the
+milliseconds.
 Frames are the demo's: 1280x720 JPEGs with one face.
 """
 
@@ -72,7 +73,7 @@ def measure(runtime: str, threads: int) -> None:
                 lambda: measure_cues(bundle.liveness, rgb, faces[0], bundle.antispoofing),
             )
 
-    one(frames[0], 0.0)  # the first call of a network allocates
+    one(frames[0], 0.0)  # a network allocates in its first call
     for step in STEPS:
         times[step].clear()
     print("ready", flush=True)
@@ -106,8 +107,8 @@ def run(runtimes: list[str], rounds: int, threads: int) -> dict[str, Any]:
 def report(results: dict[str, Any]) -> None:
     """Print medians and, for each row, its ratio to the first runtime.
 
-    The presence network sees the motion gate's grey picture: where it sees nobody, the frame is
-    neither decoded whole nor searched for faces.
+    The presence network gets the motion gate's grey picture: if it sees nobody, the frame is
+    neither fully decoded nor searched for faces.
     """
     names = list(results)
     print("".ljust(28) + "".join(f"{name} {results[name]['version']}".rjust(26) for name in names))
@@ -123,7 +124,7 @@ def report(results: dict[str, Any]) -> None:
 
 
 def _spared(ms: dict[str, float]) -> float | None:
-    """How many looks of the presence network cost what one of them spares."""
+    """How many looks of the presence network cost as much as one of them saves."""
     return (ms["decode"] + ms["detect"]) / ms["presence"] if "presence" in ms else None
 
 

@@ -1,4 +1,4 @@
-"""Home Assistant's own HTTP and websocket API, spoken as its frontend speaks it."""
+"""Speaks Home Assistant's own HTTP and websocket API, as its frontend does."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Who stands before the demo's camera, said line by line: the browser test speaks to it."""
+"""Sets who stands before the demo's camera, line by line; the browser test uses it."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ _STAY = visit.Timeline(0, 0, 5, 0, 0)  # two sways: the end fits the beginning
 
 
 class CommandError(ValueError):
-    """A line that says nothing known."""
+    """A line with an unknown command."""
 
 
 def visitors() -> dict[str, Visitor]:
@@ -31,7 +31,7 @@ def perform(server: PictureServer, line: str) -> None:
     """Do what a line says; renders for some seconds.
 
     Raises:
-        CommandError: it is none of HELP.
+        CommandError: the line is not in HELP.
 
     """
     match line.split():

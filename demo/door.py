@@ -47,7 +47,7 @@ async def add_camera(client: Client, still_url: str) -> None:
         new_entity_id=CAMERA,
         name="Front door",
     )
-    # Until the camera starts anew the address of its picture has the name from before.
+    # Until the camera restarts, the address of its picture has the former name.
     await client.post(f"/api/config/config_entries/entry/{result['entry_id']}/reload", {})
 
 

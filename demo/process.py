@@ -70,7 +70,7 @@ SKIPPED_PACKAGES = ("pymicro-vad", "pyspeex-noise")
 
 
 class ProcessError(RuntimeError):
-    """Home Assistant ended, or did not end, against expectation."""
+    """Home Assistant ended, or did not end, unexpectedly."""
 
 
 def free_port() -> int:
@@ -129,7 +129,7 @@ class HomeAssistantProcess:
         (storage / "onboarding").write_text(json.dumps(ONBOARDING))
 
     def _environment(self) -> dict[str, str]:
-        """Return what the process gets beside the environment that is there."""
+        """Return the environment variables that the process gets in addition to ours."""
         return {
             "PYTHONPATH": str(ROOT / "demo" / "voiceless"),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -147,7 +147,7 @@ class HomeAssistantProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches the demo alone, which then ends both
+                start_new_session=True,  # Ctrl-C only reaches the demo, which then ends both
                 env={**os.environ, **self._environment()},
             )
 

@@ -1,4 +1,4 @@
-"""Whether a door may open now, by what its camera took and its owner allowed, and nothing else."""
+"""Checks whether a door may open, only by what its camera took and what its owner allowed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ POLICY: Final = DecisionPolicy()
 class Checks:
     """Compares every opening with what the camera took and the owner allowed.
 
-    It knows nothing of tracks, votes or queues: at some moment of the last seconds everything must
-    have been true that an opening needs.
+    It knows nothing about tracks, votes or queues: at some moment within the last seconds,
+    everything that an opening requires must have been true.
     """
 
     def __init__(self, house: FakeHome) -> None:
-        """Look at every command to ``fake_home``'s locks from now on."""
+        """Look at every command to ``house``'s locks from now on."""
         self._house = house
         self.openings = 0
         house.on_command = self.commanded
@@ -34,7 +34,7 @@ class Checks:
         self._watched_at = float("-inf")
 
     def note(self) -> None:
-        """Take down what holds now; called often."""
+        """Note what holds now; called often."""
         house, now = self._house, self._house.loop.time()
         if house.state(PHONE) == "on":
             self._factor_at = now
@@ -46,7 +46,7 @@ class Checks:
             return bool(self._house.door.watcher.is_enabled)
         return False
 
-    @callback  # or core would run it in a thread, later
+    @callback  # otherwise core would run it in a thread, later
     def _changed(self, event: Any) -> None:
         old, new = event.data["old_state"], event.data["new_state"]
         if event.data["entity_id"] == PHONE and old is not None and old.state == "on":
@@ -68,7 +68,7 @@ class Checks:
             house.violations.append(f"opened at {now:.2f}: " + "; ".join(map(str, why)))
 
     def _objection(self, name: str, identity: int) -> str | None:
-        """Say why the door must not open for somebody now."""
+        """Say why the door must not open for a person now."""
         house, now = self._house, self._house.loop.time()
         asks = "factor_entity" in house.entry.options.get("security", {})
         if house.entry.state is not ConfigEntryState.LOADED:
@@ -84,12 +84,13 @@ class Checks:
         return next((text for text, holds in objections.items() if holds), None)
 
     def _was_seen(self, identity: int, now: float) -> bool:
-        """Whether the camera took as many pictures of somebody as a quorum, the newest just now."""
+        """Whether the camera took a quorum of pictures of a person, the newest just now."""
         since = now - POLICY.max_age - POLICY.window
         shots = self._house.shots
         seen = [shot.at for shot in shots if identity in shot.identities]
         recent = [at for at in seen if at >= since]
-        # A picture that was served late was asked for as if it were new: one of the quorum may be.
+        # A picture that is served late counts as new when it is requested: one of the quorum may
+        # be.
         late = now - self._house.delayed_at <= POLICY.max_age + POLICY.window
         wanted = POLICY.quorum - late
         return len(recent) >= wanted and (late or now - recent[-1] <= POLICY.max_age)

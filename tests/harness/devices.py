@@ -1,4 +1,4 @@
-"""The camera and the lock that a door is tried with, and what the camera sees."""
+"""The camera and the lock of the tests' doors, and the scene that the camera sees."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Scene:
 
 
 class DoorCamera(Camera):
-    """Asks ``source`` for every picture; it may also raise, hang, or give something else."""
+    """Asks ``source`` for every picture, which may also raise, hang, or return anything else."""
 
     _attr_name = "Front door"
     _attr_unique_id = "front_door"

@@ -55,13 +55,13 @@ DAY: Final = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
 
 class Errors(logging.Handler):
-    """Keeps what the product, or the loop, could not cope with: whatever has a traceback."""
+    """Collects what the product or the loop could not handle: everything with a traceback."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.found: list[str] = []
         self.allowed: tuple[str, ...] = ()
-        """What a fault that is being caused may say."""
+        """What the log may say because of the current fault."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note a record with an exception."""
@@ -94,13 +94,13 @@ class FakeHome:
         self.networks = networks or FakeNetworks()
         self.painter = Painter(rng)
         self.people: dict[str, int] = {}
-        """Name -> identity, of whoever was ever enrolled."""
+        """Name -> identity, of everybody who was ever enrolled."""
         self.pictures: dict[str, int] = {}
-        """Name -> number of the first picture that the owner last enrolled them with."""
+        """Name -> number of the first picture with which the owner last enrolled them."""
         self.present: tuple[int, ...] = ()
-        """Identities of who stands before the door."""
+        """Identities of the people at the door."""
         self.companion: int | None = None
-        """Who stands beside them."""
+        """The person who stands beside them."""
         self.serve: Callable[[], Any] = self.paint
         """What the camera answers."""
         self.shots: deque[Shot] = deque(maxlen=400)
@@ -110,7 +110,7 @@ class FakeHome:
         self.delayed_at = float("-inf")
         """When the picture before the newest was last served."""
         self.violations: list[str] = []
-        """What should never happen, in words."""
+        """What happened and never should, in words."""
         self.errors = Errors()
         self.wall_offset = timedelta()
         self.commands: list[float] = []
@@ -125,7 +125,7 @@ class FakeHome:
         self.commands.append(self.loop.time())
 
     def paint(self, **options: Any) -> bytes:
-        """Take a picture of whoever is there."""
+        """Take a picture of the people who are there."""
         companion = () if self.companion is None else (self.companion,)
         identities = (*self.present[: 2 - len(companion)], *companion)
         picture = self.painter(*identities, **options)
@@ -134,15 +134,15 @@ class FakeHome:
         return picture
 
     def another_camera(self) -> DoorCamera:
-        """Make the camera's entity anew."""
+        """Make a new camera entity."""
         return DoorCamera(lambda: self.serve())  # noqa: PLW0108 - it may be replaced
 
     def another_deadbolt(self) -> Deadbolt:
-        """Make the lock's entity anew."""
+        """Make a new lock entity."""
         return Deadbolt(lambda: self.on_command())  # noqa: PLW0108 - it may be replaced
 
     def later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Do something beside the rest; ``works`` holds what is not done."""
+        """Do something in parallel; ``works`` holds what is not done yet."""
         task = self.loop.create_task(work)
         self.works.add(task)
         task.add_done_callback(self._worked)
@@ -158,7 +158,7 @@ class FakeHome:
         return DAY + timedelta(seconds=self.loop.time()) + self.wall_offset
 
     def subentry(self, name: str, **data: Any) -> ConfigSubentry:
-        """Make somebody's subentry."""
+        """Make the subentry of a person."""
         return ConfigSubentry(
             data=MappingProxyType({CONF_ENROLLED_AT: self.utcnow().isoformat(), **data}),
             subentry_type=SUBENTRY_PERSON,
@@ -184,7 +184,7 @@ class FakeHome:
     ) -> None:
         """Enrol people and set the door up, with the given options by section.
 
-        The liveness check is off unless it is asked for: the networks are not the product's.
+        The liveness check is off unless requested, because the networks are not the product's.
         """
         registry = er.async_get(self.hass)
         data = {CONF_CAMERA: registry.async_get(CAMERA).id}
@@ -209,7 +209,7 @@ class FakeHome:
         await self.async_start()
 
     def album(self, name: str, identity: int) -> list[Portrait]:
-        """Take new pictures of somebody, to enrol them with."""
+        """Take new pictures of a person, for enrolling them."""
         self.people[name] = identity
         self.pictures[name] = (self.pictures.get(name, -2) + 2) % 200
         return portraits(identity, self.networks.model, self.pictures[name])
@@ -244,7 +244,7 @@ class FakeHome:
         return None if state is None else state.state
 
     async def until(self, condition: Callable[[], object], seconds: float) -> bool:
-        """Wait until something is so; say whether it came in time."""
+        """Wait until a condition holds; return whether it did in time."""
         end = self.loop.time() + seconds
         while not condition():
             if self.loop.time() >= end:
@@ -255,7 +255,7 @@ class FakeHome:
 
 @contextlib.contextmanager
 def _clocks(house: FakeHome) -> Any:
-    """Put the loop's clock in the place of the real ones."""
+    """Replace the real clocks with the loop's."""
     with contextlib.ExitStack() as stack:
         for name, module in list(sys.modules.items()):
             if name.startswith("custom_components.face_lock") and hasattr(module, "monotonic"):
@@ -282,7 +282,7 @@ async def a_home(
 ) -> AsyncIterator[FakeHome]:
     """Build a house whose configuration lies in ``folder``; on a ``VirtualLoop`` only.
 
-    ``fake_networks`` are others than the scripted ones.
+    ``networks`` replace the scripted ones.
     """
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
@@ -292,7 +292,7 @@ async def a_home(
     async with async_test_home_assistant(config_dir=str(folder)) as hass:
         house = FakeHome(hass, loop, np.random.default_rng(seed), networks)
         logging.getLogger().addHandler(house.errors)
-        hass.data.pop("custom_components", None)  # so that it is looked for in the folder
+        hass.data.pop("custom_components", None)  # so that the folder is searched for it
         loop.set_exception_handler(
             lambda _, context: house.errors.found.append(
                 f"loop: {context.get('message')}: {context.get('exception')!r}"

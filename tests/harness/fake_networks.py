@@ -1,8 +1,8 @@
-"""Pictures that say who is in them, and networks that read it: everything else stays as it is.
+"""Pictures that say who is in them, and networks that read it; everything else is the product's.
 
 The motion gate, the decoding, the matching, the decision and the storage are the product's own.
-Only the four networks are replaced: they answer at once and always right, so that what a fault
-does can be told from what recognition does. ``tests/integration`` runs the real ones.
+Only the four networks are replaced: they answer immediately and are always right, so that the
+effect of a fault can be told from that of recognition. ``tests/integration`` runs the real ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 96, 72
 FACE = 48
 """Pixels of a face's side in a picture."""
 SIZE = 128
-"""Numbers of a direction."""
+"""Length of a direction."""
 CROWDING = 0.25
 MAGIC = 201
 LANDMARKS = np.array([[14, 28], [34, 28], [24, 38], [16, 48], [32, 48]], np.float32)
@@ -32,21 +32,21 @@ GOOD = vision.FaceQuality(120, 130, 300)
 
 @cache
 def direction(text: str) -> np.ndarray:
-    """A unit vector float32[128] of its own for every text; two are nearly at right angles."""
+    """A unit vector float32[128] for a text; any two are nearly at right angles."""
     seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
     vector = np.random.default_rng(seed).normal(size=SIZE).astype(np.float32)
     return vector / np.linalg.norm(vector)
 
 
 def crop(identity: int, number: int) -> np.ndarray:
-    """An enrolled picture uint8[112, 112, 3] of somebody."""
+    """An enrolled picture uint8[112, 112, 3] of a person."""
     pixels = np.random.default_rng((identity, number)).integers(0, 255, (CROP_SIZE, CROP_SIZE, 3))
     pixels[0, 0] = (MAGIC, identity, number)
     return pixels.astype(np.uint8)
 
 
 def template_of(pixels: np.ndarray, model: str) -> np.ndarray:
-    """What the verifier ``model`` makes of an enrolled picture; 0 is nobody."""
+    """Embed an enrolled picture as the verifier ``model`` does; identity 0 is nobody."""
     magic, identity, number = (int(v) for v in pixels[0, 0])
     assert magic == MAGIC
     vector = direction(f"{model}/{identity}") + 0.3 * direction(f"{model}/{identity}/{number}")
@@ -142,7 +142,7 @@ class FakeNetworks:
         model = bundle.verifier.model
         evidence = []
         for index, identity in enumerate(identities):
-            # As like its templates as another picture of the same person is.
+            # As similar to its templates as another picture of the same person.
             vector = direction(f"{model}/{identity}") + 0.35 * direction(f"{serial}/{index}")
             embedding = embedding_of(vector)
             left = 2.0 + 47 * index
@@ -163,6 +163,6 @@ def _shipped() -> vision.Bundle:
 
 
 def portraits(identity: int, model: str, first: int = 0, count: int = 2) -> list[vision.Portrait]:
-    """What is stored of somebody enrolled with the pictures of these numbers."""
+    """What is stored of a person enrolled with the pictures of these numbers."""
     found = [crop(identity, number) for number in range(first, first + count)]
     return [vision.Portrait(p, vision.Template(template_of(p, model), model)) for p in found]

@@ -1,8 +1,8 @@
 """Everything that may go wrong at a door, each with its beginning and its end.
 
-The list is that of docs/security.md ("Faults"). A fault is a generator: what stands before its
-``yield`` breaks something, what stands after it mends it, as the owner or the world would. Faults
-that share a place cannot happen at the same time.
+The list is that of docs/security.md ("Faults"). A fault is a generator: the code before its
+``yield`` breaks something, and the code after it repairs it, as the owner or the world would.
+Faults that share a place cannot happen at the same time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Course = Callable[[FakeHome], AsyncIterator[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. ``says`` is what the log may hold because of it, beside a traceback."""
+    """One fault; ``says`` is what the log may contain because of it, next to a traceback."""
 
     name: str
     course: Course
@@ -243,7 +243,7 @@ async def clock_back(house: FakeHome) -> AsyncIterator[None]:
 
 @fault("monotonic clock")
 async def computer_slept(house: FakeHome) -> AsyncIterator[None]:
-    """Nothing runs for a minute, in the middle of whatever was going on."""
+    """Nothing runs for a minute, whatever was going on."""
     house.loop.advance(60)
     yield
 
@@ -355,7 +355,7 @@ async def lock_jams(house: FakeHome) -> AsyncIterator[None]:
 
 @fault("lock's state")
 async def lock_already_open(house: FakeHome) -> AsyncIterator[None]:
-    """Somebody has opened it with a key."""
+    """A person has opened it with a key."""
     house.deadbolt.put(is_locked=False)
     yield
     house.deadbolt.put(is_locked=True)
@@ -438,7 +438,7 @@ async def disk_full(house: FakeHome) -> AsyncIterator[None]:
 
 @fault("scene")
 async def second_face(house: FakeHome) -> AsyncIterator[None]:
-    """A stranger steps beside whoever is there."""
+    """A stranger steps beside the people who are there."""
     house.companion = 9
     yield
     house.companion = None
@@ -446,7 +446,7 @@ async def second_face(house: FakeHome) -> AsyncIterator[None]:
 
 @fault("people", "storage")
 async def person_removed(house: FakeHome) -> AsyncIterator[None]:
-    """The owner removes Anna, and enrols her anew."""
+    """The owner removes Anna, and enrols her again."""
     (subentry,) = (s for p, s in people_of(house.entry).items() if p == "anna")
     house.hass.config_entries.async_remove_subentry(house.entry, subentry.subentry_id)
     yield
@@ -468,7 +468,7 @@ async def person_enrolled(house: FakeHome) -> AsyncIterator[None]:
 
 
 async def _enrol(house: FakeHome, name: str, identity: int) -> None:
-    """Enrol somebody as the dialog does, which waits for a door that is set up."""
+    """Enrol a person as the dialog does, which waits for a door that is set up."""
     while house.entry.state is not ConfigEntryState.LOADED:  # noqa: ASYNC110 - it sets no event
         await asyncio.sleep(0.5)
     house.entry.runtime_data.store.put(name.lower(), house.album(name, identity))

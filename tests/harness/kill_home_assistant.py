@@ -2,21 +2,22 @@
 
     python -m tests.harness.kill_home_assistant [--kills 100] [--seed 20261124]
 
-A real process with a real door is worked over HTTP by an owner (``owner``) who enrols and forgets
-people, suspends them, changes options, offers codes and comments on visits. After SIGKILL, in the
-middle of an answer or of core's delayed write, the files are read, and Home Assistant is started on
-them again. Then
+A real process with a real door is operated over HTTP by an owner (``owner``) who enrols and forgets
+people, suspends them, changes options, enters codes and gives feedback on visits. After SIGKILL, in
+the middle of an answer or of core's delayed write, the files are read, and Home Assistant is
+started on them again. Then
 
 - the door runs and is locked, and no traceback of ours was logged;
-- what is ours to keep (pictures, feedback, the count of failures) is exactly what was answered, or
-  that and the one thing that was being done;
+- what is ours to keep (pictures, feedback, the count of failures) is exactly what was confirmed, or
+  that and the one thing that was in progress;
 - what core keeps for us (who is enrolled, who is suspended, the options) is as old as its own delay
   explains and no older: core writes a second after the last change (``config_entries.SAVE_DELAY``);
-- everybody whom core still knows has all pictures, or is named in a repair issue; nothing is kept
-  of anybody else.
+- everybody whom core still knows has all pictures, or is named in a repair issue; nothing of
+anybody
+  else is kept.
 
-It prints one line, and exits with 1 if a round failed. The signal ends a process and no more: what
-was handed to the kernel is on the disk, other than after a power cut.
+It prints one line, and exits with 1 if a round failed. The signal only ends a process: unlike
+after a power cut, what was handed to the kernel is on the disk.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ from .remains import (
 
 START_WITHIN: Final = 120.0
 MAX_WORKS: Final = 5
-"""A process is killed after so many answers at most."""
+"""A process is killed after at most this many answers."""
 KILL_WITHIN: Final = 0.5
 """Seconds within which it is killed when it is to be killed in the middle of work."""
 VISITOR: Final = visit.Visitor("hopper.webp", "Grace Hopper", face_px=173, nose_x=260)
@@ -73,7 +74,7 @@ COUNTS: Final = (
 
 @asynccontextmanager
 async def connected(client: Client, process: KilledProcess) -> AsyncIterator[None]:
-    """Speak to it once it runs."""
+    """Connect to it once it runs."""
     until = time.monotonic() + START_WITHIN
     async with AsyncExitStack() as stack:
         while True:
@@ -174,7 +175,7 @@ class Killer:
         )
 
     async def _async_check(self) -> None:
-        """Check what runs against the files that it found, and begin anew from there."""
+        """Compare what runs with the files that it found, and continue from there."""
         client, before = self._client, self._owner.held
         (entry,) = await client.command("config_entries/get", domain=DOMAIN)
         assert entry["state"] == "loaded", entry
@@ -182,7 +183,7 @@ class Killer:
         assert state == "locked", state
         files = await read(self._process, self._entry_id)
         strangers = files.pictures.keys() - files.people.keys()
-        assert not strangers, ("kept of somebody who is not enrolled", strangers)
+        assert not strangers, ("kept of people who are not enrolled", strangers)
         blind = sorted(name for p, (name, _) in files.people.items() if not files.pictures.get(p))
         reported = await self._async_reported()
         assert reported == blind, (reported, blind)
@@ -207,7 +208,7 @@ class Killer:
             assert not await self._async_reported()
 
     async def _async_reported(self) -> list[str]:
-        """Whom the repair issue names."""
+        """The people named in the repair issue."""
         issues = (await self._client.command("repairs/list_issues"))["issues"]
         ours = [i for i in issues if i["domain"] == DOMAIN]
         assert all(i["translation_key"] == "pictures_missing" for i in ours), ours
@@ -215,7 +216,7 @@ class Killer:
         return sorted(name for group in names for name in group)
 
     async def _async_check_registries(self, files: Files) -> None:
-        """No entity and no device may be left of somebody who is not enrolled, nor be missing."""
+        """Entities and devices must exist for the enrolled people, and for nobody else."""
         for registry in ("entity", "device"):
             found = await self._client.command(f"config/{registry}_registry/list")
             if registry == "entity":
@@ -260,7 +261,7 @@ class Killer:
 
 
 async def run(kills: int, seed: int) -> Counter[str]:
-    """Kill that often; return counts of what was met. Raises AssertionError with the round."""
+    """Kill this often; return counts of what happened. Raises AssertionError with the round."""
     async with KilledProcess() as process, aiohttp.ClientSession() as session:
         killer = Killer(process, session, seed)
         try:

@@ -46,9 +46,9 @@ COUNTS = ("kills", "from_nothing", "from_version_1", "generations", "cut_writes"
 """``cut_writes``: rounds that left a temporary file; ``ahead``: rounds in
 which more lay on the disk than had been reported."""
 MAX_WRITES = 5
-"""A process is killed after 0 to so many written files..."""
+"""A process is killed after at most this many written files..."""
 KILL_WITHIN = 0.06
-"""...and 0 to so many seconds, about as long as one file takes."""
+"""...and at most this many seconds, about as long as one file takes."""
 
 
 def portrait(generation: int, person: int) -> Portrait:
@@ -68,7 +68,7 @@ def generation_of(found: Portrait) -> int:
 async def open_records(folder: Path) -> tuple[HomeAssistant, DoorRecords]:
     """Start a core far enough that its storage works, and open the door's records."""
     hass = HomeAssistant(str(folder))
-    # The core's list of entries is not read; without it the store sees no other door.
+    # Core's list of entries is not read; without it the store sees no other door.
     hass.config_entries = type("Entries", (), {"async_entries": lambda *_: []})()
     return hass, await async_open_records(hass, DOOR, keep_pictures=True, visit_days=7)
 
@@ -83,7 +83,7 @@ class Progress:
 
 
 async def write(folder: Path, report: int, generation: int) -> None:
-    """Write generations for ever; report each file as soon as it counts as written."""
+    """Write generations endlessly; report each file as soon as it counts as written."""
     _, records = await open_records(folder)
     while True:
         generation += 1
@@ -133,7 +133,7 @@ def look(folder: Path) -> None:
 
 
 def version_1(folder: Path) -> None:
-    """Lay down a file as version 1 wrote it, of generation 1."""
+    """Write a file of generation 1 as version 1 did."""
     people = {
         person: {
             "pictures": [
@@ -154,7 +154,7 @@ def version_1(folder: Path) -> None:
 
 
 def kill_once(folder: Path, before: Progress, rng: random.Random) -> Progress:
-    """Let a process go on writing, kill it, and return what it reported as written."""
+    """Let a process write, kill it, and return what it reported as written."""
     reading, writing = os.pipe()
     assert threading.active_count() == 1, "a fork takes no threads along"
     child = os.fork()
@@ -163,7 +163,7 @@ def kill_once(folder: Path, before: Progress, rng: random.Random) -> Progress:
         try:
             asyncio.run(write(folder, writing, before.generation))
         finally:
-            os._exit(3)  # it is to end by the signal alone
+            os._exit(3)  # it must only end by the signal
     os.close(writing)
     with os.fdopen(reading, "rb", buffering=0) as pipe:
         reported = b""
@@ -182,7 +182,7 @@ def kill_once(folder: Path, before: Progress, rng: random.Random) -> Progress:
 
 
 def run(kills: int, seed: int) -> dict[str, int]:
-    """Kill that often; return counts of what was met. Raises AssertionError with the round."""
+    """Kill this often; return counts of what happened. Raises AssertionError with the round."""
     rng = random.Random(seed)  # noqa: S311 - moments to kill at
     counts = dict.fromkeys(COUNTS, 0)
     folder = Path(tempfile.mkdtemp(prefix="face_lock_kill_"))

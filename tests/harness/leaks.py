@@ -1,4 +1,4 @@
-"""What a door holds at a moment, and whether it grows."""
+"""Measures what a door holds at a given moment, and whether that grows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import numpy as np
 from .fake_home import FakeHome
 
 LIMIT: Final = 1.0
-"""MB of resident memory per 100,000 pictures, from which on it fails."""
+"""Growth in MB of resident memory per 100,000 pictures that counts as a leak."""
 PER: Final = 100_000
 SLACK: Final = 25.0
-"""MB that a run too short for ``PER`` pictures may grow by in all: its few samples do not tell a
+"""MB by which a run too short for ``PER`` pictures may grow in total: its few samples cannot tell a
 leak from what is allocated once."""
 COUNTS: Final = ("threads", "tasks", "listeners", "timers", "files")
 M_MMAP_THRESHOLD: Final = -3
@@ -31,7 +31,7 @@ LARGE: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What there was at a quiet moment; memory in MB, the store in bytes."""
+    """What was in use at a quiet moment; memory in MB, the store in bytes."""
 
     hours: float
     pictures: int
@@ -45,7 +45,7 @@ class Sample:
     digests: int
     visits: int
     held: int
-    """Things in the other containers of the door that nothing bounds but their own tidiness."""
+    """Entries of the door's other containers, which nothing bounds except their own clean-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Slope:
 
 
 def faults(samples: list[Sample]) -> list[str]:
-    """Say what grew that must not."""
+    """Say what grew and must not."""
     found = []
     first = samples[0]
     pictures = samples[-1].pictures - first.pictures
@@ -86,7 +86,7 @@ def faults(samples: list[Sample]) -> list[str]:
 
 
 def measure(house: FakeHome, pictures: int, folder: Path) -> Sample:
-    """Take a sample; returns free memory to the system first, where the C library can."""
+    """Take a sample, after returning free memory to the system if the C library can."""
     gc.collect()
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -125,10 +125,11 @@ def measure(house: FakeHome, pictures: int, folder: Path) -> Sample:
 def steady_allocator() -> None:
     """Have glibc keep small blocks in one place, and large ones with the system, always.
 
-    By default it changes its mind with what was freed before, and where a network's 50 MB come to
-    lie differs from one start of the door to the next by some 10 MB: more than what is looked for.
-    It also keeps a heap for each of up to 16 threads (on two cores): a door that is loaded anew has
-    a new thread, whose heap then fills for the first time. That ends, but not within a day.
+    By default its choice depends on what was freed before, so that the place of a network's 50 MB
+    changes the total from one start of the door to the next by some 10 MB: more than the leaks that
+    are looked for. It also keeps a heap for each of up to 16 threads (on two cores), and a reloaded
+    door has a new thread, whose heap is then filled for the first time. That ends, but not within a
+    day.
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)

@@ -1,9 +1,9 @@
 """Change the decision in one place at a time and see whether a test notices: scripts/mutation.
 
-Each mutant is one change of one node: a comparison, an operator, a constant, a condition negated,
-a statement left out, nothing returned. It is compiled in a fork of this process, which has
-everything imported but the core, and meets the tests in order, the quickest first. A mutant that
-no test fails for survives; one that never ends is killed after a while and counts as noticed.
+Each mutant changes one node: a comparison, an operator, a constant, a condition negated, a
+statement left out, nothing returned. It runs in a fork of this process, which has imported
+everything except the core, and meets the tests in order, the quickest first. A mutant for which no
+test fails survives; one that never ends is killed after a while and counts as noticed.
 
 A fork saves the seconds that each start costs, which is why no public mutation tester is used.
 """
@@ -39,13 +39,13 @@ MODULES = (
     "matching/similarity",
 )
 TESTS = ("", "_challenge", "_circumstances", "_lockout", "_look", "_unlock", "_tracker", "_machine")
-"""Of `test_decision*.py`; a module's namesake comes first."""
+"""Suffixes of `test_decision*.py`; a module's namesake runs first."""
 ALONE = ("similarity", "stacking")
-"""Modules with tests of their own, which no other module's mutants meet."""
+"""Modules with tests of their own, which run for no other module's mutants."""
 PATIENCE = 60
-"""Seconds of processor time after which a mutant counts as one that never ends."""
+"""Seconds of processor time after which a mutant counts as endless."""
 MEMORY = 2 * 1024**3
-"""Bytes after which it does, too."""
+"""Bytes of memory after which it does, too."""
 
 COMPARISONS = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -72,18 +72,18 @@ CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 @dataclass
 class Mutant:
-    """One changed module: what was changed is told by the two texts of `line`."""
+    """One changed module, with the text of the changed `line` before and after."""
 
     module: str
     line: int
     before: str
     after: str
     code: CodeType
-    """Not the tree: thousands of nodes would have to be swept in every fork."""
+    """Not the tree, because every fork would have to collect its thousands of nodes."""
 
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one table
-    """Yield what may stand in the place of `node`."""
+    """Yield what may replace `node`."""
     match node:
         case ast.Compare():
             for place, operator in enumerate(node.ops):
@@ -179,7 +179,7 @@ def mutants(module: str) -> Iterator[Mutant]:
             before = ast.unparse(node).splitlines()[0]
             after = ast.unparse(changed).splitlines()[0]
             if before == after:
-                continue  # half of nothing
+                continue  # half of zero
             if index is None:
                 setattr(parent, field, changed)
             else:
@@ -232,7 +232,7 @@ def start(mutant: Mutant | None) -> int:
 
 
 def survives(status: int) -> bool:
-    """Whether all tests passed; what ends in another way was noticed."""
+    """Whether all tests passed; a mutant that ends in any other way was noticed."""
     return os.waitstatus_to_exitcode(status) == 0
 
 
@@ -264,13 +264,13 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=4000, help="random events for each mutant")
     options = parser.parse_args()
     os.environ["FACE_LOCK_EVENTS"] = str(options.events)
-    # Mutants must all meet the same events.
+    # All mutants must meet the same events.
     os.environ.pop("FACE_LOCK_NEW_EXAMPLES", None)
-    # Not those of Home Assistant's tests, which take seconds.
+    # Without the plugins for Home Assistant's tests, which take seconds to load.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.dont_write_bytecode = True
     os.chdir(ROOT)
-    # Imported once for all forks; nothing of the core is.
+    # Imported once for all forks, except for the core.
     for name in ("numpy", "PIL.Image", "pytest", "hypothesis.stateful"):
         __import__(name)
     if not survives(os.waitpid(start(None), 0)[1]):

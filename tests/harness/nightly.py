@@ -1,9 +1,9 @@
-"""Runs what takes too long for every change, one after the other, and prints one table.
+"""Runs, one after the other, what takes too long for every change, and prints one table.
 
     scripts/nightly [--scale 1.0] [--only NAME...] [--seed N] [--logs FOLDER]
 
-With another ``--scale`` each job does so many times as much; the limits stay the same. Each job's
-whole output is kept in a file of its own. 1 if a job failed.
+``--scale`` multiplies the amount of work of each job; the limits stay the same. The output of each
+job is kept in a file of its own. Exits with 1 if a job failed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def _last_line(output: str) -> str:
-    """What a job says at its end, without its own name."""
+    """The last line of a job's output, without its own name."""
     lines = [line for line in output.splitlines() if line.strip()]
     return re.sub(r"^\w+: ", "", lines[-1]) if lines else "said nothing"
 
@@ -35,7 +35,7 @@ def _mutants(output: str) -> str:
 
 
 def _fuzzed(output: str) -> str:
-    """Of each target: how many inputs, findings, the slowest, and the growth of the memory."""
+    """For each target: the inputs, the findings, the slowest input, and the growth of memory."""
     row = r"^(\w+)\s+([\d,]+)\s+[\d,]+\s+[\d,]+\s+([\d,]+)\s+([\d,]+)\s+([-\d.]+)\s"
     rows = re.findall(row, output, re.MULTILINE)
     told = "{1} {0}: {2} findings, {3} ms, {4} MB"
@@ -44,12 +44,12 @@ def _fuzzed(output: str) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """A command of this interpreter, and what of its output stands in the table."""
+    """A command for this interpreter, and what the table shows of its output."""
 
     name: str
     command: tuple[str, ...]
-    """With ``{n}`` where the number of things to do stands, ``{few}`` for what takes longer, and
-    ``{seed}``."""
+    """``{n}`` stands for the number of things to do, ``{few}`` for that of things that take longer,
+    and ``{seed}`` for the seed."""
     count: float
     said: Callable[[str], str] = _last_line
 

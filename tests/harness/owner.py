@@ -1,4 +1,4 @@
-"""An owner who changes things at a door of a real Home Assistant, and notes what was answered."""
+"""An owner who changes things at a door in a real Home Assistant, and notes the answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVENT: Final = "event.front_door_access"
 SWITCH: Final = "switch.front_door_recognition"
 CODE: Final = "2468"
 PATIENCE: Final = 60.0
-"""Seconds for which the owner waits for anything."""
+"""The longest that the owner waits for anything, in seconds."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ Change = Callable[[Held], None]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One thing to do: how it changes what is held, and how it is asked for."""
+    """One thing to do: how it changes what is held, and how it is requested."""
 
     name: str
     change: Change
@@ -65,7 +65,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What core was to keep, and between which moments that changed."""
+    """What core has to keep, and between which moments that changed."""
 
     cores: tuple[frozenset[tuple[str, bool]], int]
     began: float
@@ -82,9 +82,9 @@ class Owner:
         self._serial = rng.randrange(10**6)
         self.visited = False
         self.held = held
-        """What was answered to be done."""
+        """What was confirmed."""
         self.in_flight: Held | None = None
-        """What would be held if that which was not answered was done as well."""
+        """What would be held if the unanswered work had been done as well."""
         self.versions = [Version(held.cores, 0.0, 0.0)]
         self.answered: list[str] = []
         self.doing = ""
@@ -101,7 +101,7 @@ class Owner:
         return result["response"]
 
     async def async_do(self, work: Work) -> None:
-        """Do something; what it changes is held once it was answered."""
+        """Do something; its changes are held once it has been answered."""
         after = deepcopy(self.held)
         work.change(after)
         began, self.in_flight, self.doing = time.monotonic(), after, work.name
@@ -174,7 +174,7 @@ class Owner:
         return self.forget(self._someone())
 
     def forget(self, name: str) -> Work:
-        """Remove somebody."""
+        """Remove a person."""
 
         def change(held: Held) -> None:
             person, _ = held.people.pop(name)
@@ -182,7 +182,7 @@ class Owner:
             del held.feedback[person]
 
         async def ask() -> None:
-            self.visited = False  # visits of whoever is forgotten are forgotten, too
+            self.visited = False  # the visits of a forgotten person are forgotten, too
             await self.async_call("forget", person=name)
 
         return Work("forget", change, ask)
@@ -214,7 +214,7 @@ class Owner:
         return Work("options", change, lambda: self.async_options(door={"relock_after": seconds}))
 
     async def async_options(self, **wanted: Json) -> None:
-        """Go through the options flow, with everything as it is but for ``wanted``."""
+        """Go through the options flow and change only what is ``wanted``."""
 
         async def init(form: Json) -> Json:
             return {
@@ -238,7 +238,7 @@ class Owner:
             await asyncio.sleep(0.1)
 
     async def _async_since(self) -> str | None:
-        """Since when the door has been running, None where it does not."""
+        """Since when the door has been running, None while it is not."""
         state = (await self._client.states()).get(SWITCH, {"state": "unavailable"})
         return None if state["state"] == "unavailable" else str(state["last_changed"])
 
@@ -266,7 +266,7 @@ class Owner:
         return Work("unlock", lambda _: None, lambda: self._client.action("lock", "unlock", LOCK))
 
     async def async_wait_for_visit(self, seconds: float) -> None:
-        """Wait until a visit has ended, which the owner may then speak of."""
+        """Wait until a visit has ended, so that the owner can give feedback on it."""
         before = (await self._client.states())[EVENT]["state"]
         end = time.monotonic() + seconds
         while time.monotonic() < end:

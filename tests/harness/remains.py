@@ -1,4 +1,4 @@
-"""A Home Assistant process that is killed, and what is left of it on the disk."""
+"""A Home Assistant process that is killed, and what it leaves on the disk."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ logger:
   default: warning
 """
 SAVE_DELAY: Final = 1.0
-"""Core's, in seconds."""
+"""The delay of core, in seconds."""
 WRITTEN_WITHIN: Final = 1.5
-"""Seconds after that in which even a busy machine has written a small file."""
+"""Seconds after it within which even a busy machine has written a small file."""
 
 
 class KilledProcess(HomeAssistantProcess):
@@ -53,12 +53,12 @@ class KilledProcess(HomeAssistantProcess):
         (self.config / "configuration.yaml").write_text(text)
 
     def _environment(self) -> dict[str, str]:
-        # It starts a hundred times: what was compiled once is kept for as long as the process is.
+        # It starts a hundred times, so compiled files are kept for the life of this process.
         compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.config / "pyc")}
         return super()._environment() | compiled
 
     async def stop(self) -> None:
-        """End it properly."""
+        """Stop it properly."""
         await self._stop()
 
     async def start(self) -> None:
@@ -78,7 +78,7 @@ class KilledProcess(HomeAssistantProcess):
         assert await self._process.wait() == -signal.SIGKILL, self.log_tail()
 
     def pounce(self, seconds: float) -> None:
-        """Wait until a file is being written, or so long, and kill it there and then; blocks."""
+        """Kill it once a file is being written, or after this long; blocks."""
         assert self._process is not None
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -110,11 +110,11 @@ class Files:
 
 
 async def read(process: KilledProcess, entry_id: str) -> Files:
-    """Read the files with our own code, and core's as the JSON that it is; changes nothing."""
+    """Read the files with our own code, and core's as JSON; changes nothing."""
     stored = json.loads((process.storage / "core.config_entries").read_text())["data"]["entries"]
     (entry,) = (entry for entry in stored if entry["entry_id"] == entry_id)
     hass = HomeAssistant(str(process.config))
-    # The core's list of entries is not read; without it the store sees no other door.
+    # Core's list of entries is not read; without it the store sees no other door.
     hass.config_entries = type("Entries", (), {"async_entries": lambda *_: []})()
     try:
         records = await async_open_records(hass, entry_id, keep_pictures=True, visit_days=7)
@@ -136,9 +136,9 @@ async def read(process: KilledProcess, entry_id: str) -> Files:
 
 
 def compare_ours(files: Files, owner: Owner) -> bool:
-    """Check what is ours to keep; return whether what was not answered had been done.
+    """Check what is ours to keep; return whether the unanswered work had been done.
 
-    Each file for itself: somebody is removed from one after the other.
+    Each file is checked on its own, because a person is removed from one after the other.
     """
 
     def fitting(held: Held) -> tuple[bool, bool, bool]:
@@ -161,12 +161,12 @@ def compare_ours(files: Files, owner: Owner) -> bool:
 
 
 def compare_cores(files: Files, owner: Owner, killed_at: float) -> list[Version]:
-    """Check what core keeps for us; return the versions that were answered and are lost."""
+    """Check what core keeps for us; return the confirmed versions that are lost."""
     versions = owner.versions
     begun = [v.began for v in versions[1:]]
     if owner.in_flight is not None:
         begun.append(killed_at)
-    # A further change puts the write off, so only what was left alone for long enough is safe.
+    # Another change postpones the write, so only what was left alone long enough is safe.
     safe = 0
     for number, version in enumerate(versions):
         until = begun[number] if number < len(begun) else killed_at

@@ -1,8 +1,8 @@
-"""Breaks the product on purpose, to see that the schedules would notice.
+"""Breaks the product on purpose, to check that the schedules would notice.
 
     python -m tests.harness.sabotage
 
-Prints, as JSON, each defect and the first violation that was found; 1 if one went unnoticed.
+Prints each defect and the first violation found as JSON; exits with 1 if one went unnoticed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from custom_components.face_lock.vision.decision import visit, voting
 from .schedules import PER_HOUSE, SEED, Case, run_cases
 
 Defect = tuple[tuple[str, ...], list[tuple[Any, str, Any]]]
-"""The faults in which it shows, and what is replaced: of what, which name, by what."""
+"""The faults in which a defect shows, and what is replaced: the object, the name, the value."""
 
 
 def _constant(value: Any) -> Callable[..., Any]:
@@ -73,7 +73,7 @@ DEFECTS: Final[dict[str, Defect]] = {
         [(watcher.Watcher, "_bad_picture", _broken)],
     ),
 }
-"""Each is one that the code could have, or had."""
+"""Each is a defect that the code could have, or once had."""
 
 
 def attempt(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""A day before a front door: who comes, in which light, and what else happens to the house."""
+"""A day at a front door: who comes, in which light, and what else happens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GUEST: Final = {"Hopper": ("hopper",)}
 
 
 class Scenario:
-    """What happens, dealt like cards: in any order, each in its share."""
+    """The events of a day, dealt like cards: in any order, each as often as it is in the deck."""
 
     def __init__(self, house: FakeHome, visitors: Visitors, seed: int) -> None:
         self._house = house
@@ -31,7 +31,7 @@ class Scenario:
         self.happened: Counter[str] = Counter()
         self.opened: Counter[str] = Counter()
         self.wrong: list[str] = []
-        """Openings while nobody who is enrolled was to be seen."""
+        """Openings while no enrolled person was in view."""
         self._enrolled = {name.lower() for name in ENROLLED}
         house.on_command = self._opened
 
@@ -42,7 +42,7 @@ class Scenario:
             self.wrong.append(f"opened for {cast or 'nobody'}")
 
     async def async_move_in(self) -> None:
-        """Enrol the household with the action, and give the camera its pictures."""
+        """Enrol the household with the action, and connect the camera to the scene."""
         house = self._house
         house.camera.source = self._visitors.picture
         house.hass.config.allowlist_external_dirs = {str(PICTURES.resolve())}
@@ -67,7 +67,7 @@ class Scenario:
         )
 
     async def async_go_on(self, mean_pause: float) -> None:
-        """Let some time pass, then one thing happen."""
+        """Let some time pass, and then one thing happen."""
         await asyncio.sleep(self._rng.uniform(0.5, 1.5) * mean_pause)
         if not self._deck:
             cards = [
@@ -97,22 +97,22 @@ class Scenario:
         return choices[int(self._rng.integers(len(choices)))]
 
     async def async_resident(self) -> None:
-        """One of the household comes home; now and then the owner says of it what it was."""
+        """A member of the household comes home; now and then the owner gives feedback."""
         await self._async_stand(self._one_of("obama", "obama", "collins"))
         if self._rng.random() < 0.2 and self._house.door.memory.visits.at() is not None:
             await self._async_call("feedback", verdict="that_was_not_me")
 
     async def async_stranger(self) -> None:
-        """Somebody rings whom nobody knows."""
+        """A stranger rings."""
         await self._async_stand(self._one_of("biden", "hopper"))
         await self._async_call("clear_lockout")
 
     async def async_two(self) -> None:
-        """Two stand there at once."""
+        """Two people stand there at once."""
         await self._async_stand(*self._one_of(("obama", "collins"), ("obama", "biden")))
 
     async def async_passer_by(self) -> None:
-        """Somebody walks by and shows no face."""
+        """A person walks by without showing a face."""
         self._visitors.show(passing=True)
         await asyncio.sleep(3)
         self._visitors.show()
@@ -146,7 +146,7 @@ class Scenario:
         camera.source = self._visitors.picture
 
     async def async_settle(self, seconds: float) -> None:
-        """Let the networks do the same as before each measurement, then let nothing happen."""
+        """Give the networks the same work before each measurement, and then let nothing happen."""
         self._visitors.at_noon = True
         for cast in CASTS[1:]:
             self._visitors.show(*cast)
@@ -159,7 +159,7 @@ class Scenario:
         await self._house.hass.async_block_till_done()
 
     async def async_reload(self) -> None:
-        """The door is loaded anew."""
+        """The door is reloaded."""
         await self._house.hass.config_entries.async_reload(self._house.entry.entry_id)
         await self._house.hass.async_block_till_done()
 
@@ -173,7 +173,7 @@ class Scenario:
         await self._async_call("forget", person=name)
 
     async def async_other_options(self) -> None:
-        """The owner turns the liveness check on, somebody comes, and it is turned off again."""
+        """The owner turns the liveness check on, a person comes, and it is turned off again."""
         entry, hass = self._house.entry, self._house.hass
         for level in ("basic", "off"):
             options = {**entry.options, "security": {"liveness": level}}
@@ -183,7 +183,7 @@ class Scenario:
         await self._async_call("clear_lockout")
 
     async def async_switch_off(self) -> None:
-        """Recognition is switched off for a while, and somebody stands there."""
+        """Recognition is switched off for a while, with a person at the door."""
         for service in ("turn_off", "turn_on"):
             await self._house.hass.services.async_call(
                 "switch", service, {"entity_id": "switch.front_door_recognition"}, blocking=True

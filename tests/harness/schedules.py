@@ -3,11 +3,11 @@
     python -m tests.harness.schedules [--schedules 300] [--pairs N] [--seed 20261124]
         [--workers 1] [--only alone|pairs|random] [--number N] [--json FILE]
 
-A schedule is a seeded course of events of some half a minute: people come and go, faults begin and
-end, the owner does things in between. While it runs, every command to the lock is compared with
-what the camera really took (``Checks``). Afterwards everything is mended, and the door must be
-watched again within one polling interval, open for somebody enrolled, shut again, hold its people's
-pictures as before, and have no task, thread or error left over.
+A schedule is a seeded sequence of events of about half a minute: people come and go, faults begin
+and end, and the owner does things in between. While it runs, every command to the lock is compared
+with what the camera really took (``Checks``). Afterwards everything is repaired, and the door must
+be watched again within one polling interval, open for an enrolled person, shut again, hold its
+people's pictures as before, and leave no task, thread or error behind.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ POLLING: Final = watcher.MAX_BACKOFF + watcher.IDLE_INTERVAL
 MEND: Final = 60.0
 """Seconds within which the owner's own repairs must end: reloads, and what they wait for."""
 OPENS: Final = 6.0
-"""Seconds in which a healthy door opens for somebody enrolled."""
+"""Seconds within which a healthy door opens for an enrolled person."""
 QUIET: Final = 2 * door_lock.CALL_TIMEOUT
 """Seconds within which a grant that is on its way to the lock must have come to its end."""
 LOOPS: Final = ["face_lock fetch", "face_lock recognise", "face_lock tick"]
@@ -66,12 +66,12 @@ HOUSES: Final[tuple[tuple[bool, dict[str, dict[str, Any]]], ...]] = (
 )
 """Doors: with the owner's lock or one of our own, and the options by section."""
 PER_HOUSE: Final = 20
-"""Schedules that one core runs before it is started anew."""
+"""Schedules that one core runs before it is replaced."""
 
 
 @dataclass
 class Outcome:
-    """What was met, summed over schedules."""
+    """What happened, summed over schedules."""
 
     schedules: int = 0
     openings: int = 0
@@ -94,7 +94,7 @@ class Outcome:
 
 
 class Schedule:
-    """One course of events at a door that is whole when it begins, and again at its end."""
+    """A sequence of events at a door that is healthy at the beginning and again at the end."""
 
     def __init__(self, house: FakeHome, checks: Checks, rng: random.Random) -> None:
         """Draw from ``rng``."""
@@ -135,7 +135,7 @@ class Schedule:
             await self._async_pass(rng.uniform(0, 1))
 
     async def async_begin(self, fault: Fault) -> None:
-        """Let a fault begin, where nothing of its places is broken already."""
+        """Let a fault begin, unless one of its places is already broken."""
         taken = frozenset().union(*(f.places for f, _ in self._active.values()))
         if taken & fault.places:
             return
@@ -159,7 +159,7 @@ class Schedule:
         return self._house.entry.state is ConfigEntryState.LOADED
 
     async def async_end(self, name: str) -> None:
-        """Mend what a fault broke."""
+        """Repair what a fault broke."""
         _, course = self._active.pop(name, (None, None))
         if course is None:
             return
@@ -168,7 +168,7 @@ class Schedule:
             raise AssertionError(f"{name} goes on")
 
     async def _async_owner(self) -> None:
-        """The owner works the lock, or forgives."""
+        """The owner operates the lock, or clears a lockout."""
         house = self._house
         if house.entry.state is not ConfigEntryState.LOADED:
             return
@@ -188,7 +188,7 @@ class Schedule:
     # Afterwards
 
     async def async_mend(self) -> None:
-        """End what is left, and see that nothing stays of it."""
+        """End what is left, and check that nothing of it remains."""
         house = self._house
         for name in self._rng.sample(list(self._active), len(self._active)):
             await self.async_end(name)
@@ -215,7 +215,7 @@ class Schedule:
             await asyncio.sleep(0.5)
 
     async def _async_recover(self) -> None:
-        """A picture must be looked at again, in time."""
+        """A picture must be recognised again in time."""
         house = self._house
         mended = house.loop.time()
         seen: Counter[int] = Counter()
@@ -260,7 +260,7 @@ class Schedule:
             self._fail(f"the door stays {house.state(LOCK)} ({house.state(TARGET)})")
 
     async def _async_lock(self) -> None:
-        """Somebody locks the door by hand."""
+        """A person locks the door by hand."""
         house = self._house
         if house.entry.data.get("lock"):
             house.deadbolt.put(is_locked=True)
@@ -277,7 +277,7 @@ class Schedule:
         if not await house.until(lambda: not house.works, MEND):
             self._fail("something does not end")
         if not house.door.store.is_saved:
-            # There is room again; the next start writes it, or a timer some minutes later.
+            # There is room again; the next start, or a timer some minutes later, writes it.
             await house.hass.config_entries.async_reload(house.entry.entry_id)
         if not house.door.store.is_saved:
             self._fail("what the disk refused is not written once there is room")
@@ -342,7 +342,7 @@ class Case:
 
 
 def run_cases(cases: list[Case], seed: int) -> Outcome:
-    """Run cases of one house, in this process; their number says which house."""
+    """Run cases of one house in this process; their number says which house."""
     total = Outcome()
     running = cases[0]
     logging.getLogger().addHandler(logging.NullHandler())  # what matters is in house.errors
@@ -360,7 +360,7 @@ def run_cases(cases: list[Case], seed: int) -> Outcome:
                 outcome.violations = [f"{case}: {text}" for text in outcome.violations]
                 total += outcome
                 if outcome.violations:
-                    return  # what is broken now says nothing of the next
+                    return  # what is broken now must not count for the next
 
     with (
         tempfile.TemporaryDirectory(prefix="face_lock_faults_") as name,
@@ -374,7 +374,7 @@ def run_cases(cases: list[Case], seed: int) -> Outcome:
 
 
 def all_cases(only: str | None, schedules: int, some: int | None, seed: int) -> list[Case]:
-    """Every fault alone, ``some`` of the pairs (None: all), and so many random schedules."""
+    """Every fault alone, ``some`` of the pairs (None: all), and this many random schedules."""
     alone = [(name,) for name in FAULTS]
     pairs = [p for p in combinations(FAULTS, 2) if not FAULTS[p[0]].places & FAULTS[p[1]].places]
     if some is not None and some < len(pairs):
@@ -395,7 +395,7 @@ def run(cases: list[Case], seed: int, workers: int = 1) -> Outcome:
     for case in cases:
         batches.setdefault(case.number // PER_HOUSE, []).append(case)
     total = Outcome()
-    # A fresh process for each batch: what one leaves behind must not reach the next.
+    # A fresh process for each batch, so that nothing left behind reaches the next one.
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=10) as pool:
         for outcome in pool.map(run_cases, batches.values(), [seed] * len(batches)):

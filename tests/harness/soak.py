@@ -5,12 +5,12 @@
 A real Home Assistant core with a real door, whose clock jumps (``virtual_clock``), and a day before
 it (``scenario``) whose every picture the product's own networks may look at. Old frames and
 feedback, which are bounded, are at their bounds from the beginning (that of feedback is lowered for
-it). After a warm-up it measures at quiet moments that are alike: nobody is there, nothing was for a
-while. It exits with 1 if the resident memory rises by 1 MB or more per 100,000 pictures, if a
-thread, a task, a listener, a timer or an open file is more than there was, if the door opened while
-nobody enrolled could be seen, or if anything had a traceback.
+this). After a warm-up it measures at comparable quiet moments: nobody is there, and nothing has
+happened for a while. It exits with 1 if the resident memory rises by 1 MB or more per 100,000
+pictures, if a thread, a task, a listener, a timer or an open file is more than there was, if the
+door opened while nobody enrolled could be seen, or if anything had a traceback.
 
-``--leak KIND...`` makes the door leak, to show that it would be found.
+``--leak KIND...`` makes the door leak, to show that a leak would be found.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ from .visitors import RealNetworks, Visitors
 POOL: Final = 4
 """Threads of core's executor, all started before anything is measured."""
 QUIET: Final = 90.0
-"""Seconds without anything before a measurement: longer than what core writes with a delay."""
+"""Quiet seconds before a measurement: longer than the delay of anything that core writes."""
 FEEDBACK: Final = 20
-"""Records at most; what the product allows, no day would reach."""
+"""The most records; a day would never reach the product's own limit."""
 LEAKS: Final = ("memory", "threads", "tasks", "listeners")
 LEAKED: Final = 60_000
-"""Bytes of each picture that ``--leak memory`` keeps."""
+"""Bytes that ``--leak memory`` keeps per picture."""
 
 
 @contextlib.contextmanager
@@ -103,14 +103,14 @@ class Report:
 
 
 async def _warm(loop: asyncio.AbstractEventLoop) -> None:
-    """Start all threads of the executor, which otherwise come one by one over the day."""
+    """Start all threads of the executor, which would otherwise start one by one over the day."""
     loop.set_default_executor(ThreadPoolExecutor(POOL, thread_name_prefix="core"))
     together = threading.Barrier(POOL)
     await asyncio.gather(*[loop.run_in_executor(None, together.wait) for _ in range(POOL)])
 
 
 async def _fill(house: FakeHome) -> None:
-    """Fill what is bounded to its bound: what grows until then is no leak."""
+    """Fill what is bounded up to its bound: growth until then is not a leak."""
     for number in range(REMEMBERED_FRAMES):
         house.door.memory.frames.known(number.to_bytes(16))
     one = Feedback(house.utcnow(), None, Verdict.THAT_WAS_NOT_ME, "denied", 0.1, "m", crop(1, 1))
@@ -137,7 +137,7 @@ async def run(
             while loop.time() < end:
                 await scenario.async_go_on(pause)
             if not long:
-                await scenario.async_reload()  # in a long run it comes often enough by itself
+                await scenario.async_reload()  # in a long run this happens often enough by itself
             await scenario.async_settle(QUIET)
 
         await go_on(warm_up)
@@ -169,7 +169,7 @@ async def run(
 
 
 def _tell(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> None:
-    """Print what was allocated since and is still there."""
+    """Print what has been allocated since and is still in use."""
     mine = tracemalloc.Filter(False, tracemalloc.__file__)
     grown = after.filter_traces([mine]).compare_to(before.filter_traces([mine]), "lineno")
     print(*grown[:15], sep="\n")

@@ -1,8 +1,8 @@
-"""An event loop whose time passes only when nothing is left to do: hours in seconds.
+"""An event loop whose time passes only when nothing is left to do: hours within seconds.
 
 While a thread works, the loop waits for it and its clock stands still; when every task sleeps, the
-clock jumps to the next timer. So what happens depends on the order of things, never on how fast
-the machine is.
+clock jumps to the next timer. So what happens depends on the order of events, never on the speed of
+the machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Final
 START: Final = 1024.0
 """Monotonic seconds at which each loop begins."""
 LOOK_AGAIN: Final = 0.05
-"""Real seconds after which a working thread is looked at again."""
+"""Real seconds after which a working thread is checked again."""
 STUCK_AFTER: Final = 60.0
 """Real seconds after which a thread that should work counts as stuck."""
 
@@ -64,9 +64,9 @@ class _Selector(selectors.DefaultSelector):
 
 
 class _Job:
-    """One call in a thread of ``pool``; in a full pool it waits for one.
+    """One call in a thread of ``pool``, for which it waits if the pool is full.
 
-    ``joins`` is a pool whose end it waits for.
+    ``joins`` is a pool whose end the call waits for.
     """
 
     def __init__(self, pool: Executor | None, func: Callable[..., Any]) -> None:
@@ -101,7 +101,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @property
     def busy(self) -> bool:
-        """Whether a thread works, other than by standing in ``pause``."""
+        """Whether a thread is working rather than standing in ``pause``."""
         standing = {job.pool for job in self._standing}
         waiting = {job for job in self._working if job.begun and job.joins in standing}
         blocked = Counter(job.pool for job in self._standing | waiting)
@@ -116,9 +116,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """Run ``func`` in a thread, as every loop does, and wait for it with a clock that stands.
+        """Run ``func`` in a thread, as every loop does, and stop the clock while it runs.
 
-        A call that its caller no longer waits for is not waited for either.
+        A call whose caller no longer waits for it does not stop the clock either.
         """
         job = _Job(executor, func)
 
@@ -140,13 +140,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self,
         timeout: float | None = None,  # noqa: ASYNC109 - the signature of asyncio
     ) -> None:
-        """Wait for the threads of the default executor; core's way would let the clock run."""
+        """Wait for the threads of the default executor; core's way would let the clock run on."""
         self.release()
         if self._default_executor is not None:  # type: ignore[attr-defined]
             self._default_executor.shutdown(wait=True)  # type: ignore[attr-defined]
 
     def pause(self, seconds: float | None = None, group: str = "") -> None:
-        """From a thread: take so long, on the loop's clock; None hangs until ``release(group)``."""
+        """Take this long on the loop's clock, in a thread; None hangs until ``release(group)``."""
         job: _Job = self._thread.job
         done = threading.Event()
 
@@ -168,7 +168,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         done.wait()
 
     def release(self, group: str | None = None) -> None:
-        """Let the threads in ``pause`` go on: those of a group, or all."""
+        """Let the threads in ``pause`` continue: those of a group, or all of them."""
         for name in list(self._paused) if group is None else [group]:
             for resume in self._paused.pop(name, ()):
                 resume()

@@ -1,7 +1,7 @@
 """What the camera sees before a front door, and the product's own networks that look at it.
 
-It is drawn from the portraits of ``tests/pictures``, in poses that are painted once, with a shift
-and noise of its own in every picture in which something happens.
+The scene is drawn from the portraits of ``tests/pictures``, in poses that are painted once; every
+picture in which something happens gets a shift and noise of its own.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ CASTS: Final = (
     ("obama", "collins"),
     ("obama", "biden"),
 )
-"""Who may stand there together; with nobody that is enrolled, nothing may open."""
+"""Who may stand there together; without an enrolled person among them, nothing may open."""
 POSES: Final = 8
 STILL_POSES: Final = 48
 NOISE: Final = 5
-"""Grey levels that noise adds or takes at most."""
+"""The most grey levels that noise adds or takes."""
 SHIFT: Final = 6
-"""Pixels that a picture is shifted by at most."""
+"""The most pixels by which a picture is shifted."""
 FRESH_FOR: Final = 12.0
-"""Seconds after which a picture in which nothing happens may be one from before."""
+"""Seconds after which a picture in which nothing happens may be an earlier one."""
 NIGHT: Final = (21, 6)
 COARSE: Final = (14, 18)
-"""Hours in which the camera sees in infrared, and in which it gives a smaller picture."""
+"""Hours in which the camera sees in infrared, and hours in which its pictures are smaller."""
 NOON: Final = 12
 
 
 class RealNetworks(FakeNetworks):
-    """The networks of the bundle, run by ``wanted`` or the fastest; counts what they saw."""
+    """The bundle's networks, on the ``wanted`` runtime or the fastest; counts what they see."""
 
     def __init__(self, wanted: str | None = None) -> None:
         super().__init__()
@@ -108,10 +108,10 @@ class Visitors:
         }
         self.served = 0
         self.at_noon = False
-        """Whether it is to be taken for noon, whatever the hour."""
+        """Whether to treat any hour as noon."""
 
     def show(self, *cast: str, passing: bool = False, light: int = 0) -> None:
-        """Change the scene: portraits, somebody without a face, the light in grey levels."""
+        """Change the scene: portraits, a person without a face, the light in grey levels."""
         self._before = self._cast
         self._cast, self._passing, self._light = cast, passing, light
         self._order = itertools.cycle(self._rng.permutation(POSES).tolist())

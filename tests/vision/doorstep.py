@@ -1,4 +1,4 @@
-"""A decider with a clock, and faces made up for it."""
+"""A decider with a clock, and made-up faces for it."""
 
 import itertools
 
@@ -44,7 +44,7 @@ def evidence(
     quality=GOOD,
     look=None,
 ):
-    """One face 80 pixels wide at `x`; nobody is enrolled where `person` is None."""
+    """One face, 80 pixels wide, at `x`; without a `person` nobody is enrolled."""
     face = Face((x, 50, x + 80, 130), np.zeros((5, 2), np.float32), 0.9)
     if problem is not None:
         return Evidence(face, quality, problem=problem)
@@ -55,7 +55,7 @@ def evidence(
 
 
 def stack(times, person="anna", similarity=0.8, *, older=None, newer=None, runner_up=-1.0):
-    """What the mean of the frames of these times resembles, and both halves unless told."""
+    """Whom the mean of the frames of these times resembles, and both halves by default."""
     match = Match(person, similarity, runner_up)
     return Look(match, older or match, newer or match, tuple(times))
 
@@ -80,7 +80,7 @@ class Door:
         return self._note(self.decider.tick(self.now))
 
     def visit(self, *seen, frames=3, after=0.4):
-        """Show the same people in so many frames, then nobody; return the visit's attempt."""
+        """Show the same people in this many frames, then nobody; return the visit's attempt."""
         before = len(self.attempts)
         for _ in range(frames):
             self.see(*(make() for make in seen), after=after)

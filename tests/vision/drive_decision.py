@@ -1,7 +1,7 @@
 """Drive the decision through random events: python -m tests.vision.drive_decision --help.
 
 The same events and the same oracle as in the tests, without Hypothesis, for millions of them.
-Prints one line and ends with 1 if a promise was broken, naming the seed and the event.
+Prints one line, and exits with 1 if a promise was broken, naming the seed and the event.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ POLICIES = (
 )
 PEOPLE = ("anna", "ben", "eve")
 SEQUENCE = 400
-"""Events until a door with another policy begins from nothing."""
+"""Events after which a new door with another policy begins."""
 NAN, INFINITE = float("nan"), float("inf")
 
 
 def made_up(count: int, seed: int) -> list[np.ndarray]:
-    """Make embeddings: a direction, and behind it a crowding of up to 1."""
+    """Make embeddings: a direction, followed by a crowding of up to 1."""
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(count, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -46,7 +46,7 @@ BROKEN = np.full(17, NAN, np.float32)
 
 
 class Driver:
-    """One door and the people before it, who come, stay, pretend and go at random.
+    """One door and the people at it, who come, stay, pretend and go at random.
 
     Times are multiples of 1/64 s, so that sums of them are exact.
     """
@@ -63,7 +63,7 @@ class Driver:
         self.faulty = random.random() < 0.5
         self.dark = random.random() < 0.5
         self.times: dict[int, list[float]] = {}
-        """When each place showed a face that could be read."""
+        """The times at which each place showed a readable face."""
         self.problems: Counter[str] = Counter()
 
     def step(self):
@@ -85,7 +85,7 @@ class Driver:
         self._note(attempt)
 
     def _ask(self):
-        """Be the shell, which asks sooner or later, or cannot."""
+        """Act as the shell, which asks sooner or later, or cannot ask."""
         asking = self.oracle.decider.asking
         if asking is None or asking is self.asked:
             return
@@ -185,7 +185,7 @@ class Driver:
             embedding = random.choice((embedding, BROKEN))
         look = None
         if self.dark:
-            # By itself a frame says nothing; what it would have said, its stack mostly does.
+            # The frame itself says nothing; its stack mostly says what the frame would have said.
             look = self._look(place, taken_at, who, similarity, runner_up)
             if random.random() < 0.9:
                 who, similarity = random.choice(PEOPLE), random.choice((-2.9, 0.1, 0.3, 0.499))
@@ -200,7 +200,7 @@ class Driver:
         )
 
     def _look(self, place, taken_at, who, similarity, runner_up):
-        """Stack the latest frames, or what is none: no stack that is told can be relied on."""
+        """Stack the latest frames, or something that is no valid stack."""
         random = self.random
         before = {at for at in self.times[place] if taken_at - 3.0 <= at < taken_at}
         times = [*sorted(before)[-random.randint(3, 9) :], taken_at]
@@ -233,7 +233,7 @@ class Driver:
 
 
 def drive(events: int, seed: int) -> tuple[Counter[str], int]:
-    """Run so many events; return how visits ended, and how many promises were broken."""
+    """Run this many events; return how visits ended, and how many promises were broken."""
     total: Counter[str] = Counter()
     broken = done = sequence = 0
     while done < events:

@@ -1,8 +1,8 @@
-"""What must hold of a door whatever happens, told from a record of its own.
+"""What must always hold for a door, derived from an independent record.
 
-The oracle gives each event to a decider and checks what came of it. It knows faces by places too
-far apart for one track, keeps all that was shown in plain lists, and works every expectation out
-anew from them; of the decider's inside it looks only at which visit is running.
+The oracle passes each event to a decider and checks the result. It knows faces by places too far
+apart for one track, keeps everything that was shown in plain lists, and derives every expectation
+from them again; of the decider's internals it only looks at which visit is running.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from vision import (
 )
 
 FAKE = FaceQuality(80, 120, 13)
-"""What the judge of these doors denies."""
+"""The face that the judge of these doors denies."""
 NOD, SHAKE = FaceQuality(81, 120, 200), FaceQuality(82, 120, 200)
-"""The answer to what these doors ask, and a wrong one."""
+"""The right answer to the question of these doors, and a wrong one."""
 BARRED = (Problem.SUSPENDED, Problem.OUTSIDE_SCHEDULE, Problem.EXPIRED)
 UNANSWERED = (Problem.CHALLENGE_FAILED, Problem.CHALLENGE_UNAVAILABLE)
 FAILED = (Problem.NOT_LIVE, Problem.SECOND_FACTOR_MISSING, *UNANSWERED)
@@ -41,7 +41,7 @@ PATIENCE = 4.0
 PLACES_APART = 1000
 NEVER = float("-inf")
 LEAST, MOST = -3.0, 1.001
-"""The scores that there are."""
+"""The range of scores."""
 STACKED = 4
 """Frames of the smallest stack."""
 
@@ -90,7 +90,7 @@ class Nod(Ask):
 
 @dataclass
 class Question:
-    """What became of the question of one visit."""
+    """The state of a visit's question."""
 
     visit: object
     asked_at: float
@@ -109,7 +109,7 @@ def accepted(match: Match | None) -> bool:
 
 
 def resembles(look: Look) -> Match:
-    """Say whom a stack resembles; a half that falls short takes it as far below the threshold."""
+    """Say whom a stack resembles; a half that falls short lowers the whole by as much."""
     similarity = look.match.similarity
     for half in (look.older, look.newer):
         alike = half.similarity if half.person == look.match.person else LEAST
@@ -120,7 +120,7 @@ def resembles(look: Look) -> Match:
 
 @dataclass(frozen=True)
 class Shown:
-    """One face of one distinct fresh frame."""
+    """One face in one distinct, fresh frame."""
 
     event: int
     taken_at: float
@@ -130,12 +130,12 @@ class Shown:
     locked: bool
     """Whether the door was locked out then."""
     let_in: str | None
-    """Who had been let in shortly before, and might still be standing there."""
+    """The person who had been let in shortly before, and might still be there."""
 
 
 @dataclass
 class Tally:
-    """What the frames of one visit say of one segment."""
+    """What the frames of one visit say about one segment."""
 
     looks: int = 0
     tries: int = 0
@@ -162,7 +162,7 @@ class Oracle:
             ask=self._draw if self.asks else None,
             lockout=lockout,
         )
-        self.now = NEVER  # nothing is known of the time before
+        self.now = NEVER  # nothing is known about the time before
         self.digests: set[bytes] = set()
         self.shown: list[Shown] = []
         self.places: dict[int, tuple[float, int]] = {}
@@ -195,7 +195,7 @@ class Oracle:
             self._check_patience(self._undecided(), circumstances)
         self._check(attempt, before, now, locked=locked)
         if attempt is None or attempt.evidence_at is None:
-            # One that was decided in this call was asked before, if at all.
+            # A visit that was decided in this call was asked before, if at all.
             self._check_asked(now)
         if attempt is not None and attempt.evidence_at is None:
             # The frame came after the end of that visit, which may have led to a lockout.
@@ -232,7 +232,7 @@ class Oracle:
         self._fail(now)
 
     def put(self, now: float):
-        """Let the shell say that it asked."""
+        """Let the shell report that it asked."""
         asking, question = self.decider.asking, self.question
         if asking is None:
             return
@@ -245,7 +245,7 @@ class Oracle:
             question.lost = not in_time
 
     def lose(self):
-        """Let the shell say that it cannot ask."""
+        """Let the shell report that it cannot ask."""
         if self.decider.asking is not None:
             self.decider.asking.lose()
             if self.question is not None:
@@ -256,7 +256,7 @@ class Oracle:
         self._clear()
 
     def restart(self, now: float):
-        """Make everything anew but what is kept on disk."""
+        """Replace everything except what is kept on disk."""
         self._pass(now)
         state = self.decider.lockout.snapshot(now)
         left = self.locked_for - (now - self.locked_since) if self.locked(now) else 0.0
@@ -273,10 +273,10 @@ class Oracle:
         self.stepped_back = isfinite(now) and now < self.now
         if not isfinite(now):
             return
-        # Also the shell asks: it shows whether the door is locked out.
+        # The shell asks this as well: it shows whether the door is locked out.
         assert self.decider.lockout.locked(now) == self.locked(now)
         if self.stepped_back:
-            # Nothing that was seen counts; who was let in is still standing there.
+            # Nothing that was seen counts; a person who was let in is still there.
             self.shown, self.places, self.denied = [], {}, {}
             self.face_at = now
             self.asked_at = min(self.asked_at, now)
@@ -328,12 +328,13 @@ class Oracle:
         return self.let_in[0]
 
     def _said(self, face: Shown) -> Match | None:
-        """Work out what a frame compares a face by: itself, or the stack that ends with it."""
+        """Work out which match counts for a face: the frame's, or that of the stack it ends."""
         look = face.evidence.look
         return resembles(look) if self._is_stacked(face) else face.evidence.match
 
     def _is_stacked(self, face: Shown) -> bool:
-        """Whether a stack is of frames that this visit showed of this very face, and told once."""
+        """Whether a stack consists of frames that this visit showed of this very face, each
+        once."""
         if face.evidence.look is None:
             return False
         times = list(face.evidence.look.taken_at)
@@ -352,7 +353,7 @@ class Oracle:
         )
 
     def _counts(self, face: Shown) -> bool:
-        """Whether a face says something, out of lockouts, and was not let in just now."""
+        """Whether a face counts: no lockout is active, and it was not let in just now."""
         said = self._said(face)
         return (
             usable(face.evidence)
@@ -374,7 +375,7 @@ class Oracle:
         self.locked_for = 0.0
 
     def _tally(self) -> dict[tuple[int, int], Tally]:
-        """Count the running visit over from its beginning."""
+        """Count the running visit again from its beginning."""
         tallies: dict[tuple[int, int], Tally] = {}
         pictures: list = []
         for face in self.shown:
@@ -386,7 +387,7 @@ class Oracle:
             if not accepted(match):
                 tally.tries += 1
                 continue
-            # What stands behind the direction, its crowding, makes no other picture of it.
+            # The crowding, which follows the direction, does not make it another picture.
             cosines = [float(embedding[:-1] @ picture[:-1]) for picture in pictures]
             if not all(cosine < self.policy.same_frame for cosine in cosines):
                 continue
@@ -398,7 +399,7 @@ class Oracle:
         return tallies
 
     def _quorums(self) -> list[tuple[tuple[int, int], list[Shown]]]:
-        """Find the segments of this frame that are proven to be one person's, in their order."""
+        """Find, in order, the segments of this frame that are proven to be one person's."""
         tallies = self._tally()
         found = []
         for face in self.faces:
@@ -420,12 +421,12 @@ class Oracle:
     # The question
 
     def _draw(self) -> Ask:
-        """Ask: it must be time to, and nothing may depend on whom the faces resemble."""
+        """Ask: it must be time to do so, and nothing may depend on whom the faces resemble."""
         visit = self.decider._visit
         assert self.question is None or self.question.visit is not visit, "asked twice"
-        assert self._may_ask(), "somebody is asked who should not be"
+        assert self._may_ask(), "a visitor is asked who should not be"
         self.asked_at = self.now
-        # Also whoever was denied.
+        # Denied visitors as well.
         self.shown = [face for face in self.shown if face not in self.faces] + self.hidden
         self.faces, self.denied = self.hidden, {}
         self.question = Question(visit, self.now, self.events)
@@ -439,7 +440,7 @@ class Oracle:
         )
 
     def _check_asked(self, now: float):
-        """No usable face of a visit is left unasked."""
+        """No usable face of a visit remains unasked."""
         visit = self._undecided()
         asked = self.question is not None and self.question.visit is visit
         assert not asked or visit is None or self.decider.asking is visit.asking
@@ -447,7 +448,7 @@ class Oracle:
             assert not self._may_ask(), "a usable face was not asked"
 
     def _answer(self, segment, person) -> ChallengeState:
-        """Work out anew whether a face answered, as that of a person, after it was asked."""
+        """Work out again whether a face, taken for a person, answered after it was asked."""
         if not self.asks:
             return PASSED
         question = self.question
@@ -463,7 +464,7 @@ class Oracle:
         return WAITING if in_time and not question.lost else LATE
 
     def _answers(self, question, segment, person):
-        """Give what a face said in time, from the first frame in which it was that person."""
+        """Return what a face answered in time, from the first frame in which it was that person."""
         if question.put_at is None:
             return
         votes = self._tally()[segment].votes
@@ -494,13 +495,13 @@ class Oracle:
         return visit if visit is not None and visit.admitted is None else None
 
     def _check(self, attempt: AccessAttempt | None, before, now: float, *, locked: bool):
-        """Every visit ends in one attempt, whose figures make sense, and which is counted."""
+        """Every visit ends in one attempt, whose figures are consistent and which is counted."""
         after = self._undecided()
         if before is not None and before is not after:
             assert attempt is not None, "a visit ended without an attempt"
             assert attempt.started_at == before.started_at
         elif attempt is not None:
-            # Only a quorum of one frame decides a visit in the call that began it.
+            # Only with a quorum of one frame is a visit decided in the call that began it.
             assert before is None
             assert self.policy.quorum == 1
             assert attempt.started_at == now
@@ -516,20 +517,20 @@ class Oracle:
             self.visit_began, self.judged = self.events, {}
 
     def _count(self, attempt: AccessAttempt, now: float, *, locked: bool):
-        """Add a failure where a stranger could have caused the refusal."""
+        """Add a failure if a stranger could have caused the refusal."""
         if attempt.problem is Problem.STOPPED:
             return
         if self.stepped_back:
             assert attempt.problem is Problem.STALE_FRAMES
             return
-        # A frame that ended the visit by coming too late is no part of it.
+        # A frame that ended the visit by coming too late is not part of it.
         shown = self.shown
         if attempt.evidence_at is None:
             self.shown = [face for face in shown if face.event < self.events]
         tallies = self._tally()
         self.shown = shown
         if locked or attempt.problem is Problem.LOCKED_OUT:
-            # Also where the lockout has just passed, and all that was shown fell into it.
+            # Also if the lockout has just passed, and everything that was shown fell into it.
             assert attempt.problem is Problem.LOCKED_OUT
             assert locked or not tallies
         elif attempt.problem in FAILED or (
@@ -539,7 +540,8 @@ class Oracle:
             self._fail(now)
 
     def _check_quorum(self, attempt, before, now, circumstances):
-        """Whoever is named was proven; a grant has nothing against it, a denial its reason."""
+        """A named person was proven; nothing speaks against a grant, and a denial has its
+        reason."""
         person = attempt.person
         assert isfinite(now)
         assert not self.stepped_back
@@ -552,9 +554,9 @@ class Oracle:
             self.question = None
         quorums = [q for q in self._quorums() if self._said(q[1][0]).person == person]
         verdicts = {s: self._verdict(s, person, before, circumstances) for s, _ in quorums}
-        # Who waits lets the next face have its turn.
+        # A face that waits lets the next one have its turn.
         quorums = [q for q in quorums if verdicts[q[0]] != WAITS]
-        assert quorums, "somebody is named without proof"
+        assert quorums, "a person is named without proof"
         segment, votes = quorums[0]
         assert attempt.agreeing == len(votes)
         assert attempt.evidence_at == max(vote.taken_at for vote in votes)
@@ -568,7 +570,7 @@ class Oracle:
         self.stacked += any(self._is_stacked(vote) for vote in votes)
         self._check_votes(votes)
         assert self._alive(segment)
-        assert self._answer(segment, person) is PASSED, "somebody is let in who did not answer"
+        assert self._answer(segment, person) is PASSED, "a person is let in who did not answer"
         assert now - attempt.started_at < self._longest()
         if self.let_in is not None and self.let_in[0] == person:
             assert now - self.let_in[1] >= self.policy.cool_down, "the same presence opened twice"
@@ -576,7 +578,7 @@ class Oracle:
         self._clear()
 
     def _check_votes(self, votes):
-        """Let nobody in but on frames that each reached the threshold, by themselves or stacked."""
+        """Nobody is let in except on frames that each reached the threshold, alone or stacked."""
         assert len({vote.event for vote in votes}) >= self.policy.quorum
         for vote in votes:
             by_itself, look = vote.evidence.match.similarity, vote.evidence.look
@@ -589,7 +591,7 @@ class Oracle:
                 assert half.similarity >= LOOSE.threshold
 
     def _verdict(self, segment, person, visit, circumstances) -> Problem | str | None:
-        """Say what has to come of a face that is proven: a problem, a grant, or that it waits."""
+        """Say what must follow for a proven face: a problem, a grant, or that it waits."""
         answer = self._answer(segment, person)
         may_wait = circumstances.factor_missing and person not in circumstances.barred
         since = None if visit is None else visit.waiting_since
@@ -610,7 +612,7 @@ class Oracle:
         return circumstances.barred.get(person) or missing
 
     def _check_patience(self, visit, circumstances):
-        """Nobody who is proven and may come in is kept waiting, but for an answer or a code."""
+        """Nobody who is proven and may come in is kept waiting, except for an answer or a code."""
         for segment, votes in self._quorums():
             person = self._said(votes[0]).person
             assert self._verdict(segment, person, visit, circumstances) == WAITS

@@ -1,4 +1,4 @@
-"""Alignment puts the landmarks where the verifier expects them."""
+"""Alignment puts the landmarks where the embedder expects them."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_dots_at_the_landmarks_arrive_at_the_template(scale, angle):
         rows, columns = np.mgrid[:112, :112]
         weight = crop.astype(float)
         centre = (columns * weight).sum() / weight.sum(), (rows * weight).sum() / weight.sum()
-        # An eighth of a pixel is what eight-bit values and the widened kernel leave.
+        # Eight-bit values and the widened kernel leave an error of an eighth of a pixel.
         assert np.allclose(centre, TEMPLATE[index], atol=0.15)
 
 

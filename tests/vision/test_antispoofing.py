@@ -1,4 +1,4 @@
-"""The second network: what it is shown, what its answer may be, and that the runtimes agree."""
+"""The second network: its input, the answers it may give, and that the runtimes agree."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from vision.pad import measure_cues
 
 
 class Answers:
-    """A session that keeps what it was shown and answers with one figure."""
+    """A session that keeps its input and answers with one figure."""
 
     def __init__(self, live):
         self.live = np.array(live, np.float32)
@@ -61,7 +61,7 @@ def test_a_frame_keeps_both_networks_answers_apart(rgb):
 
 
 def test_the_bundled_network_is_deterministic_and_runtimes_agree(bundle, picture):
-    """In a bundle without the role there is nothing to agree on."""
+    """A bundle without the role has nothing to agree on."""
     if bundle.antispoofing is None:
         pytest.skip("the bundle has no antispoofing network")
     rgb = picture("hopper")
@@ -74,7 +74,7 @@ def test_the_bundled_network_is_deterministic_and_runtimes_agree(bundle, picture
 
 
 def test_the_bundled_network_knows_colours(bundle, picture):
-    """It was trained on BGR and is given RGB: with the colours swapped it must not say the same."""
+    """It was trained on BGR and gets RGB: with the colours swapped its answer must differ."""
     if bundle.antispoofing is None:
         pytest.skip("the bundle has no antispoofing network")
     rgb = picture("hopper")

@@ -69,7 +69,7 @@ def test_a_malformed_description_is_refused(copy, change):
 
 
 def add(folder, role):
-    """Describe the detector's files under another role, as files of that role."""
+    """Describe the detector's files as those of another role."""
 
     def change(description):
         entry = json.loads(json.dumps(description["models"]["detector"]))

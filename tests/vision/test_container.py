@@ -1,4 +1,4 @@
-"""What a decoder gets to see of a file: the pixels unchanged, and nothing beside them."""
+"""What a decoder sees of a file: the pixels unchanged, and nothing else."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Nothing but k distinct fresh frames of one face that agree on one person opens the door."""
+"""Only k distinct, fresh frames of one face that agree on one person open the door."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_three_distinct_frames_open_and_say_why(door):
     assert attempt.granted
     assert (attempt.person, attempt.problem) == ("anna", None)
     assert (attempt.frames, attempt.agreeing) == (3, 3)
-    # The weakest frame of the quorum, not the best, is what the door vouches for.
+    # The door vouches for the weakest frame of the quorum, not the best.
     assert attempt.confidence == THRESHOLDS.confidence(0.6)
     assert attempt.duration == pytest.approx(0.8)
     assert attempt.response_time == pytest.approx(0.9)
@@ -38,7 +38,7 @@ def test_a_visit_is_decided_once_however_long_it_lasts(door):
 def test_who_stands_behind_gets_a_decision_of_their_own(door):
     for _ in range(3):
         door.see(evidence("anna", x=0.0), evidence("ben", problem=Problem.BLURRED, x=500.0))
-    # Anna goes in; Ben steps into the light at once, so that there is never nobody in view.
+    # Anna goes in, and Ben steps into the light at once, so that somebody is always in view.
     for _ in range(12):
         door.see(evidence("ben", x=500.0))
     assert [(a.granted, a.person) for a in door.attempts] == [(True, "anna"), (True, "ben")]

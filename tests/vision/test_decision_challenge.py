@@ -26,7 +26,7 @@ def looking(yaw=0.0, who="anna", similarity=0.8, x=100.0, face=None, enrolled=Tr
 
 
 class Asked(Door):
-    """A door that asks to turn to the left, and puts its question at once or never."""
+    """A door that asks for a turn to the left, and puts its question immediately or never."""
 
     def __init__(self, policy=POLICY, *, puts=True, ask=None, **options):
         self.drawn = []
@@ -46,7 +46,7 @@ class Asked(Door):
         return attempt
 
     def turn(self, yaws=THERE_AND_BACK, after=0.25, **options):
-        """Show a face that turns; return how that ended, None while it has not."""
+        """Show a face that turns; return how the visit ended, None while it has not."""
         for yaw in yaws:
             attempt = self.see(looking(yaw, **options), after=after)
             if attempt is not None:
@@ -111,7 +111,7 @@ def shown_for(seconds, face):
 
 
 def test_when_somebody_is_asked_tells_nothing_of_who_they_are():
-    """Of all who stand there and do not answer; a judge that knows a picture changes nothing."""
+    """For everybody who does not answer; a judge that detects a picture changes nothing."""
     known = shown_for(100, looking)
     assert len(known) > 2
     assert known == shown_for(100, lambda: looking(similarity=0.1))
@@ -210,7 +210,7 @@ def test_a_question_that_cannot_be_put_denies_at_once_and_counts():
 
 
 def test_nobody_answers_for_another_in_their_place(door):
-    """A helper turns the head where the picture of somebody enrolled was, and will be."""
+    """A helper turns their head where the picture of an enrolled person was, and will be."""
     door.see(looking(), after=0.25)
     door.see(looking(), after=0.25)
     for yaw in (0.2, 0.3, 0.2, 0.0):
@@ -249,7 +249,7 @@ def test_a_face_that_is_lost_begins_anew(door):
 
 
 def test_old_or_repeated_frames_are_no_answer():
-    """What a camera serves again may show a turn of the head that was made for another question."""
+    """A frame that is served again may show a turn that was made for another question."""
     for options in ({"digest": b"again"}, {"age": 2.5}):
         door = Asked()
         door.turn(THERE_AND_BACK[:3])
@@ -269,7 +269,7 @@ def test_a_lost_camera_or_a_step_of_the_clock_drops_the_answer(door):
     assert other.turn([0.0] * 3) is None
 
 
-# What an answer does not replace
+# What an answer cannot replace
 
 
 def test_the_judge_has_the_last_word():
@@ -307,7 +307,7 @@ def test_without_the_second_factor_the_answer_opens_nothing(door):
 
 
 def test_a_quorum_from_before_the_turn_is_not_enough(door):
-    """At the grant the face must agree as fresh as ever."""
+    """At the grant the agreeing frames must be as fresh as ever."""
     assert door.turn(THERE_AND_BACK[:-2]) is None
     assert door.see(looking(similarity=0.2), after=1.75) is None
     assert door.see(looking(), after=1.75) is None
@@ -390,7 +390,7 @@ def test_a_question_is_open_to_the_last_moment_and_not_before_it_was_asked():
 
 
 class Scripted(Ask):
-    """A question of several parts, each of which is answered when the test says so."""
+    """A question of several parts, each answered when the test says so."""
 
     parts = ()
 
@@ -433,7 +433,7 @@ def test_all_that_is_asked_for_must_be_answered(parts):
     assert asking.state(1, "anna", 1.0) is ChallengeState.PASSED
     assert asking.state(2, "anna", 1.0) is ChallengeState.WAITING
     assert asking.state(1, "ben", 1.0) is ChallengeState.WAITING
-    # What passed stays so, also while the second factor is waited for.
+    # A challenge that passed stays passed, also while the second factor is awaited.
     assert asking.state(1, "anna", 60.0) is ChallengeState.PASSED
     parts[0].state = ChallengeState.FAILED
     assert asking.state(1, "anna", 1.0) is ChallengeState.FAILED

@@ -1,4 +1,4 @@
-"""A proven face is not enough where the moment, the other factor or liveness forbids it."""
+"""A proven face is not enough if the circumstances, the other factor or liveness forbid it."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def door():
     return Door()
 
 
-# Who may not come in now
+# People who may not come in now
 
 
 @pytest.mark.parametrize("problem", [Problem.SUSPENDED, Problem.OUTSIDE_SCHEDULE, Problem.EXPIRED])
@@ -63,7 +63,7 @@ def test_who_is_denied_at_once_may_try_again_after_a_while_or_another_visit(door
     while door.now < denied_at + POLICY.max_duration - 0.25:
         assert door.see(evidence(), after=0.25) is None
         assert not door.decider.in_visit
-    # From here on the same face is looked at again, and has to prove itself anew.
+    # From here on the same face is examined again, and has to prove itself again.
     assert door.see(evidence(), after=0.25) is None
     assert door.decider.in_visit
     assert door.see(evidence(), after=0.25) is None
@@ -100,7 +100,7 @@ def test_a_missing_factor_is_a_denial_and_a_failure(door):
         attempt = door.see(evidence())
     assert (attempt.person, attempt.problem) == ("anna", Problem.SECOND_FACTOR_MISSING)
     assert door.decider.lockout.failures == 1
-    # It is no free try: given now, the factor opens nothing for who still stands there.
+    # It is not a free try: given now, the factor opens nothing for a person who stayed.
     door.circumstances = Circumstances()
     assert [door.see(evidence()) for _ in range(5)] == [None] * 5
 
@@ -131,7 +131,7 @@ def test_the_factor_opens_nothing_for_who_has_turned_away():
     for _ in range(3):
         door.see(evidence())
     door.circumstances = Circumstances()
-    # Another face, or one that cannot be read, does not come in on what was proven before.
+    # Another face, or an unreadable one, does not enter on what was proven before.
     assert door.see(evidence("eve", 0.1, x=600.0)) is None
     assert door.see(unusable()) is None
     assert door.see(evidence()).granted
@@ -241,7 +241,7 @@ def test_the_judge_is_asked_once_the_quorum_is_complete_with_the_faces_own_evide
 
 
 def test_frames_that_did_not_vote_are_not_judged():
-    """Somebody's own face, shown before a picture, must not stand in for what the picture lacks."""
+    """A person's own face, shown before a picture, must not supply what the picture lacks."""
     judge = Judge()
     door = Door(judge=judge)
     for _ in range(3):
@@ -264,7 +264,7 @@ def test_the_judge_is_given_evidence_in_order_of_time():
 
 @pytest.fixture
 def waiting():
-    """A door at which a face that was judged waits for the second factor, and its judge."""
+    """A door at which a judged face waits for the second factor, and its judge."""
     judge = Judge()
     door = Door(WAITING, judge=judge)
     door.circumstances = MISSING
@@ -388,7 +388,7 @@ def test_a_match_without_an_embedding_is_no_vote(door):
 
 def test_frames_as_alike_as_a_frozen_one_are_one():
     door = Door(DecisionPolicy(same_frame=0.75))
-    # Their crowding, behind the direction, is no part of what they show.
+    # The crowding, which follows the direction, is not part of what they show.
     first, second = np.zeros((2, 65), np.float32)
     first[0], second[0] = 1.0, 0.75
     first[-1], second[-1] = 0.1, 0.9
@@ -412,7 +412,7 @@ def test_half_of_a_faces_usable_frames_must_agree(door):
 
 
 def test_unusable_stale_and_repeated_frames_are_no_tries():
-    # With an absence so long that an old frame does not end a track.
+    # With such a long absence that an old frame does not end a track.
     door = Door(DecisionPolicy(absence=8.0, max_duration=20.0))
     for _ in range(4):
         door.see(unusable(), after=0.125)
@@ -444,7 +444,7 @@ def test_votes_for_two_people_are_not_added_up():
     door.see(evidence("ben"), after=0.25, age=0.0)
     door.see(evidence(similarity=0.1), after=0.25, age=0.0)
     door.see(evidence(similarity=0.1), after=0.25, age=0.0)
-    # Ben's vote is out of the window by now, and is no share of Anna's.
+    # Ben's vote has left the window by now, and does not count in Anna's share.
     door.see(evidence("anna"), after=1.0, age=0.0)
     assert door.see(evidence("anna"), after=0.25, age=0.0) is None
     assert door.see(evidence("anna"), after=0.25, age=0.0).granted
@@ -472,7 +472,7 @@ def test_within_the_cool_down_only_who_left_is_let_in_again():
     door = Door(DecisionPolicy(cool_down=30.0))
     frames(door)
     opened_at = door.now
-    # She turns away for longer than a visit waits, while somebody else stands there.
+    # She turns away for longer than a visit waits, while another person stands there.
     for _ in range(6):
         door.see(evidence("eve", 0.2, x=600.0), after=0.5)
     for _ in range(6):
@@ -508,7 +508,7 @@ def test_a_time_that_is_no_number_is_none(door, now):
     door.see(evidence())
     assert door.decider.observe(Sighting(b"x", now, (evidence(),)), now) is None
     assert door.decider.tick(now) is None
-    # Nothing is lost, and nothing stands still.
+    # Nothing is lost, and nothing stalls.
     assert door.see(evidence()).granted
 
 
@@ -523,7 +523,7 @@ def test_a_clock_that_steps_back_starts_everything_anew(door):
     assert door.see(evidence()) is None
     assert door.see(evidence()) is None
     assert door.see(evidence()).granted
-    # Also what is decided is over, without a second attempt.
+    # A decided visit is over as well, without a second attempt.
     assert door.wait(-500.0) is None
     assert not door.decider.in_visit
 

@@ -1,4 +1,4 @@
-"""Five failures lock out, each further one for twice as long; a restart shortens nothing."""
+"""Five failures lock out, each further one for twice as long; a restart does not shorten it."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -63,7 +63,7 @@ def test_a_restart_starts_the_remaining_time_anew_in_full(lockout):
     failed(lockout, 6, now=1000.0)
     state = lockout.snapshot(1015.0)
     assert state == LockoutState(failures=6, remaining=45.0)
-    # The next process has a clock that knows nothing of the last one's.
+    # The clock of the next process is unrelated to that of the last.
     after = Lockout(POLICY)
     after.restore(state, 3.0)
     assert after.failures == 6
@@ -221,7 +221,7 @@ def test_nothing_opens_while_locked_out_and_visits_say_so(door):
     attempt = door.visit(evidence, frames=20)
     assert (attempt.problem, attempt.person) == (Problem.LOCKED_OUT, "anna")
     assert door.visit(stranger).problem is Problem.LOCKED_OUT
-    # They are no failures, which would prolong it for ever.
+    # They are not failures, which would prolong it for ever.
     assert failures(door) == 5
 
 

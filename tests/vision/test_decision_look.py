@@ -1,4 +1,4 @@
-"""A face in poor light: what the mean of its frames says, in place of the last of them."""
+"""A face in poor light is judged by the mean of its frames instead of the last one."""
 
 from itertools import pairwise
 
@@ -22,14 +22,14 @@ from vision.tracking.stacking import FEWEST
 NAN = float("nan")
 EVERY = 0.25
 FADED = 0.2
-"""What a frame in the dark says of its person by itself."""
+"""What a frame in the dark says about its person by itself."""
 OTHER = 600.0
 """Another place at the door."""
 SLACK = POINT.threshold - LOOSE.threshold
 
 
 class Night(Door):
-    """A door in the dark, at which frames say little but their stacks much."""
+    """A door in the dark, where single frames say little and their stacks a lot."""
 
     def __init__(self, policy=POLICY, **options):
         super().__init__(policy, **options)
@@ -42,7 +42,7 @@ class Night(Door):
         return self.now + EVERY
 
     def face(self, times=None, *, by_itself=FADED, x=100.0, embedding=None, **resembling):
-        """Make the face of the coming frame: its stack is of `times`, else of the latest."""
+        """Make the face of the next frame; its stack is of `times`, or of the latest frames."""
         self.times[x].append(self.coming)
         look = stack(self.times[x][-10:] if times is None else times, **resembling)
         return evidence("anna", by_itself, x=x, embedding=embedding, look=look)
@@ -51,7 +51,7 @@ class Night(Door):
         return self.see(self.face(times, **options), after=EVERY, age=0.0)
 
     def dark(self, number, *, x=100.0, by_itself=FADED):
-        """Show so many frames of a face that have no stack."""
+        """Show this many frames of a face without a stack."""
         for _ in range(number):
             self.times[x].append(self.coming)
             attempt = self.see(evidence(similarity=by_itself, x=x), after=EVERY, age=0.0)
@@ -137,7 +137,7 @@ def test_a_frame_that_does_not_match_does_not_count_against_its_stack():
 def test_stacks_of_one_frame_each_are_counted_once():
     door = Night(DecisionPolicy(quorum=4))
     door.dark(FEWEST - 1)
-    # Were the frame and its stack two tries or two votes, two or three of them would do.
+    # If the frame and its stack were two tries or two votes, two or three would be enough.
     assert door.frames_to_open(by_itself=0.8) == 4
 
 
@@ -165,7 +165,7 @@ def test_bright_frames_after_dark_ones_count_by_themselves(night):
     assert attempt.confidence == THRESHOLDS.confidence(0.7)
 
 
-# Stacks that are none: of what this face did not show here and now
+# Invalid stacks: of frames that this face did not show here and now
 
 
 def foreign(night):
@@ -241,7 +241,7 @@ def test_a_stack_of_other_frames_than_its_own_does_not_count(times):
     def settled():
         night = Night(DecisionPolicy(max_duration=60.0))
         for number in range(16):
-            # Somebody else passes, at times of their own.
+            # Another person passes, at other times.
             night.dark(1, x=OTHER if number % 4 == 1 else 100.0)
         return night
 
@@ -258,7 +258,7 @@ def test_a_stack_of_other_frames_than_its_own_does_not_count(times):
 
 
 def shown_before(night, see):
-    """Show usable frames, one of them by `see`, and then stacks of them all until they open."""
+    """Show usable frames, one of them by `see`, then stacks of them all until the door opens."""
     night.dark(2)
     night.times[100.0].append(night.coming)
     see(night)
@@ -286,7 +286,7 @@ def shown_before(night, see):
 )
 def test_no_stack_counts_that_a_frame_which_is_none_is_in(see):
     door = Night(DecisionPolicy(max_duration=20.0))
-    # The picture that will be repeated: of an empty doorstep.
+    # The picture that will be repeated, of an empty doorstep.
     door.see(digest=b"seen before")
     door.see(evidence(similarity=FADED), after=EVERY, age=0.0, digest=b"seen before")
     opened, spoilt = shown_before(door, see)
@@ -350,7 +350,7 @@ def test_a_stale_frame_has_no_stack(night):
 )
 def test_a_half_that_is_not_the_person_pulls_the_stack_down(night, half, said):
     night.dark(FEWEST - 1)
-    # Nor does the frame count in its place.
+    # The frame does not count in its place either.
     assert night.frames_to_open(16, by_itself=0.9, similarity=1.0, **{half: said}) is None
     assert night.refusal().problem is Problem.UNKNOWN_FACE
 
@@ -382,7 +382,7 @@ def test_a_stack_of_a_mixed_face_is_still_a_try():
     assert door.frames_to_open() == 8
 
 
-# What is not a number
+# Values that are not numbers
 
 
 @pytest.mark.parametrize("value", [NAN, float("inf"), float("-inf"), 1.5])

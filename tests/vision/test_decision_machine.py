@@ -1,7 +1,7 @@
-"""Random events against the oracle: from Hypothesis, which shrinks what fails, and at random.
+"""Random events against the oracle: from Hypothesis, which shrinks failures, and at random.
 
-How many is a setting: FACE_LOCK_EVENTS=5000000 for a night, or `python -m
-tests.vision.drive_decision --events 5000000`, which tells how visits ended.
+FACE_LOCK_EVENTS sets how many, for example 5000000 for a night; `python -m
+tests.vision.drive_decision --events 5000000` also prints how visits ended.
 """
 
 import os
@@ -93,7 +93,7 @@ class DoorMachine(RuleBasedStateMachine):
         answer=st.sampled_from([GOOD, NOD]),
     )
     def come_closer(self, who, picture, place, answer):
-        """Show a person well for as long as a quorum takes: at random that is rare."""
+        """Show a person well for as long as a quorum takes, which is rare at random."""
         for number in range(4):
             face = (0, who, 0.8, -1.0, None, picture + number, GOOD if number < 3 else answer, None)
             self.see({place: face}, 0.25, 0.0, None)
@@ -108,7 +108,7 @@ class DoorMachine(RuleBasedStateMachine):
         by_itself=st.sampled_from([0.1, 0.1, 0.499, 0.8]),
     )
     def come_in_the_dark(self, picture, place, looks, frames, by_itself):
-        """Show a face whose stacks may say what its frames do not, or the other way round."""
+        """Show a face whose stacks may say what its frames do not, or vice versa."""
         for number in range(frames):
             look = looks[number % len(looks)]
             face = (0, "anna", by_itself, -1.0, None, picture + number, GOOD, look)
@@ -197,7 +197,7 @@ def test_random_events_break_no_promise(capsys):
     assert broken == 0, capsys.readouterr().err
     if EVENTS < 20000:
         return
-    # What is checked did happen.
+    # What is checked did occur.
     ends = {"granted", "unknown_face", "not_live", "locked_out", "second_factor_missing"}
     ends |= {"too_few_frames", "stopped", "static_picture", "stale_frames", "suspended"}
     ends |= {"challenge_failed", "challenge_unavailable", "stacked"}

@@ -1,4 +1,4 @@
-"""A grant is a command: the visit's attempt is final once it is known what the lock did."""
+"""A grant is a command: the visit's attempt is final once the lock's result is known."""
 
 from dataclasses import replace
 
@@ -88,7 +88,7 @@ def test_not_after_its_frames_have_aged(opening):
     opening.command(100.5)
     opening.failed(Problem.LOCK_UNAVAILABLE, 102.5)
     assert not opening.command(102.5)
-    # The lock is the reason, not the time that it took.
+    # The reason is the lock, not the time that it took.
     assert opening.outcome == refused(Problem.LOCK_UNAVAILABLE)
 
 

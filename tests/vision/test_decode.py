@@ -37,7 +37,7 @@ def animated(fmt: str) -> bytes:
 
 
 HEIC = struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(200)
-"""The beginning of a picture as an iPhone takes it."""
+"""The beginning of a picture taken by an iPhone."""
 
 
 def png_header(width: int, height: int) -> bytes:

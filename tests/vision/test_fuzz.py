@@ -1,4 +1,4 @@
-"""Malformed pictures and descriptions of models: what once found something, and others.
+"""Malformed pictures and descriptions of models: those that once found something, and others.
 
 `python -m tests.harness.fuzz` gives a million; here are as many as fit into a test, the same ones
 every time.
@@ -52,11 +52,11 @@ def test_an_input_is_always_the_same_and_never_a_valid_one():
     assert len(set(made)) > 290
 
 
-# That the fuzzer would notice
+# The fuzzer would notice
 
 
 class Bad(Target):
-    """Does something to be noticed with input 7."""
+    """Does something noticeable with input 7."""
 
     name = "bad"
 
@@ -119,7 +119,7 @@ def test_memory_that_is_kept_is_a_finding(monkeypatch):
 
 
 def test_memory_that_is_taken_for_a_moment_is_a_finding(tmp_path):
-    # In a process of its own: the highest mark of this one may lie anywhere.
+    # In a process of its own, because the peak of this one may lie anywhere.
     code = (
         "from tests.harness.fuzz import engine\n"
         "from tests.vision.test_fuzz import attempt\n"

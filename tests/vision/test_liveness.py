@@ -1,4 +1,4 @@
-"""How alive a face looks: what the network is shown, and what its answer may do."""
+"""How alive a face looks: the network's input, and what its answer may do."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ POINTS = [LivenessPoint(0.05, 0.6), LivenessPoint(0.01, 0.3)]
 
 
 class Answers:
-    """A session that keeps what it was shown and answers with one figure."""
+    """A session that keeps its input and answers with one figure."""
 
     def __init__(self, live):
         self.live = np.array(live, np.float32)
@@ -74,7 +74,7 @@ def test_a_face_larger_than_the_picture_shows_the_picture():
     ],
 )
 def test_what_is_no_picture_is_refused(rgb):
-    with pytest.raises(ValueError, match=r"must be|is not in"):
+    with pytest.raises(ValueError, match=r"must be|does not lie in"):
         views(rgb, (10.0, 10.0, 40.0, 40.0))
 
 
@@ -90,7 +90,7 @@ def test_what_is_no_picture_is_refused(rgb):
     ],
 )
 def test_a_box_that_is_not_in_the_picture_is_refused(box):
-    with pytest.raises(ValueError, match="is not in"):
+    with pytest.raises(ValueError, match="does not lie in"):
         views(np.zeros((50, 50, 3), np.uint8), box)
 
 
@@ -129,7 +129,7 @@ def test_points_are_sorted_and_needed():
 
 
 def test_the_bundled_network_is_deterministic_and_runtimes_agree(bundle, picture):
-    """In a bundle without the role there is nothing to agree on."""
+    """A bundle without the role has nothing to agree on."""
     if bundle.liveness is None:
         pytest.skip("the bundle has no liveness network")
     rgb = picture("hopper")

@@ -22,7 +22,7 @@ from vision.tracking.tracker import Tracker
 
 def unit(*values):
     vector = np.array(values, dtype=np.float32)
-    # Behind the direction stands the crowding.
+    # The crowding follows the direction.
     return np.append(vector / np.linalg.norm(vector), np.float32(0.0))
 
 
@@ -91,7 +91,7 @@ class TestThresholds:
         ],
     )
     def test_a_table_that_breaks_its_promise_is_refused(self, rows):
-        with pytest.raises(ValueError, match=r"empty|rise|promises|misses"):
+        with pytest.raises(ValueError, match=r"empty|rise|promises|missed visits"):
             Thresholds(rows, slope=1.0, offset=0.0)
 
     @given(st.lists(st.floats(-1, 1), min_size=2, max_size=20))
@@ -172,7 +172,7 @@ ENTRY = {
 
 
 def written(folder, **more):
-    """Write a bundle's description with one row and nothing else of it; return the folder."""
+    """Write a bundle's description with only one row; return the folder."""
     verifier = {"thresholds": [ENTRY | more], "confidence": {"slope": 1.0, "offset": 0.0}}
     description = {"format": 1, "models": {"verifier": verifier}}
     (folder / "models.json").write_text(json.dumps(description))

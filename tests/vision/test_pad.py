@@ -1,4 +1,4 @@
-"""The cues of one frame and of a track: each must see what it is for, and nothing else."""
+"""The cues of a frame and of a track: each must detect what it is for, and nothing else."""
 
 import dataclasses
 import io
@@ -44,7 +44,7 @@ def a_face(middle, landmarks=FRONT, size=80):
 
 
 def head(middle):
-    """A head alone before the room; it moves and the room does not."""
+    """A head in a room; it moves and the room does not."""
     rgb = ROOM.copy()
     x, y = middle
     rgb[y - 40 : y + 40, x - 32 : x + 32] = PICTURE[95:175, 103:167]
@@ -101,7 +101,7 @@ def test_a_view_knows_what_of_it_lies_in_the_picture(corner, side, shape):
 
 @pytest.mark.parametrize("box", [(0, 0, np.nan, 4), (0, 0, np.inf, 4), (900, 900, 910, 910)])
 def test_no_view_of_what_is_not_in_the_picture(box):
-    with pytest.raises(ValueError, match=r"view|not in the picture"):
+    with pytest.raises(ValueError, match=r"view|do not lie in the picture"):
         cut_view(ROOM, tuple(map(float, box)))
     assert measure_cues(None, ROOM, Face(tuple(map(float, box)), FRONT, 0.9)) is None
 
@@ -162,7 +162,7 @@ def test_an_outline_that_stays_behind_is_a_door_frame():
         return rgb, a_face(middle)
 
     assert outline(seen(map(before, PLACES))) < 0.6
-    # Of a face that stays nothing can be said, and nothing is.
+    # Nothing can be said about a face that stays in place, and nothing is.
     assert outline(seen([before((222, 175))] * 5)) is None
 
 
@@ -230,7 +230,7 @@ def test_stillness_is_that_of_the_median_step():
     assert stillness([same, same]) is None
     assert stillness([same] * 3) == pytest.approx(1)
     assert stillness([same, same, same, other]) == pytest.approx(1)
-    # Half of the steps are no majority.
+    # Half of the steps are not a majority.
     assert stillness([same, same, other]) < 0.99
 
 
@@ -340,7 +340,7 @@ def test_what_visits_measured_of_the_first_network_stands_before_its_points():
     above = strict.threshold + 0.1
     assert not denials(LivenessLevel.STRICT, POINTS, track(live=above))
     assert denials(LivenessLevel.STRICT, POINTS, track(live=above), limits) == {Cue.NETWORK}
-    # Of another light nothing was measured.
+    # Nothing was measured in another light.
     dark = track(live=0.0, infrared=True)
     assert denials(LivenessLevel.BASIC, POINTS, dark, limits) == {Cue.NETWORK}
 

@@ -1,4 +1,4 @@
-"""The challenges: what passes, what fails, and that time alone never passes."""
+"""The challenges: what passes, what fails, and that time alone never makes one pass."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_the_other_way_fails_at_once_and_for_good(asked, sign):
     "yaws",
     [
         [0.0] * 20,  # a still picture
-        [0.02, -0.03, 0.05, 0.09, -0.05, 0.02] * 3,  # somebody who looks about a little
+        [0.02, -0.03, 0.05, 0.09, -0.05, 0.02] * 3,  # a person who looks around a little
         THERE_AND_BACK[:-2],  # there, and not back
         [0.35, 0.35, 0.2, 0.05, 0.0, 0.0],  # turned before, only back
     ],
@@ -151,7 +151,7 @@ def test_no_other_face_answers_the_light(who):
         lambda at, on: 1.0 + 0.03 * on,  # a screen's reflection
         lambda at, on: 1.5 - 0.5 * on,  # the background answers, the face does not
         lambda at, on: 1.0 + 0.15 * at,  # coming nearer
-        lambda at, on: 1.0 + 0.5 * (at > 2.5),  # a lamp that somebody switched on once
+        lambda at, on: 1.0 + 0.5 * (at > 2.5),  # a lamp that was switched on once
         lambda at, on: 1.0 + 0.5 * (int(at / 0.7) % 2),  # a video that flashes by itself
     ],
 )

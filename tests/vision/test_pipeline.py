@@ -114,7 +114,7 @@ class TestDetector:
         boxes = np.array([near, [0, 1, 10, 11], neighbour], dtype=np.float32)
         points = np.stack([np.full((5, 2), value, dtype=np.float32) for value in (4, 8, 100)])
         found = Candidates(boxes, points, np.array([0.9, 0.3, 0.8], dtype=np.float32))
-        # A third of the box is shared with the neighbour: another face.
+        # It shares a third of the box with its neighbour, so it is another face.
         assert np.allclose(agreed_landmarks(found, [0])[0], (0.9 * 4 + 0.3 * 8) / 1.2)
         assert np.allclose(agreed_landmarks(found, [2, 1])[0], 100)
         assert agreed_landmarks(found, []).shape == (0, 5, 2)

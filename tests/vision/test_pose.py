@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from vision import HeadPose, Pose, find_face, head_pose, is_in_pose
 
 HEAD = np.array(
-    # Right eye, left eye, nose tip, right and left corner of the mouth of somebody who looks along
+    # Right eye, left eye, nose tip, right and left corner of the mouth of a person who looks along
     # z: x to this person's left, y down, z forward; in millimetres, about the mean adult's.
     [(-32, 0, 0), (32, 0, 0), (0, 38, 38), (-26, 70, 6), (26, 70, 6)],
     dtype=float,
@@ -21,7 +21,7 @@ def landmarks(yaw: float = 0, pitch: float = 0, roll: float = 0, scale: float = 
     raised = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
     rolled = np.array([[np.cos(c), -np.sin(c)], [np.sin(c), np.cos(c)]])
     points = HEAD @ (turn @ raised).T
-    # Who looks into the camera has the own left on the picture's right: x needs no mirror.
+    # A person facing the camera has their left on the picture's right: x needs no mirror.
     return (points[:, :2] @ rolled.T * scale + (300, 200)).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Whether anybody is in view: what the network is shown, and how its answer is read."""
+"""Whether anybody is in view: the network's input, and how its answer is read."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from vision.networks.presence import Presence, view
 
 
 class Answers:
-    """A session that keeps what it was shown and answers with one figure for each picture."""
+    """A session that keeps its input and answers with one figure for each picture."""
 
     def __init__(self, *answers):
         self.answer = np.array(answers, np.float32)

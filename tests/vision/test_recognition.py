@@ -1,4 +1,4 @@
-"""What a frame becomes: made-up networks tell a face by itself from the mean of its frames."""
+"""What becomes of a frame, with made-up networks that tell a frame from the mean of several."""
 
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ FACE = Face((20.0, 20.0, 132.0, 132.0), TEMPLATE + 20, 0.9)
 
 
 class Networks:
-    """A bundle that finds what it is told to, and embeds frames and stacks as it is told to."""
+    """A bundle that finds what it is told to find, and embeds frames and stacks as told."""
 
     def __init__(self, *, frame=NOBODY, stack=(ANNA, ANNA, ANNA)):
         self.faces = [FACE]
@@ -70,7 +70,7 @@ def test_a_face_in_poor_light_has_a_look_once_there_are_frames_enough():
     assert (look.older.person, look.older.similarity) == ("ben", 1.0)
     assert look.newer.similarity == 0.0
     assert look.taken_at == tuple(sighting.taken_at for sighting in sightings)
-    # The frame by itself stays what it is.
+    # The frame itself remains unchanged.
     assert (evidence.embedding == NOBODY).all()
     assert evidence.match.similarity == 0.0
     # One batch: the frame and the three means of its stack.
@@ -130,7 +130,7 @@ def test_each_of_several_faces_has_the_look_of_its_own_stack():
     ("frame", "stack", "measured"),
     [
         (NOBODY, ANNA, True),
-        # The decision goes by the frame where it does not count the stack.
+        # The decision uses the frame when it does not count the stack.
         (ANNA, NOBODY, True),
         (ANNA, ANNA, True),
         (NOBODY, NOBODY, False),

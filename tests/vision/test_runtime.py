@@ -1,4 +1,4 @@
-"""The faster runtime is chosen by measuring, and what does not work is never chosen."""
+"""The faster runtime is chosen by measuring, and one that does not work is never chosen."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ class Clock:
 
 
 def fake(clock, name, seconds, *, fails=False):
-    """A bundle whose networks take the given seconds: the first frame 10 more."""
+    """A bundle whose networks take the given seconds, and 10 more for the first frame."""
     waiting = [10.0]
 
     def detect(frame):

@@ -1,4 +1,4 @@
-"""The comparison that proves a C library or a runtime must notice what differs."""
+"""The comparison that proves a C library or a runtime must notice differences."""
 
 import importlib.util
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_what_differs_is_said(measured, tmp_path, change, capsys):
 
 def test_another_best_match_is_said_though_all_are_close(measured):
     other = {key: value.copy() for key, value in measured.items()}
-    # Two faces equally like a third: a hair decides which is the best match.
+    # Two faces are equally similar to a third: a hair decides which is the best match.
     tie = measured["embeddings"][0]
     for index, hair in ((1, 1e-3), (3, -1e-3)):
         measured["embeddings"][index] = tie * (0.8 + hair)

@@ -1,4 +1,4 @@
-"""From which score a face is refused depends on its size and light, and nowhere is it guessed."""
+"""The score below which a face is refused depends on its size and light, and is never guessed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The score that everything compares by, and the embeddings that it takes."""
+"""The score that every comparison uses, and the embeddings that it takes."""
 
 import itertools
 
@@ -23,7 +23,7 @@ numbers = st.floats(-1, 1, width=32)
 
 
 def embedded(direction, crowding=0.0):
-    """A direction of any length, scaled to 1, with a crowding behind it."""
+    """A direction of any length, scaled to 1, followed by a crowding."""
     vector = np.array(direction, np.float32)
     return np.append(vector / np.linalg.norm(vector), np.float32(crowding))
 
@@ -33,7 +33,7 @@ directions = st.lists(numbers, min_size=DIRECTIONS, max_size=DIRECTIONS).filter(
 )
 faces = st.builds(embedded, directions, st.floats(0, MAX_CROWDING, width=32))
 groups = st.lists(faces, min_size=1, max_size=4).map(np.stack)
-# Pictures of one person: every two of them point the same way.
+# Pictures of one person: any two of them point the same way.
 albums = st.lists(
     st.builds(
         lambda nudge, crowding: embedded([2, *nudge[1:]], crowding),
@@ -111,7 +111,7 @@ def test_a_centre_keeps_what_its_templates_say_on_average_scaled_alike(album, fa
     assert np.linalg.norm(template[:-1]) == pytest.approx(1.0, abs=1e-5)
     length = np.linalg.norm(np.mean([one[:-1] for one in album], axis=0))
     assert template[-1] == pytest.approx(np.mean([one[-1] for one in album]) / length, abs=1e-5)
-    # The crowding of the face itself is no part of the template, and not scaled.
+    # The crowding of the face itself is not part of the template, and is not scaled.
     single = np.mean([score(one, face) + face[-1] for one in album])
     assert score(template, face) + face[-1] == pytest.approx(single / length, abs=1e-4)
 
@@ -151,11 +151,11 @@ def test_who_is_alone_in_the_gallery_is_second_to_nobody():
     assert match.similarity == match.runner_up == MIN_SCORE
 
 
-# What the network says of it
+# What the network says about it
 
 
 class Network:
-    """Answers with what it is told, and keeps what it was asked for."""
+    """Answers what it is told to, and keeps what it was asked for."""
 
     def __init__(self, **answer):
         self.answer = answer

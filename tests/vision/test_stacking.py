@@ -1,4 +1,4 @@
-"""The mean of a face's frames: of one face alone, of late, and clearer than each of them."""
+"""The mean of a face's frames: of a single face, recent, and clearer than each frame."""
 
 import itertools
 
@@ -29,13 +29,13 @@ def blob(down, right, height, width):
 
 
 def drawn(*, beard=False, headband=False):
-    """Draw a face in poor light: an oval, eyes, a nose and a mouth, and what not everybody has."""
+    """Draw a face in poor light: an oval, eyes, a nose, a mouth, and features of its own."""
     grey = 8 + 50 * blob(60, 56, 50, 38)
     for eye in (38, 74):
         grey -= 20 * blob(52, eye, 4, 8) + 25 * blob(52, eye, 2, 2) + 20 * blob(43, eye, 1.5, 10)
     grey += 12 * blob(66, 56, 14, 4)
     grey -= 15 * blob(92, 56, 4, 14) + 25 * blob(92, 56, 1, 12)
-    # What registration is for: fine lines across the brow.
+    # Fine lines across the brow, which need registration.
     grey -= 12 * np.maximum(np.sin(ROWS * 0.55), 0) * blob(30, 56, 8, 22)
     grey -= 60 * beard * blob(98, 56, 20, 34)
     grey += 60 * headband * blob(24, 56, 14, 40)
@@ -46,7 +46,7 @@ ANNA, BEN = drawn(), drawn(beard=True, headband=True)
 
 
 def noisy(clean, rng, *, down=0, right=0, noise=NOISE):
-    """Take a frame: moved by so many pixels, with a sensor's noise."""
+    """Take a frame: moved by this many pixels, with a sensor's noise."""
     moved = shifted(clean, down, right) + rng.normal(0, noise, clean.shape)
     return np.clip(np.round(moved), 0, 255).astype(np.uint8)
 
@@ -62,14 +62,14 @@ def error(picture, clean):
 
 
 def shows(stack, clean):
-    """Whether all means of a stack show this face, and none of the other."""
+    """Whether all means of a stack show this face, and nothing of the other."""
     other = BEN if clean is ANNA else ANNA
     means = [one.astype(np.float32) for one in (stack.whole, stack.older, stack.newer)]
     return all(resemblance(m, clean) > 0.97 and resemblance(m, other) < 0.92 for m in means)
 
 
 class Camera:
-    """Films one place after another with a stacker; every frame differs."""
+    """Takes frames of several places with a stacker; every frame differs."""
 
     def __init__(self, rng):
         self.rng = rng
@@ -78,7 +78,7 @@ class Camera:
         self.serial = itertools.count()
 
     def film(self, clean=ANNA, *, after=0.25, quality=DARK, x=100.0, digest=None, **moved):
-        """Show one face, or nothing that can be read where `quality` is None."""
+        """Show one face, which is unreadable if `quality` is None."""
         crop = None if quality is None else (noisy(clean, self.rng, **moved), quality)
         return self.show((face(x), crop), after=after, digest=digest)[0]
 
@@ -112,7 +112,7 @@ def test_noise_falls_with_the_root_of_the_number_of_frames(camera):
         halves = (stack.whole, frames), (stack.older, frames // 2), (stack.newer, -(-frames // 2))
         for picture, of in halves:
             assert (picture.dtype, picture.shape) == (np.uint8, (112, 112, 3))
-            # Black cuts some of a frame's noise off, and rounding adds some to the mean.
+            # Black clips some of a frame's noise, and rounding adds some to the mean.
             assert error(picture, ANNA) == pytest.approx(single / of**0.5, rel=0.15)
 
 
@@ -181,7 +181,7 @@ def test_a_face_that_is_no_evidence_has_no_stack_and_is_in_none(camera):
 
 def test_another_face_in_the_same_place_begins_the_stack_again(camera):
     camera.several(MOST)
-    # The first that does not fit may be a turned head, and is left out.
+    # The first one that does not fit may be a turned head, and is left out.
     changed_at = camera.now + 0.5
     assert camera.several(FEWEST, BEN) is None
     stack = camera.film(BEN)
@@ -215,7 +215,7 @@ def test_a_face_that_jumps_begins_again(camera):
 def test_two_people_in_view_have_stacks_of_their_own(camera):
     both = [(face(100.0), ANNA), (face(600.0), BEN)]
     for number in range(FEWEST):
-        # Whoever is listed first.
+        # Whichever is listed first.
         order = both if number % 2 else both[::-1]
         shown = [(where, (noisy(clean, camera.rng), DARK)) for where, clean in order]
         stacks = camera.show(*shown)
@@ -244,12 +244,12 @@ def test_real_faces_are_told_apart_in_the_dark_and_frames_of_one_are_not(bundle,
         assert alike >= SAME_FACE + 0.05 if i == j else alike < SAME_FACE - 0.1
 
 
-# Of late
+# Recent frames
 
 
 def test_old_frames_leave_the_stack(camera):
     camera.several(FEWEST - 1, after=1.0)
-    # Exactly the window is still of late.
+    # A frame exactly at the window's edge is still recent.
     assert len(camera.film(after=WINDOW - FEWEST + 2).taken_at) == FEWEST
     stack = camera.film(after=0.25)
     assert stack.taken_at[-1] - stack.taken_at[0] <= WINDOW
@@ -273,7 +273,7 @@ def test_who_is_missed_for_a_moment_goes_on(camera):
 def test_frames_out_of_order_are_in_no_stack(camera):
     camera.several(FEWEST)
     late = camera.now - 0.125
-    # All that was taken after it drops out, so that times only ever rise.
+    # Everything taken after it is dropped, so that times only ever rise.
     stack = camera.film(after=-0.125)
     assert stack.taken_at == tuple(sorted({*stack.taken_at}))
     assert stack.taken_at[-1] == late
@@ -329,7 +329,7 @@ def test_memory_holds_who_was_in_view_of_late(camera):
     assert not camera.stacker._piles
 
 
-# Laying one frame on another
+# Registering one frame with another
 
 
 @pytest.mark.parametrize("down", range(-REACH, REACH + 1, 2))

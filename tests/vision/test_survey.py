@@ -1,4 +1,4 @@
-"""What is said of a camera before it becomes a door."""
+"""What is said about a camera before it becomes a door."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_a_slow_camera_and_a_frozen_one(bundle, portrait):
     frozen = survey(bundle, pictures[:1] * 4, seconds=1.0)
     assert frozen.rate == 0
     assert frozen.shortcomings == (Shortcoming.FROZEN,)
-    # Of one picture nothing can be said.
+    # Nothing can be said about a single picture.
     assert survey(bundle, pictures[:1], seconds=0.0).rate is None
 
 

@@ -1,8 +1,8 @@
-"""A long visit of a stranger opens about as seldom as one try, however its tries hang together.
+"""A stranger's long visit opens about as rarely as one try, however its tries are correlated.
 
-`DecisionPolicy` gives the argument: of tries of which no moment is special, each above the
-threshold with the same small probability, half have ever agreed with at most twice that. Here
-strangers are made up, whose frames are stacked as the product stacks them.
+`DecisionPolicy` gives the argument: if no moment is special and each try passes the threshold with
+the same small probability, then half of the tries have ever agreed with at most twice that
+probability. The strangers here are simulated, and their frames are stacked as the product does.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ from vision import DecisionPolicy
 from vision.tracking.stacking import FEWEST, MOST
 
 RATE = 0.05
-"""Of one try: a thousand times what a door has, so that visits that open can be counted."""
+"""Rate of one try, a thousand times that of a door, so that visits that open can be counted."""
 ABOVE = 1.6448536
-"""What a standard normal number exceeds at that rate."""
+"""The value that a standard normal number exceeds at that rate."""
 TRIES = 200
 VISITS = 8000
 EVERY = 0.25
@@ -23,13 +23,13 @@ IN_WINDOW = int(POLICY.window / EVERY) + 1
 
 
 def alike(rng, visits, share):
-    """Exchangeable frames float64[visits, TRIES]: so much of each is the face's own."""
+    """Exchangeable frames float64[visits, TRIES], with this share of each due to the face."""
     face = rng.normal(size=(visits, 1))
     return share**0.5 * face + (1 - share) ** 0.5 * rng.normal(size=(visits, TRIES))
 
 
 def drifting(rng, visits, memory):
-    """Stationary frames float64[visits, TRIES]: each is so much like the one before (AR(1))."""
+    """Stationary frames float64[visits, TRIES], each this similar to the one before (AR(1))."""
     frames = rng.normal(size=(visits, TRIES))
     for now in range(1, TRIES):
         frames[:, now] *= (1 - memory**2) ** 0.5
@@ -38,7 +38,7 @@ def drifting(rng, visits, memory):
 
 
 def stacked(frames):
-    """Say what each try is compared by: the mean of up to ten frames, at the rate of one."""
+    """Return the score of each try: the mean of up to ten frames, at the rate of one."""
     tries = np.empty_like(frames)
     for now in range(TRIES):
         number = min(now + 1, MOST)
@@ -82,7 +82,7 @@ def test_it_is_the_share_that_keeps_a_long_visit_shut(rng):
 def test_the_decision_opens_when_the_count_above_says(rng, make):
     tries = stacked(make(rng, 4000, 0.9))
     moments = opens(tries >= ABOVE)
-    # Some that open, late or soon, and some that do not.
+    # Some that open, sooner or later, and some that do not.
     chosen = [*np.nonzero(moments >= 0)[0][:12], *np.nonzero(moments < 0)[0][:4]]
     assert len(chosen) == 16
     for visit in chosen:

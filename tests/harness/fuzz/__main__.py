@@ -2,10 +2,10 @@
 
     python -m tests.harness.fuzz [--pictures 1000000] [--seed 1] [--workers 2] [--json FILE]
 
-Each kind of input has an option with the number of inputs, 0 to leave it out; --only leaves out all
-others. Input N of a seed is always the same: --only pictures --pictures 1 --first N makes it again.
-What finds something is written to tests/harness/fuzz/corpus/, where it becomes a test, and the exit
-status is 1. --replay gives the corpus itself.
+Each kind of input has an option for the number of inputs, 0 to leave it out; --only leaves out all
+others. Input N of a seed is always the same: --only pictures --pictures 1 --first N repeats it.
+Inputs that find something are written to tests/harness/fuzz/corpus/, where they become a test, and
+the exit status is 1. --replay runs the corpus itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from . import engine
 from .target import ACCEPTED, CORPUS, Target
 
 KEPT = 3
-"""So many inputs that found the same are kept in the corpus."""
+"""How many inputs that found the same thing are kept in the corpus."""
 
 
 def _pictures() -> Target:
@@ -61,7 +61,7 @@ TARGETS: dict[str, tuple[Callable[[], Target], int]] = {
     "store": (_store, 10_000),
     "actions": (_actions, 5_000),
 }
-"""What makes a target, and how many inputs it is given unless told otherwise."""
+"""What makes a target, and how many inputs it gets by default."""
 
 
 def main() -> int:
@@ -111,7 +111,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _keep(report: engine.Report, seed: int, corpus: Path) -> None:
-    """Write inputs that found something to a corpus, a few of each sort."""
+    """Write inputs that found something to a corpus, a few of each kind."""
     target: Target | None = None
     seen: dict[tuple[str, str], int] = {}
     for finding in report.findings:

@@ -1,6 +1,6 @@
-"""Target of the actions: whatever an automation or an app may write into a call, and their files.
+"""Target for the actions: anything that may stand in a call, and in the files it names.
 
-Behind the door's camera is the same malformed picture, so that all its loops meet it as well.
+The door's camera serves the same malformed picture, so that all its loops meet it as well.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from .target import ACCEPTED, Call, ensure, refused
 from .values import changed, odd
 
 FOLDER, ENTRY = "{folder}", "{entry}"
-"""What stands in an input for the folder that may be read and written, and for the door."""
+"""Placeholders in an input for the folder that may be read and written, and for the door."""
 CODE = "2468"
 PEOPLE = {"Anna": ("obama",), "Ben": ("collins",)}
 STRANGERS = ("biden", "hopper")
-"""Whom the camera shows, more or less: nobody for whom the door may open."""
+"""The person in the camera's pictures, more or less: nobody for whom the door may open."""
 CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("verify", {"file": f"{FOLDER}/picture", "config_entry_id": ENTRY}),
     ("verify", {"camera": CAMERA}),
@@ -68,7 +68,7 @@ class Actions:
     def __init__(self) -> None:
         self._home = Home()
         self._bundle = load_bundle()
-        # As in `faces`: the memory that the largest picture takes is kept.
+        # As in `faces`: the runtime keeps the memory that the largest picture takes.
         self._bundle.detector.detect(np.zeros((MAX_SIDE, MAX_SIDE, 3), np.uint8))
         self._stack = contextlib.ExitStack()
         self._camera, self._target = DoorCamera(), Deadbolt()
@@ -173,7 +173,7 @@ class Actions:
         return told
 
     async def _async_check(self) -> None:
-        """See that nothing was opened, and that the same people are there for the next call."""
+        """Check that nothing was opened, and restore the people for the next call."""
         ensure(not self._target.calls, self._target.calls)
         hass, entry = self._home.hass, self._entry
         ensure(entry.state is ConfigEntryState.LOADED, entry.state)

@@ -18,11 +18,11 @@ def run_command(
 ) -> list[dict[str, Any]]:
     """Give ``targets`` their inputs in a process of its own; return a report for each.
 
-    The inputs are those of the default seed, and neither time nor memory is judged: what passes
-    today passes tomorrow, on a busy machine too. ``scripts/nightly`` judges both.
+    The inputs are those of the default seed, and neither time nor memory is judged, so what passes
+    today passes tomorrow, even on a busy machine. ``scripts/nightly`` judges both.
 
     Raises:
-        AssertionError: something was found; it lies in ``folder``.
+        AssertionError: something was found; the inputs are in ``folder``.
 
     """
     told = folder / "told.json"

@@ -1,9 +1,8 @@
-"""Gives inputs to a target in a process of its own, and notices whatever should not happen.
+"""Gives inputs to a target in a separate process, and notices anything that should not happen.
 
-The process that is watched measures: the processor time of each call (the machine may be busy with
-others), memory after each batch, and the highest memory that was ever taken. The process that
-watches notices one that dies or that does not come back, writes down which input it was, and goes
-on behind it.
+The watched process measures the processor time of each call (the machine may be busy with others),
+the memory after each batch, and the peak of the memory. The watching process notices one that dies
+or does not come back, writes down the input that caused it, and continues after it.
 """
 
 from __future__ import annotations
@@ -35,21 +34,22 @@ ROOT = Path(__file__).resolve().parents[3]
 
 COMMAND = (sys.executable, "-m", "tests.harness.fuzz")
 SLOW = 1.0
-"""Seconds of processor time from which a call counts as hanging, if it does so three times."""
+"""Seconds of processor time from which a call counts as hanging, if that happens three times."""
 STUCK = 30.0
-"""Seconds after which a call is given up, and its process killed."""
+"""Seconds after which a call is abandoned and its process killed."""
 GROWTH = 50.0
 """Megabytes by which the process may grow after it has warmed up."""
 PEAK = 512.0
-"""Megabytes that one input may take for a moment; 50 megapixels of progressive JPEG take 300."""
+"""Megabytes that one input may take temporarily; 50 megapixels of progressive JPEG take 300."""
 ADDRESSES = 8 * 1024**3
-"""Bytes of address space, so that a finding does not take the machine with it."""
+"""Bytes of address space, so that a finding does not bring the machine down."""
 DEATHS = 20
-"""After so many dead processes the rest of a range is left out."""
+"""How many processes may die before the rest of a range is left out."""
 BATCH = 500
 WARM_UP = 5_000
 JUDGED = 1_000
-"""Inputs from which growth is told from warming up, which takes a fifth of them or `WARM_UP`."""
+"""Inputs from which growth can be told from warming up, which takes a fifth of them or
+`WARM_UP`."""
 
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 _JOURNAL = struct.Struct("qd")
@@ -57,7 +57,7 @@ _JOURNAL = struct.Struct("qd")
 
 @dataclass
 class Finding:
-    """One input that did what it should not."""
+    """An input that caused something that must not happen."""
 
     number: int
     kind: str
@@ -66,7 +66,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What became of a range of inputs."""
+    """The results of a range of inputs."""
 
     target: str
     inputs: int = 0
@@ -79,7 +79,7 @@ class Report:
     seconds: float = 0.0
 
     def add(self, other: Report) -> None:
-        """Take in what another process did."""
+        """Add the results of another process."""
         self.inputs += other.inputs
         self.outcomes = dict(Counter(self.outcomes) + Counter(other.outcomes))
         self.findings += other.findings
@@ -100,7 +100,7 @@ class Report:
         return Report(**told)
 
 
-# The process that is watched
+# The watched process
 
 
 def attempt(
@@ -115,7 +115,7 @@ def attempt(
 ) -> Report:
     """Give ``count`` inputs to ``target``; ``told`` hears of it now and then, and at the end.
 
-    Time and memory are findings only where they are ``measured``: they depend on the machine.
+    Time and memory are findings only if they are ``measured``, because they depend on the machine.
     """
     report = Report(target.name)
     warm_up, batch = min(WARM_UP, count // 5), min(BATCH, max(1, count // 20))
@@ -151,7 +151,7 @@ def attempt(
 
 
 def _timed(call: Call) -> tuple[str, float]:
-    """Return what a call returned, and the seconds it took; what seems slow has two more tries."""
+    """Return the result of a call and the seconds it took; a slow one gets two more tries."""
     seconds = []
     for _ in range(3):
         began = time.process_time()
@@ -163,7 +163,7 @@ def _timed(call: Call) -> tuple[str, float]:
 
 
 def _told(error: BaseException) -> str:
-    """Say what was raised and by which line of the product."""
+    """Say what was raised, and by which line of the product."""
     place = [
         f"{Path(frame.filename).name}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
@@ -173,7 +173,7 @@ def _told(error: BaseException) -> str:
 
 
 def _resident() -> float:
-    """Return the megabytes in use; what the allocator keeps for later (glibc: up to 64) is not."""
+    """Return the megabytes in use, without what the allocator keeps (glibc: up to 64)."""
     if _TRIM is not None:
         _TRIM(0)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
@@ -181,7 +181,7 @@ def _resident() -> float:
 
 
 def _highest() -> float:
-    """Return the most megabytes that were ever in use; `getrusage` begins with the parent's."""
+    """Return the peak of megabytes in use; `getrusage` would start from the parent's."""
     status = Path("/proc/self/status").read_bytes()
     return int(status.partition(b"VmHWM:")[2].split(maxsplit=1)[0]) / 1024
 
@@ -196,13 +196,13 @@ def serve(
     replay: bool,
     measured: bool,
 ) -> None:
-    """Work as the process that is watched.
+    """Work as the watched process.
 
-    Reports go to stdout, one a line, the number of the input at hand to the journal.
+    Reports go to stdout, one per line; the number of the current input goes to the journal.
     """
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    warnings.simplefilter("error", UserWarning)  # Pillow's are told to nobody and mean damage
+    warnings.simplefilter("error", UserWarning)  # Pillow's warnings only mean damage
     files = corpus(target.name)
     with journal.open("r+b") as file, mmap.mmap(file.fileno(), _JOURNAL.size) as memory:
 
@@ -219,7 +219,7 @@ def serve(
     target.close()
 
 
-# The process that watches
+# The watching process
 
 
 def run(
@@ -232,9 +232,9 @@ def run(
     replay: bool = False,
     measured: bool = True,
 ) -> Report:
-    """Give inputs to a target in ``workers`` processes; with ``replay`` those of its corpus.
+    """Give inputs to a target in ``workers`` processes; with ``replay``, those of its corpus.
 
-    Where nothing is ``measured``, a process may also take as long as it likes.
+    If nothing is ``measured``, a process may also take as long as it likes.
     """
     began = time.monotonic()
     options = [*(["--replay"] if replay else []), *([] if measured else ["--unmeasured"])]
@@ -261,7 +261,7 @@ def run(
 
 
 class _Worker:
-    """One range of inputs, in one process after the other if they die."""
+    """One range of inputs, in a new process whenever one dies."""
 
     def __init__(
         self,
@@ -297,12 +297,12 @@ class _Worker:
         )
 
     def poll(self) -> bool:
-        """Look after the process; return whether the range is finished."""
+        """Check on the process; return whether the range is finished."""
         entry = self._journal.read_bytes()
         number, since = _JOURNAL.unpack(entry)
         status = self._process.poll()
         if status is None:
-            # An entry that is just being written may read as anything, but not twice.
+            # An entry that is being written may read as anything, but not twice in a row.
             waited = time.monotonic() - since
             if entry == self._seen and number >= 0 and waited > self._patience:
                 self._process.kill()
@@ -318,14 +318,14 @@ class _Worker:
         return self.done
 
     def _lost(self, number: int, kind: str, detail: str, status: int) -> None:
-        """Write down which input it was, and go on behind it."""
+        """Write down the input that caused it, and continue after it."""
         self._errors.seek(0)
         tail = self._errors.read()[-400:]
         why = signal.Signals(-status).name if status < 0 else f"status {status}"
         self.report.add(_last(self._out))
         self.report.findings.append(Finding(number, kind, detail or f"{why} {tail}"))
         self._deaths += 1
-        if number < 0 or self._deaths >= DEATHS:  # it never came so far as to take an input, or...
+        if number < 0 or self._deaths >= DEATHS:  # it never got as far as taking an input, or...
             self.done = True
             return
         self.report.inputs += number - self._at + 1 - _last(self._out).inputs
@@ -357,7 +357,7 @@ def _watched(
 
 
 def _last(out: IO[str]) -> Report:
-    """Read the last whole report of a process."""
+    """Read the last complete report of a process."""
     out.seek(0)
     lines = [
         line for line in out.read().splitlines() if line.startswith("{") and line.endswith("}")

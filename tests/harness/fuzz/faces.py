@@ -1,4 +1,4 @@
-"""Targets of the core: pictures, faces in them, and the description of the models."""
+"""Targets in the core: pictures, and the faces in them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Faces:
 
     def __init__(self) -> None:
         self._bundle = vision.load_bundle()
-        # A runtime keeps the memory that the largest picture took: that is no growth.
+        # A runtime keeps the memory that the largest picture took; that is not growth.
         self._bundle.detector.detect(np.zeros((MAX_SIDE, MAX_SIDE, 3), np.uint8))
         known = vision.examine(self._bundle, vision.decode_rgb(_photograph(PEOPLE[0])))
         self._matcher = vision.gallery_matcher(self._bundle, {"known": (known.template,)})
@@ -102,7 +102,7 @@ class Faces:
         return ACCEPTED
 
     def _enrol(self, data: bytes) -> str:
-        """Do what the dialogue does with an upload."""
+        """Do what the dialog does with an upload."""
         try:
             portrait = vision.examine(self._bundle, vision.decode_rgb(data))
         except vision.PictureError as error:
@@ -113,7 +113,7 @@ class Faces:
 
 
 def _check_embedding(embedding: np.ndarray) -> None:
-    """Insist on a direction of unit length with a crowding behind it."""
+    """Require a direction of unit length, followed by a crowding."""
     ensure(abs(float(np.linalg.norm(embedding[:-1])) - 1) < 1e-3, "length")
     ensure(0 <= embedding[-1] <= vision.MAX_CROWDING, "crowding")
 
@@ -124,7 +124,7 @@ def face(seed: int, number: int, people: tuple[str, ...]) -> bytes:
     if rng.random() < 0.2:
         return picture(seed, number)
     photograph = _photograph(rng.choice(people))
-    # Damage beyond the tables leaves a picture, if a strange one.
+    # Damage after the tables still leaves a picture, if a strange one.
     if rng.random() < 0.5:
         return photograph[:700] + flip(rng, photograph[700:])
     return damaged(rng, photograph, "jpeg")
@@ -132,6 +132,6 @@ def face(seed: int, number: int, people: tuple[str, ...]) -> bytes:
 
 @cache
 def _photograph(name: str) -> bytes:
-    """Read one of the tests' pictures, shrunk so that one look takes milliseconds."""
+    """Read one of the tests' pictures, shrunk so that examining it takes milliseconds."""
     data = (ROOT / "tests" / "pictures" / f"{name}.jpg").read_bytes()
     return vision.encode_jpeg(vision.decode_rgb(data, 224), 80)

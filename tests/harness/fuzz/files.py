@@ -1,4 +1,4 @@
-"""Target of the files in `.storage`: what is encrypted, how it is, and what lies around it."""
+"""Target for the files in `.storage`: the encrypted content, its encryption, and its envelope."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NAMES = {
 }
 VERSIONS = {"pictures": 2}
 DAYS = 36_500
-"""For which the visit's picture is kept: an input must not mean something else tomorrow."""
+"""How long a visit's picture is kept: an input must not mean something else tomorrow."""
 ODD_VERSIONS = (0, -1, 1, 2, 3, 99, 2**70, 1.5, True, None, "2", [2], {})
 
 
@@ -85,10 +85,10 @@ class Store:
         try:
             return self._home.run(self._async_start(files))
         finally:
-            ir.async_get(self._home.hass).issues.clear()  # core keeps one for each broken file
+            ir.async_get(self._home.hass).issues.clear()  # one for each broken file
 
     async def _async_start(self, files: dict[str, bytes]) -> str:
-        """Do with a door's files what its start does, and all that is done with them later."""
+        """Do with a door's files everything that its start and its later life do."""
         await self._async_lockout()
         try:
             records = await async_open_records(
@@ -108,7 +108,7 @@ class Store:
         return ACCEPTED
 
     def _look_at(self, records: DoorRecords) -> None:
-        """Check the types of what was read, and recognise with it."""
+        """Check the types of what was read, and recognise faces with it."""
         for person, album in records.pictures.people.items():
             ensure(person in PEOPLE, person)
             for portrait in album:
@@ -145,7 +145,7 @@ class Store:
         return None
 
     async def _async_lockout(self) -> None:
-        """Restore a lockout; one that cannot be read is one that lasts."""
+        """Restore a lockout; one that cannot be read must last."""
         store = LockoutStore(self._home.hass, DOOR)
         await store.async_load()
         policy, now = vision.DecisionPolicy(), monotonic()
@@ -215,11 +215,11 @@ def _sealed(rng: random.Random, plain: bytes, name: str) -> dict[str, str]:
 
 
 def _damaged(rng: random.Random, kind: str, content: Any) -> bytes:
-    """Damage a file's content, its encryption, what is around that, or its bytes."""
+    """Damage a file's content, its encryption, its envelope, or its bytes."""
     whole = json.loads(_written(rng, kind, content))
     how = rng.choice(("content", "content", "content", "plain", "version", "seal", "name", "text"))
     encrypted = kind not in ("key", "lockout")
-    if how == "plain" or (how == "content" and not encrypted):  # nor was version 1 encrypted
+    if how == "plain" or (how == "content" and not encrypted):  # version 1 was not encrypted either
         return _wrapped(kind, changed(rng, content), 1)
     if how == "content":
         whole["data"] = _sealed(rng, changed_text(rng, content), NAMES[kind])
@@ -229,7 +229,7 @@ def _damaged(rng: random.Random, kind: str, content: Any) -> bytes:
         text = damage_anywhere(rng, base64.b64decode(whole["data"]["sealed"]))
         key_id = rng.choice((VAULT.key_id, VAULT.key_id, "another", odd(rng)))
         whole["data"] = {"key_id": key_id, "sealed": base64.b64encode(text).decode()}
-    elif how == "name":  # in another file's place
+    elif how == "name":  # in the place of another file
         return _written(rng, kind, content, NAMES[rng.choice(list(NAMES))])
     else:
         return changed_text(rng, whole)

@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 class Home:
-    """Runs coroutines in a loop of its own, with a Home Assistant in a folder of its own."""
+    """Runs coroutines in its own loop, with a Home Assistant in its own folder."""
 
     def __init__(self) -> None:
-        logging.disable(logging.CRITICAL)  # what is refused is told there, thousands of times
+        logging.disable(logging.CRITICAL)  # refusals would be logged thousands of times
         self._folder = tempfile.TemporaryDirectory(prefix="face_lock_fuzz_home_")
         self.path = Path(self._folder.name)
         self._loop = asyncio.new_event_loop()
@@ -30,7 +30,7 @@ class Home:
 
     async def _enter(self) -> HomeAssistant:
         hass = await self._stack.enter_async_context(_home(self.path))
-        hass.data.pop(loader.DATA_CUSTOM_COMPONENTS)  # else there are none
+        hass.data.pop(loader.DATA_CUSTOM_COMPONENTS)  # otherwise there are none
         return hass
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -1,4 +1,4 @@
-"""Target of the description of the models, and of files that are not what it says."""
+"""Target for the description of the models, and for files that are not what it says."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .values import changed_text
 class Manifest:
     """``models.json``, beside model files that are a few bytes long.
 
-    An input is the description, or one with the name of a file that was changed behind its back,
-    as ``NAME NUL DESCRIPTION``. What an inference runtime would say to such files is not asked: no
-    file is given to one before its digest was found to be the described one.
+    An input is the description, or ``NAME NUL DESCRIPTION`` with the name of a file that was
+    changed afterwards. No inference runtime takes part: no file reaches one before its digest was
+    found to be the described one.
     """
 
     name = "manifest"

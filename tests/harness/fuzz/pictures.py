@@ -31,13 +31,13 @@ SIDES = (
     2**31 - 1,
 )
 BOMBS = 5_000
-"""One of so many is large or dear: it costs a thousand others."""
+"""One in this many is large or expensive: it costs as much as a thousand others."""
 
 Change = Callable[[random.Random, bytes], bytes]
 
 
 def picture(seed: int, number: int) -> bytes:
-    """Make malformed picture ``number`` of ``seed``: it is none of the valid ones."""
+    """Make malformed picture ``number`` of ``seed``, which is never one of the valid ones."""
     rng = random.Random(f"picture {seed} {number}")  # noqa: S311 - not for secrets
     if rng.randrange(BOMBS) == 0:
         return rng.choice(_BOMBS)(rng)
@@ -57,7 +57,7 @@ def damaged(rng: random.Random, data: bytes, kind: str) -> bytes:
 
 @cache
 def _names() -> tuple[str, ...]:
-    """Allow the kinds that are read more often than those that are refused by their first bytes."""
+    """Prefer the kinds that are read over those that are refused by their first bytes."""
     read = [name for name in seeds() if name.startswith(("jpeg", "png", "webp"))]
     weights = {"jpeg": 4, "png": 2, "webp": 5}
     often = [name for name in read for _ in range(weights[name.partition("-")[0]])]
@@ -69,7 +69,7 @@ def _valid() -> frozenset[bytes]:
     return frozenset(seeds().values())
 
 
-# Without regard to what it is
+# Regardless of its structure
 
 
 def _truncate(rng: random.Random, data: bytes) -> bytes:
@@ -77,7 +77,7 @@ def _truncate(rng: random.Random, data: bytes) -> bytes:
 
 
 def flip(rng: random.Random, data: bytes) -> bytes:
-    """Turn some bits over."""
+    """Flip some bits."""
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 16)) if data else 0):
         changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
@@ -106,7 +106,7 @@ def _repeat(rng: random.Random, data: bytes) -> bytes:
 
 
 def _number(rng: random.Random, data: bytes) -> bytes:
-    """Put a number that programs trip over where one may be read."""
+    """Put a number that programs stumble over where one may be read."""
     at, order = rng.randrange(len(data) + 1), rng.choice("<>")
     if rng.random() < 0.5:
         what = struct.pack(f"{order}H", rng.choice(INTERESTING))
@@ -145,7 +145,7 @@ _ANY: tuple[Change, ...] = (
 
 
 def damage_anywhere(rng: random.Random, data: bytes) -> bytes:
-    """Damage anything in one place, without regard to what it is."""
+    """Damage any data in one place, regardless of its structure."""
     return rng.choice((_truncate, flip, _overwrite, _insert, _cut, _repeat, _number))(rng, data)
 
 
@@ -153,7 +153,7 @@ def damage_anywhere(rng: random.Random, data: bytes) -> bytes:
 
 
 def _parts(data: bytes) -> list[bytes]:
-    """Take a JPEG apart at its markers, a scan with its data; roughly, where it is damaged."""
+    """Split a JPEG at its markers, a scan with its data; only roughly where it is damaged."""
     parts, position = [data[:2]], 2
     while position < len(data) - 3 and data[position] == 0xFF:
         end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
@@ -167,7 +167,7 @@ def _parts(data: bytes) -> list[bytes]:
 
 
 def _jpeg_part(rng: random.Random, data: bytes) -> bytes:
-    """Drop, double, move, damage or rename one part."""
+    """Drop, duplicate, move, damage or rename one part."""
     parts = _parts(data)
     at = rng.randrange(len(parts))
     match rng.randrange(6):
@@ -206,7 +206,7 @@ def _jpeg_frame(rng: random.Random, data: bytes) -> bytes:
 
 
 def _jpeg_insert(rng: random.Random, data: bytes) -> bytes:
-    """Add a segment that means something."""
+    """Add a segment that has a meaning."""
     what = rng.choice(
         (
             segment(0xE1, b"Exif\0\0" + _exif(rng)),
@@ -251,7 +251,7 @@ def _exif(rng: random.Random) -> bytes:
 
 
 def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Take a PNG apart, as far as it can be read."""
+    """Split a PNG, as far as it can be read."""
     found, position = [], len(PNG_MARK)
     while position + 8 <= len(data):
         size = int.from_bytes(data[position : position + 4], "big")
@@ -261,7 +261,7 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _png_chunk(rng: random.Random, data: bytes) -> bytes:
-    """Drop, double, move, damage or rename one chunk; all checksums are right."""
+    """Drop, duplicate, move, damage or rename one chunk; all checksums are right."""
     if not (chunks := _chunks(data)):
         return flip(rng, data)
     at = rng.randrange(len(chunks))
@@ -317,7 +317,7 @@ def _png_pixels(rng: random.Random, data: bytes) -> bytes:
 
 
 def _png_insert(rng: random.Random, data: bytes) -> bytes:
-    """Add a chunk that means something."""
+    """Add a chunk that has a meaning."""
     squeezed = zlib.compress(bytes(rng.choice((10, 100_000))), 9)
     what = rng.choice(
         (
@@ -365,7 +365,7 @@ def _webp_head(rng: random.Random, data: bytes) -> bytes:
 
 
 def _webp_name(rng: random.Random, data: bytes) -> bytes:
-    """Take one kind of chunk for another."""
+    """Replace the kind of a chunk with another."""
     kinds = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF", b"XMP ", b"ICCP")
     return data.replace(rng.choice(kinds), rng.choice(kinds), 1)
 
@@ -387,7 +387,7 @@ _OWN: dict[str, tuple[Change, ...]] = {
 }
 
 
-# Small files that ask for much
+# Small files that demand a lot
 
 
 def _wide(rng: random.Random) -> bytes:
@@ -399,14 +399,14 @@ def _wide(rng: random.Random) -> bytes:
 
 
 def _large(rng: random.Random) -> bytes:
-    """Make as many pixels as pass, and a few more, of one colour."""
+    """Make as many pixels of one colour as are allowed, and a few more."""
     side = rng.choice((2000, 3900, 4001, 7100))
     depth, colour, bits = rng.choice(((1, 0, 1), (8, 2, 24), (8, 6, 32), (16, 0, 16), (16, 6, 64)))
     return png(side, side, depth, colour, bytes(side * (1 + -(-side * bits // 8))))
 
 
 def _large_jpeg(rng: random.Random) -> bytes:
-    """Tell a small JPEG to be a large one: all but its first blocks is missing."""
+    """Make a small JPEG claim to be a large one: everything but its first blocks is missing."""
     data = seeds()[rng.choice([n for n in seeds() if n.startswith("jpeg") and "mpo" not in n])]
     parts = _parts(data)
     for at, part in enumerate(parts):
@@ -417,7 +417,7 @@ def _large_jpeg(rng: random.Random) -> bytes:
 
 
 def _scans(rng: random.Random) -> bytes:
-    """Go over a picture that claims to be large again and again."""
+    """Make many passes over a picture that claims to be large."""
     parts = _parts(_large_jpeg(rng))
     scans = [part for part in parts if part[:2] == b"\xff\xda"]
     return (
@@ -455,7 +455,7 @@ def _deep_exif(rng: random.Random) -> bytes:
 
 
 def _squeezed(rng: random.Random) -> bytes:
-    """Pack megabytes of nothing into what describes a picture."""
+    """Pack megabytes of zeros into what describes a picture."""
     squeezed = zlib.compress(bytes(rng.choice((2_000_000, 60_000_000))), 9)
     what = rng.choice(
         (
@@ -472,7 +472,7 @@ def _squeezed(rng: random.Random) -> bytes:
 
 
 def _heavy(rng: random.Random) -> bytes:
-    """Reach the limit on bytes, or pass it."""
+    """Reach the limit on bytes, or exceed it."""
     size = rng.choice((20 * 1024 * 1024 - 2000, 20 * 1024 * 1024 + 1))
     name = rng.choice(("jpeg", "png", "webp-lossy"))
     return (seeds()[name] + (rng.randbytes(1000) * (size // 1000 + 1)))[:size]

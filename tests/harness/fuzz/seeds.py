@@ -1,4 +1,4 @@
-"""Small valid pictures of every kind that comes to a door, made by code, to be damaged."""
+"""Small valid pictures of every kind that reaches a door, generated in order to be damaged."""
 
 from __future__ import annotations
 

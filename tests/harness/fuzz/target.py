@@ -11,9 +11,9 @@ CORPUS = Path(__file__).resolve().parent / "corpus"
 """Inputs that once found something, in a folder for each target."""
 
 Call = Callable[[], str]
-"""Gives one input to the product; returns ``ACCEPTED`` or the documented refusal's name.
+"""Gives one input to the product; returns ``ACCEPTED`` or the name of the documented refusal.
 
-Whatever it raises is a finding.
+Anything that it raises is a finding.
 """
 
 ACCEPTED = "accepted"
@@ -28,14 +28,14 @@ class Target(Protocol):
         """Make malformed input ``number`` of ``seed``, always the same."""
 
     def calls(self, data: bytes) -> tuple[Call, ...]:
-        """Return what to do with an input; the last one's answer is counted."""
+        """Return what to do with an input; the answer of the last call is counted."""
 
     def close(self) -> None:
-        """Let go of what was set up."""
+        """Release what was set up."""
 
 
 class BrokenContractError(AssertionError):
-    """The product returned something else than it says, or refused for want of memory."""
+    """The product returned something other than documented, or refused for lack of memory."""
 
 
 def ensure(condition: object, message: object) -> None:
@@ -45,7 +45,7 @@ def ensure(condition: object, message: object) -> None:
 
 
 def refused(error: BaseException, name: str) -> str:
-    """Name a documented refusal, unless memory ran out behind it."""
+    """Name a documented refusal, unless it was caused by a lack of memory."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError):
@@ -60,6 +60,6 @@ def corpus(name: str) -> list[Path]:
 
 
 def content(path: Path) -> bytes:
-    """Read an input of a corpus; what is large and says little lies there compressed."""
+    """Read an input of a corpus; large and repetitive ones are stored compressed."""
     data = path.read_bytes()
     return gzip.decompress(data) if path.suffix == ".gz" else data

@@ -65,7 +65,7 @@ Path = tuple[Any, ...]
 
 
 def odd(rng: random.Random) -> Any:
-    """Return something that is seldom wanted."""
+    """Return a value that is rarely expected."""
     return copy.deepcopy(rng.choice(ODD))
 
 
@@ -78,7 +78,7 @@ def changed(rng: random.Random, value: Any) -> Any:
 
 
 def changed_text(rng: random.Random, value: Any) -> bytes:
-    """Write a changed value, now and then as text that is no JSON, or nested without an end."""
+    """Write a changed value, now and then as text that is not JSON, or endlessly nested."""
     chance = rng.random()
     if chance < 0.02:
         depth = rng.choice((100, 2000, 200_000))
@@ -90,7 +90,7 @@ def changed_text(rng: random.Random, value: Any) -> bytes:
 
 
 def _places(value: Any, at: Path = ()) -> Iterator[Path]:
-    """Yield the way to every part of a value."""
+    """Yield the path to every part of a value."""
     yield at
     if isinstance(value, dict):
         for key, part in value.items():
@@ -103,7 +103,7 @@ def _places(value: Any, at: Path = ()) -> Iterator[Path]:
 def _change(rng: random.Random, value: Any) -> Any:
     at = rng.choice(list(_places(value)))
     if not at:
-        # Seldom, since nothing is left of it.
+        # Rarely, because nothing is left of it.
         return odd(rng) if rng.random() < 0.2 else value
     holder = _part(value, at[:-1])
     old = holder[at[-1]]

@@ -134,12 +134,12 @@ def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> list[int]
 
 
 def agreed_landmarks(found: Candidates, kept: list[int]) -> FloatArray:
-    """Landmarks [len(kept), 5, 2] of the kept candidates, each averaged over all candidates for its
-    face, weighted by score.
+    """Average the landmarks of the kept candidates: [len(kept), 5, 2].
 
-    Neighbouring cells see a face from different places, so their errors partly cancel (BlazeFace,
-    Bazarevsky et al. 2019, votes on boxes in this way).
-    """  # noqa: D205 - the shape belongs to the first sentence
+    Each is the mean over all candidates for its face, weighted by score. Neighbouring cells see a
+    face from different places, so their errors partly cancel (BlazeFace, Bazarevsky et al. 2019,
+    votes on boxes in this way).
+    """
     area = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
     agreed = found.landmarks[kept].copy()
     for place, best in enumerate(kept):
