@@ -333,8 +333,7 @@ class Oracle:
         return resembles(look) if self._is_stacked(face) else face.evidence.match
 
     def _is_stacked(self, face: Shown) -> bool:
-        """Whether a stack consists of frames that this visit showed of this very face, each
-        once."""
+        """Whether a stack consists of frames of this very face in this visit, each once."""
         if face.evidence.look is None:
             return False
         times = list(face.evidence.look.taken_at)
@@ -540,8 +539,7 @@ class Oracle:
             self._fail(now)
 
     def _check_quorum(self, attempt, before, now, circumstances):
-        """A named person was proven; nothing speaks against a grant, and a denial has its
-        reason."""
+        """A named person was proven; a grant has no objection, and a denial has its reason."""
         person = attempt.person
         assert isfinite(now)
         assert not self.stepped_back
