@@ -397,7 +397,7 @@ def test_where_ncnn_does_not_agree_the_bundle_is_for_onnxruntime(tmp_path, packs
     assert "ncnn" not in bundle.read(models)["models"]["verifier"]["files"]
     assert not (models / "verifier.param").exists()
     assert vision.load_bundle(models).info.runtime == "onnxruntime"
-    with pytest.raises(vision.RuntimeUnavailableError, match="onnxruntime alone"):
+    with pytest.raises(vision.RuntimeUnavailableError, match="onnxruntime only"):
         vision.load_bundle(models, runtime="ncnn")
 
 
