@@ -162,6 +162,21 @@ def test_a_bright_face_has_no_stack_and_leaves_none(camera, brightness):
     assert camera.film() is not None
 
 
+def test_an_infrared_picture_is_stacked_however_bright(camera, rng):
+    """Its own lamp makes it bright, and its one channel stays noisy."""
+    infrared = np.repeat(drawn().mean(axis=2, keepdims=True), 3, axis=2) + 110
+
+    def film(quality):
+        crop = noisy(infrared[..., :1], rng).repeat(3, axis=2)
+        return camera.show((face(), (crop, quality)))[0]
+
+    stack = [film(LIGHT) for _ in range(FEWEST)][-1]
+    assert len(stack.taken_at) == FEWEST
+    assert error(stack.whole, infrared) < 0.7 * error(noisy(infrared, rng), infrared)
+    # What nobody could measure is no light.
+    assert film(FaceQuality(80, float("nan"), 200)) is None
+
+
 def test_just_below_bright_is_poor_light(camera):
     quality = FaceQuality(80, np.nextafter(BRIGHT, 0), 200)
     assert camera.several(FEWEST, quality=quality) is not None

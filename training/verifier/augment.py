@@ -310,6 +310,7 @@ CONDITIONS: dict[str, Degrade] = {
     "dim stack": _stacked(_dim),
     "dark stack": _stacked(_dark),
     "very dark stack": _stacked(_very_dark),
+    "infrared stack": _stacked(_infrared),
 }
 
 

@@ -168,6 +168,7 @@ class EvaluateSettings:
             "lamp",
             "dark stack",
             "very dark stack",
+            "infrared stack",
             "dark/dark",
             "very dark/very dark",
             "infrared/infrared",

@@ -28,6 +28,9 @@ from .tracker import Tracker
 
 BRIGHT: Final = 90.0
 """Mean luma of a crop from which a single frame tells as much as the mean of several."""
+GREY: Final = 4.0
+"""Mean spread of a crop's channels below which it has no colour: an infrared camera's, noisy
+however bright its own lamp makes it. JPEG leaves a spread of one or two."""
 FEWEST: Final = 4
 MOST: Final = 10
 """Frames of a stack: at least two for each half, at most as many as were measured."""
@@ -117,7 +120,7 @@ class Stacker:
         self, track: int, crop: RgbImage, quality: FaceQuality, taken_at: float
     ) -> Stack | None:
         pile = self._piles[track]
-        if not quality.brightness < BRIGHT:
+        if not (quality.brightness < BRIGHT or (quality.brightness <= 255.0 and is_grey(crop))):
             pile.clear()
             return None
         # Also drops crops that lie in the future after the clock stepped back.
@@ -172,6 +175,12 @@ def shifted(crop: FloatArray, down: int, right: int) -> FloatArray:
     rows = np.clip(np.arange(height) - down, 0, height - 1)
     columns = np.clip(np.arange(width) - right, 0, width - 1)
     return crop[rows][:, columns]
+
+
+def is_grey(crop: RgbImage) -> bool:
+    """Whether uint8[H, W, 3] has no colour."""
+    spread = crop.max(axis=2).astype(np.int16) - crop.min(axis=2)
+    return float(spread.mean()) < GREY
 
 
 def resemblance(one: FloatArray, other: FloatArray) -> float:
