@@ -17,6 +17,7 @@ from ..tracking.seen_frames import SeenFrames
 from ..tracking.tracker import Tracker
 from ..types import AccessAttempt, Evidence, Match, Problem, Sighting
 from .challenge import Ask, Asking
+from .cool_down import CoolDown
 from .lockout import Lockout
 from .policy import CLEAR, Circumstances, DecisionPolicy, Judge
 from .visit import Visit
@@ -33,7 +34,7 @@ not: they are known, gain nothing by trying, and could lock the household out.""
 
 
 class Decider:
-    """Turns the sightings of one door into access attempts.
+    """Turns the sightings of one camera into access attempts.
 
     Failures, which lead to a lockout, are the refusals that a stranger can cause and repeat. A
     visit is a failure if a face showed as many distinct usable frames as a quorum takes and nothing
@@ -53,20 +54,22 @@ class Decider:
         ask: Callable[[], Ask] | None = None,
         lockout: Lockout | None = None,
         frames: SeenFrames | None = None,
+        cool_down: CoolDown | None = None,
     ) -> None:
         """Open only for similarities of at least ``operating_point.threshold``.
 
         ``judge`` is asked once a face's quorum is complete, with the evidence of its votes within
         the window (another face, shown in between, must not hide what is wrong with this one); then
-        twice per window while the face waits (for its answer, or the second factor), and always at
-        the grant. ``ask`` draws each visit's question; nobody is let in without answering it.
-        ``lockout`` is shared with the shell, which keeps it across restarts; ``frames`` is kept by
-        the shell when a door is rebuilt while its camera stays.
+        twice in each window while the face waits (for its answer, or the second factor), and
+        always at the grant. ``ask`` draws each visit's question; nobody is let in who did not
+        answer it. ``lockout`` and ``cool_down`` are the door's, shared by the deciders of all its
+        cameras; the shell keeps the lockout over restarts, and the camera's ``frames`` where a
+        door is made again and its camera is not.
         """
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
         self._thresholds = thresholds
-        self._voting = Voting(policy, operating_point.threshold, thresholds.rows[0].threshold)
+        self.use(operating_point)
         self._judge = judge
         self._ask = ask
         self._asking: Asking | None = None
@@ -77,9 +80,13 @@ class Decider:
         self._now = float("-inf")
         self._last_face_at = float("-inf")
         self._denied: dict[int, float] = {}
-        """Tracks that were denied immediately, and the time until which they are ignored."""
-        self._let_in: tuple[str, float] | None = None
-        """Who was let in, and when; forgotten once nobody is in view any more."""
+        """Tracks that were denied at once, and until when they are not looked at again."""
+        self._cool_down = CoolDown() if cool_down is None else cool_down
+
+    def use(self, operating_point: OperatingPoint) -> None:
+        """Open only for this similarity from now on: the people enrolled are more, or fewer."""
+        loosest = self._thresholds.rows[0].threshold
+        self._voting = Voting(self._policy, operating_point.threshold, loosest)
 
     @property
     def in_visit(self) -> bool:
@@ -88,8 +95,9 @@ class Decider:
 
     @property
     def is_hosting(self) -> bool:
-        """Whether a person who was let in is still in view."""
-        return self._visit is not None and self._visit.admitted is not None
+        """Whether somebody who was let in is still in view."""
+        visit = self._visit
+        return visit is not None and visit.admitted is not None and visit.kept_out_until is None
 
     @property
     def asking(self) -> Asking | None:
@@ -115,6 +123,7 @@ class Decider:
         if not sighting.evidence or stepped_back or not isfinite(now):
             return ended
         self._last_face_at = now
+        self._cool_down.face(now)
         fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
         shot = Shot(sighting.taken_at, fresh, repeated=self._frames.known(sighting.digest))
         asks = self._asks(shot, sighting.evidence, now)
@@ -130,7 +139,7 @@ class Decider:
         if not seen:
             return ended
         visit = self._visit
-        if visit is None:
+        if visit is None or visit.is_kept_out_since(now):
             visit = self._visit = Visit(now)
         if visit.admitted is not None:
             self._stay(visit, seen, now)
@@ -161,8 +170,8 @@ class Decider:
             return self._reset(now)
         self._now = now
         self._denied = {track: until for track, until in self._denied.items() if now < until}
+        self._cool_down.tick(now, self._policy.absence)
         if now - self._last_face_at >= self._policy.absence:
-            self._let_in = None
             self._asked_at = float("-inf")
         visit = self._visit
         if visit is None:
@@ -172,6 +181,15 @@ class Decider:
             return None
         self._visit = None
         return self._refuse(visit, now) if visit.admitted is None else None
+
+    def conclude(self, outcome: AccessAttempt) -> None:
+        """Take back what became of a grant: whom the lock did not let in is no guest.
+
+        Whoever still stands there after the cool-down begins another visit, and may be let in.
+        """
+        visit = self._visit
+        if not outcome.granted and visit is not None and visit.started_at == outcome.started_at:
+            visit.kept_out_until = outcome.decided_at + self._policy.cool_down
 
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come, and drop all evidence."""
@@ -185,8 +203,7 @@ class Decider:
         self._denied = {}
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
-        if self._let_in is not None:
-            self._let_in = (self._let_in[0], now)
+        self._cool_down.start_again(now)
         if visit is None or visit.admitted is not None:
             return None
         return visit.attempt(self._thresholds, visit.started_at, Problem.STALE_FRAMES)
@@ -253,11 +270,11 @@ class Decider:
         return Problem.TOO_FEW_FRAMES if self._cooling(match) else None
 
     def _cooling(self, match: Match | None) -> bool:
-        """Whether a face is that of a person who was let in and has been there since."""
-        if match is None or self._let_in is None or not self._voting.accepts(match):
+        """Whether a face is that of somebody who was let in, and has been standing there since."""
+        if match is None or not self._voting.accepts(match):
             return False
-        person, at = self._let_in
-        return match.person == person and self._now - at < self._policy.cool_down
+        since = self._cool_down.since(match.person, self._now)
+        return since is not None and since < self._policy.cool_down
 
     def _decide(
         self, visit: Visit, track: int, now: float, circumstances: Circumstances
@@ -286,7 +303,7 @@ class Decider:
         problem = problem or objection
         if problem is None:
             self.lockout.clear()
-            self._let_in = (person, now)
+            self._cool_down.begin(person, now)
             visit.admitted = track
             self._asking = None
             return visit.attempt(self._thresholds, now, None, votes)

@@ -54,7 +54,9 @@ class Visit:
         self.factor_missing = False
         """Whether the second factor was missing when a face was last seen."""
         self.admitted: int | None = None
-        """Track of the face that opened the door; from then on the visit is decided."""
+        """Track of the face that opened the door; the visit is decided once it is known."""
+        self.kept_out_until: float | None = None
+        """Of a grant that the lock did not carry out: when whoever got it may try again."""
 
     def agreeing(self, track: int, since: float) -> list[Vote]:
         """Return the votes of a track for frames taken at or after ``since``."""
@@ -111,3 +113,7 @@ class Visit:
             agreeing=len(quorum or self.votes),
             evidence_at=max((vote.taken_at for vote in quorum), default=None),
         )
+
+    def is_kept_out_since(self, now: float) -> bool:
+        """Whether the lock did not open for this visit's grant, and it may be tried again."""
+        return self.kept_out_until is not None and now >= self.kept_out_until
