@@ -62,7 +62,8 @@ def settle_all(scenes: Sequence[Scene], teacher: Detector, cache: Path) -> list[
     if any(missing):
         cache.parent.mkdir(parents=True, exist_ok=True)
         partial = cache.with_suffix(".partial.npz")
-        np.savez(partial, **known)
+        # The names are hashes: none of them is `allow_pickle`, as mypy fears.
+        np.savez(partial, **known)  # type: ignore[arg-type]
         partial.replace(cache)
     return [
         replace(scene, labels=replace(scene.labels, landmarks=known[name]))

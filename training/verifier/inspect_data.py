@@ -100,7 +100,7 @@ def centres_of(
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Return the people's names, each row's number among them (-1: unknown), their sums [P, D]."""
     names = sorted({name for name in person if name})
-    index = {name: number for number, name in enumerate(names)}
+    index: dict[str | None, int] = {name: number for number, name in enumerate(names)}
     number = np.array([index.get(name, -1) for name in person])
     sums = np.zeros((len(names), embeddings.shape[1]), np.float32)
     np.add.at(sums, number[number >= 0], embeddings[number >= 0])

@@ -86,10 +86,12 @@ def _visit(
         batch += [] if problem is not None else [shown]
         batch += [] if stack is None else [stack.whole, stack.older, stack.newer]
     embeddings = iter(embed(np.stack(batch)) if batch else ())
-    seen = []
+    seen: list[Seen] = []
     for problem, stack in zip(problems, stacks, strict=True):
         own = None if problem is not None else next(embeddings)
-        three = None if stack is None else np.stack([next(embeddings) for _ in range(3)])
+        three: np.ndarray | None = None
+        if stack is not None:
+            three = np.stack([next(embeddings) for _ in range(3)])
         seen.append(Seen(problem, own, three, () if stack is None else stack.taken_at))
     return seen
 
@@ -169,7 +171,8 @@ def _count(
 ) -> dict[str, Any]:
     own: dict[str, list[float]] = {f"{row['fpr']:.0e}": [] for row in rows}
     other: dict[str, list[float]] = {rate: [] for rate in own}
-    owners, strangers = [], []
+    owners: list[str] = []
+    strangers: list[str] = []
     for subject, enrolled, template in doors:
         for number, visit in enumerate(filmed):
             if person[number] == subject and session[number] == enrolled:

@@ -59,9 +59,8 @@ def _conditions(conditions: Any, start: Any) -> str:
 def _tar(condition: Any, rate: str = WORKING_RATE) -> str:
     if condition is not None and rate not in condition["tar"]:
         # The higher the threshold, the lower TAR: it cannot be above that at a rate that counts.
-        counted = [
-            value_of(one) for name, one in condition["tar"].items() if float(name) > float(rate)
-        ]
+        looser = [one for name, one in condition["tar"].items() if float(name) > float(rate)]
+        counted = [value for one in looser if (value := value_of(one)) is not None]
         few = "too few trials"
         return f"at most {percent(min(counted))} ({few})" if counted else few
     return percent(dig(condition, "tar", rate))
@@ -361,7 +360,7 @@ def _files(report: Report | None, figures: Any) -> Iterator[str]:
             (one for name, one in (overfit or {}).items() if name.startswith(kind)), None
         )
         text = MISSING
-        if value_of(dig(outcome, "accuracy")) is not None:
+        if outcome is not None and value_of(outcome["accuracy"]) is not None:
             text = f"{percent(outcome['accuracy'], 0)}, chance {percent(outcome['chance'], 0)}"
         rows.append(
             [f"people by heart, {kind} labels: held-out pictures", text, command(report, "overfit")]
