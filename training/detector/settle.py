@@ -38,7 +38,7 @@ def settle(scene: Scene, teacher: Detector) -> Labels:
             labels = labels.flipped(shown.width) if mirrored else labels
             faces = teacher.detect(np.asarray(shown))
             for label, face in match(faces, labels).items():
-                points = faces[face].landmarks
+                points: np.ndarray = faces[face].landmarks
                 if mirrored:
                     points = points[list(MIRROR)] * [-1.0, 1.0] + [shown.width, 0.0]
                 answers[label].append(points / scale)

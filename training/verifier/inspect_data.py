@@ -334,7 +334,7 @@ def inspect(config: Config) -> list[str]:
         len(inside),
     )
     lines += _people_found(suspects, alike)
-    refused: dict[str, str] = dict(summary.get("refused", {}))  # type: ignore[call-overload]
+    refused: dict[str, str] = dict(summary.get("refused", {}))
     lines += [
         f"{number} pictures were left out: {why}."
         for why, number in Counter(refused.values()).items()

@@ -23,6 +23,7 @@ from training.verifier.config import Config
 from training.verifier.embedders import Embed
 from training.verifier.gallery import qualities
 from training.verifier.webcam import Webcam, enrolment
+from vision.imaging.quality import QualityLimits
 
 # Frames of a visit, frames from the start of one to that of the next, and seconds between two.
 FRAMES, STRIDE, INTERVAL = 10, 5, 0.25
@@ -63,7 +64,7 @@ def film(
 def _visit(
     config: Config, embed: Embed, crops: np.ndarray, widths: np.ndarray, condition: str, number: int
 ) -> list[Seen]:
-    limits = vision.networks.bundle.QualityLimits(
+    limits = QualityLimits(
         config.calibrate.min_face_px,
         config.calibrate.min_brightness,
         config.calibrate.min_sharpness,
@@ -115,7 +116,8 @@ def opens(visit: list[Seen], template: np.ndarray, threshold: float, loosest: fl
             look = None
             if one.stack is not None:
                 whole, older, newer = (matcher.match(row) for row in one.stack)
-                look = vision.Look(whole, older, newer, one.taken_at)
+                if whole and older and newer:
+                    look = vision.Look(whole, older, newer, one.taken_at)
             match = matcher.match(one.embedding)
             evidence = vision.Evidence(FACE, QUALITY, None, one.embedding, match, look)
         attempt = decider.observe(vision.Sighting(bytes([frame]), now, (evidence,)), now)
