@@ -1,0 +1,67 @@
+"""A small network that says whether an aligned crop shows a face the right way up.
+
+Depthwise-separable units as the gate has them, then one weight for every place of the last map
+(the global depthwise convolution of MobileFaceNet, Chen et al. 2018, arXiv:1804.07573): the same
+eye means something else above than below.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from training.presence.model import Unit
+
+SIDE = 56
+"""Rows and columns of the grey crop that it sees: half of the aligned crop's."""
+ROOM = 64
+"""The same with the border that training keeps, so that it can shift, turn and scale."""
+
+# Contrast below 8 grey levels is hardly stretched: noise alone would become shapes.
+_FLOOR = 64.0
+
+
+class UprightNet(nn.Module):
+    """Grey float [N,1,56,56] in 0..255 to a logit [N,1]: above zero, more likely upright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Mean 0 and contrast 1, so that night differs less from day.
+        self.normalise = nn.InstanceNorm2d(1, eps=_FLOOR)
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, 24, 3, 2, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU(inplace=True)
+        )
+        self.trunk = nn.Sequential(
+            *(Unit(24, 32), Unit(32, 56, 2), Unit(56, 56), Unit(56, 56)),
+            *(Unit(56, 88, 2), Unit(88, 88), Unit(88, 88)),
+        )
+        self.places = nn.Sequential(
+            nn.Conv2d(88, 88, SIDE // 8, groups=88, bias=False), nn.BatchNorm2d(88), nn.ReLU()
+        )
+        self.answer = nn.Conv2d(88, 1, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits."""
+        features = self.trunk(self.stem(self.normalise(image)))
+        return self.answer(self.places(features)).flatten(1)
+
+
+class ExportedUpright(nn.Module):
+    """The network as exported: grey [N,1,56,56] in 0..255 to `upright` [N,1] in 0..1."""
+
+    def __init__(self, net: UprightNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return how sure it is that the face is the right way up."""
+        return torch.sigmoid(self.net(image))
+
+
+def load_checkpoint(path: Path | str) -> UprightNet:
+    """Load the network of a checkpoint that `train` wrote, ready for inference."""
+    net = UprightNet()
+    net.load_state_dict(torch.load(str(path), map_location="cpu", weights_only=True)["model"])
+    return net.eval()
