@@ -65,6 +65,10 @@ class Subject:
         """Whether the picture ends where the face's crop does."""
         return self.source not in ("scenes", "webcam")
 
+    def picture(self) -> Image.Image:
+        """Decode the picture as RGB."""
+        return _picture(self.encoded)
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -181,7 +185,7 @@ def show(subject: Subject, degrees: float, width: float, generator: np.random.Ge
         picture = _continued(subject.encoded)
         middle, marks = middle + _BEYOND, marks + np.float32(_BEYOND)
     else:
-        picture = _picture(subject.encoded)
+        picture = subject.picture()
     scale = min(width / subject.width, _LARGEST_SCALE)
     # Bilinear sampling would alias: a picture is shrunk before it is turned.
     before = min(scale, 1.0)

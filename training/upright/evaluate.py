@@ -39,7 +39,7 @@ from training.upright.data import (
     shuffled,
 )
 from training.upright.export import to_measure
-from training.upright.model import UprightNet
+from training.upright.model import load_checkpoint
 from training.upright.settings import UprightConfig
 from vision.align import align
 from vision.detector import Detector
@@ -195,7 +195,7 @@ def evaluate(
     report = {
         "threshold": threshold,
         "milliseconds": latency_ms([lambda _row: upright.score(crop)], 300)[0],
-        "parameters": sum(one.numel() for one in UprightNet().parameters()),
+        "parameters": sum(one.numel() for one in load_checkpoint(checkpoint).parameters()),
         "validation": figures(validation, threshold),
         "test": figures(test, threshold),
     }

@@ -26,21 +26,26 @@ _FLOOR = 64.0
 class UprightNet(nn.Module):
     """Grey float [N,1,56,56] in 0..255 to a logit [N,1]: above zero, more likely upright."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
+        """Make it with random weights; `width` multiplies the channels of 24, 32, 56 and 88."""
         super().__init__()
+        self.width = width
+        first, fine, middle, deep = (8 * round(width * one / 8) for one in (24, 32, 56, 88))
         # Mean 0 and contrast 1, so that night differs less from day.
         self.normalise = nn.InstanceNorm2d(1, eps=_FLOOR)
         self.stem = nn.Sequential(
-            nn.Conv2d(1, 24, 3, 2, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU(inplace=True)
+            nn.Conv2d(1, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True)
         )
         self.trunk = nn.Sequential(
-            *(Unit(24, 32), Unit(32, 56, 2), Unit(56, 56), Unit(56, 56)),
-            *(Unit(56, 88, 2), Unit(88, 88), Unit(88, 88)),
+            *(Unit(first, fine), Unit(fine, middle, 2), Unit(middle, middle)),
+            *(Unit(middle, middle), Unit(middle, deep, 2), Unit(deep, deep), Unit(deep, deep)),
         )
         self.places = nn.Sequential(
-            nn.Conv2d(88, 88, SIDE // 8, groups=88, bias=False), nn.BatchNorm2d(88), nn.ReLU()
+            nn.Conv2d(deep, deep, SIDE // 8, groups=deep, bias=False),
+            nn.BatchNorm2d(deep),
+            nn.ReLU(),
         )
-        self.answer = nn.Conv2d(88, 1, 1)
+        self.answer = nn.Conv2d(deep, 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""
@@ -62,6 +67,7 @@ class ExportedUpright(nn.Module):
 
 def load_checkpoint(path: Path | str) -> UprightNet:
     """Load the network of a checkpoint that `train` wrote, ready for inference."""
-    net = UprightNet()
-    net.load_state_dict(torch.load(str(path), map_location="cpu", weights_only=True)["model"])
+    stored = torch.load(str(path), map_location="cpu", weights_only=True)
+    net = UprightNet(stored["width"])
+    net.load_state_dict(stored["model"])
     return net.eval()

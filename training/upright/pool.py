@@ -57,7 +57,7 @@ def pool(config: UprightConfig, side: str) -> tuple[np.ndarray, np.ndarray]:
 
     They are made in parts, which are kept in the run's folder: an interrupted run goes on.
     """
-    share = 1.0 if side == "train" else 0.1
+    share = 1.0 if side == "train" else 0.2
     counts = {
         "scenes": config.scene_samples,
         "crops": config.crop_samples if config.crops else 0,

@@ -13,7 +13,7 @@ class UprightConfig(RunSettings):
     frames (empty: none); of each the training side is shown `scene_samples`, `crop_samples` and
     `frame_samples` times to the detector of the bundle `models`, `night_share` by night. `unseen`
     and `lamps` are packs of aligned crops, never trained on, that `evaluate` reports on: `measured`
-    faces of each pack. `models` is also where `export` writes to. Rates are for AdamW; `device` is
+    faces of each pack. `width` is the network's. `models` is also where `export` writes to. Rates are for AdamW; `device` is
     "auto", "cpu" or a GPU's name; `seed` fixes everything random.
     """
 
@@ -25,12 +25,13 @@ class UprightConfig(RunSettings):
     models: str = "custom_components/face_lock/models"
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/upright/README.md"
-    scene_samples: int = 40000
-    crop_samples: int = 80000
-    frame_samples: int = 6000
+    scene_samples: int = 20000
+    crop_samples: int = 40000
+    frame_samples: int = 4000
     night_share: float = 0.5
-    batch: int = 256
-    steps: int = 6000
+    width: float = 1.3
+    batch: int = 512
+    steps: int = 20000
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
     measured: int = 1000

@@ -38,6 +38,7 @@ class Crops(NamedTuple):
 class Plan(NamedTuple):
     """How to train; rates are for AdamW. It ends after `seconds` where these are fewer."""
 
+    width: float
     batch: int
     steps: int
     learning_rate: float
@@ -59,7 +60,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     grey = torch.from_numpy(crops.grey).to(device)
     targets = torch.from_numpy(crops.upright.astype(np.float32)).to(device)
-    net = UprightNet().to(device)
+    net = UprightNet(plan.width).to(device)
     average = Average(net, _DECAY)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
@@ -93,7 +94,7 @@ def train(
                 log.writerow([step, seconds, f"{mean:.5f}", f"{other:.5f}", f"{wrong:.5f}"])
                 file.flush()
                 weights = {k: v.cpu() for k, v in average.network.state_dict().items()}
-                torch.save({"model": weights, "card": card or {}}, checkpoint)
+                torch.save({"model": weights, "width": plan.width, "card": card or {}}, checkpoint)
                 text = "step %5d  %4d s  train %.4f  validation %.4f, wrong %.4f"
                 _LOGGER.info(text, step, seconds, mean, other, wrong)
                 recent = []
