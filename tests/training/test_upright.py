@@ -17,7 +17,7 @@ from training.upright.evaluate import Trial, figures, threshold_for
 from training.upright.model import UprightNet
 from training.upright.settings import UprightConfig
 from training.upright.train import Crops, Plan, train, varied
-from vision.align import TEMPLATE, align
+from vision.align import align
 from vision.types import Face
 from vision.upright import view
 
@@ -57,10 +57,9 @@ class Right:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shown: list[Shown] = []
-        real = data.show
+        show, cut = data.show, data.cut
         for module in (pool, evaluate):
-            monkeypatch.setattr(module, "show", lambda *a: self.note(real(*a)))
-            cut = data.cut
+            monkeypatch.setattr(module, "show", lambda *a: self.note(show(*a)))
             monkeypatch.setattr(module, "cut", lambda *a: self.note(cut(*a)))
 
     def note(self, shown: Shown) -> Shown:
@@ -280,7 +279,9 @@ def test_variants_keep_their_size_and_range_and_which_way_up() -> None:
     assert made.shape == (200, 1, 56, 56)
     assert made.min() >= 0
     assert made.max() <= 255
-    above, below = (made[:, 0, rows, 18:38].mean((1, 2)).numpy() for rows in (slice(8, 20), slice(36, 48)))
+    above, below = (
+        made[:, 0, rows, 18:38].mean((1, 2)).numpy() for rows in (slice(8, 20), slice(36, 48))
+    )
     darker_above = above < below
     assert (darker_above == crops.upright).mean() > 0.97
 

@@ -166,7 +166,9 @@ def _picture(encoded: bytes) -> Image.Image:
 @lru_cache(maxsize=8)
 def _continued(encoded: bytes) -> Image.Image:
     """Decode a crop and go on beyond its edges, so that a turned one does not show its corners."""
-    pixels = np.pad(np.asarray(_picture(encoded)), ((_BEYOND,) * 2, (_BEYOND,) * 2, (0, 0)), "reflect")
+    pixels = np.pad(
+        np.asarray(_picture(encoded)), ((_BEYOND,) * 2, (_BEYOND,) * 2, (0, 0)), "reflect"
+    )
     whole = Image.fromarray(pixels)
     soft = whole.filter(ImageFilter.GaussianBlur(6))
     soft.paste(_picture(encoded), (_BEYOND, _BEYOND))
@@ -213,7 +215,7 @@ def show(subject: Subject, degrees: float, width: float, generator: np.random.Ge
 
 
 def cut(shown: Shown, generator: np.random.Generator) -> Shown:
-    """End the picture within the face: on one side, or on two as of a face higher than the frame."""
+    """End the picture within the face, on one side or, as where it is too near, on two."""
     axis = int(generator.integers(2))
     low, high = 0, shown.pixels.shape[1 - axis]
     ends = [(True, False), (False, True), (True, True)][generator.integers(3)]

@@ -53,7 +53,7 @@ TURNS = (65, 90, 120, 150, 180, 210, 240, 270, 295)
 UPRIGHT, HALF, NEGATIVE = "upright", "half", "negative"
 CONDITIONS = ("clean", "dim", "dark", "infrared")
 LOST = 0.004
-"""Share of validation's upright faces that the threshold gives away: 0.5 % are allowed, less luck."""
+"""Share of validation's upright faces that the threshold gives away: 0.5 %, less some luck."""
 _WIDTHS = (40.0, 120.0)
 
 
@@ -80,7 +80,7 @@ def trials(
     upright: Upright,
     seed: int,
 ) -> list[Trial]:
-    """Show every subject upright under every condition, and wrong in every way under one of them."""
+    """Show every subject upright under every condition, and wrong in every way under one."""
     made = []
     for number, subject in enumerate(subjects):
         generator = np.random.default_rng([seed, number])

@@ -168,5 +168,7 @@ def _degrees(upright: bool, crop: bool, generator: np.random.Generator) -> float
     if crop:
         # The corners of a stored crop show how it lies: they must lie so in upright ones as well.
         quarter = generator.choice([90, 180, 180, 270])
-        return float(np.clip(quarter + generator.uniform(-_ASKEW, _ASKEW), _TURNED_FROM, 360 - _TURNED_FROM))
+        return float(
+            np.clip(quarter + generator.uniform(-_ASKEW, _ASKEW), _TURNED_FROM, 360 - _TURNED_FROM)
+        )
     return float(generator.uniform(_TURNED_FROM, 360 - _TURNED_FROM))

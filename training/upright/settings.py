@@ -12,9 +12,9 @@ class UprightConfig(RunSettings):
     `scenes` is a Parquet pack with labelled faces, `crops` one of aligned crops and `webcam` one of
     frames (empty: none); of each the training side is shown `scene_samples`, `crop_samples` and
     `frame_samples` times to the detector of the bundle `models`, `night_share` by night. `unseen`
-    and `lamps` are packs of aligned crops, never trained on, that `evaluate` reports on: `measured`
-    faces of each pack. `width` is the network's. `models` is also where `export` writes to. Rates are for AdamW; `device` is
-    "auto", "cpu" or a GPU's name; `seed` fixes everything random.
+    are packs of aligned crops, never trained on, that `evaluate` reports on: `measured` faces of
+    each pack. `models` is also where `export` writes to. `width` is the network's, rates are for
+    AdamW; `device` is "auto", "cpu" or a GPU's name; `seed` fixes everything random.
     """
 
     role: str = "upright"

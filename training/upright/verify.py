@@ -10,9 +10,9 @@ import torch
 
 from training.common import bundle, verify as common
 from training.upright.export import OUTPUT, TOLERANCE, exportable
-from training.upright.settings import UprightConfig
 from training.upright.model import ROOM, SIDE
 from training.upright.pool import pool
+from training.upright.settings import UprightConfig
 from vision.upright import Upright
 
 

@@ -1,4 +1,4 @@
-"""Can a found face be compared? Asked in one place, for the door, for enrolment and for the check."""
+"""Can a found face be compared? One answer for the door, for enrolment and for the check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..networks.upright import is_plausible
 
 
 class Looked(NamedTuple):
-    """A face's aligned ``crop`` uint8[112, 112, 3], and why it cannot be compared (None: it can)."""
+    """An aligned ``crop`` uint8[112, 112, 3], and why it cannot be compared (None: it can)."""
 
     crop: RgbImage
     quality: FaceQuality
