@@ -28,7 +28,7 @@ from vision.types import Face
 
 TILT = 30.0
 """Degrees by which an upright head may be tilted."""
-RIGHT = 0.45
+RIGHT = 0.4
 """A found face whose `error_of` is below has its landmarks about where they are."""
 CUT = 0.2
 """Half a face: a landmark lies this far outside the picture, in the unit of `error_of`."""

@@ -31,6 +31,7 @@ from vision.align import TEMPLATE, similarity_transform
 from vision.detector import Detector
 from vision.quality import luma
 from vision.types import Face
+from vision.upright import MAX_ROLL, roll
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,15 +39,17 @@ _LOGGER = logging.getLogger(__name__)
 # learning.
 _SCORE = 0.5
 # The least and the greatest width of a face in the picture that is searched, in pixels.
-_WIDTHS = (30.0, 105.0)
+_WIDTHS = (30.0, 125.0)
 _UPRIGHT_SHARE = 0.4
-_CUT_SHARE = 0.15
-_NEGATIVE_SHARE = 0.03
+_CUT_SHARE = 0.2
+_NEGATIVE_SHARE = 0.05
 # Degrees. Between upright and turned nothing is learnt.
 _UPRIGHT_TO, _TURNED_FROM = 45.0, 58.0
 _ASKEW = 38.0
-# Landmarks further off than this are wrong; between `RIGHT` and this nothing is learnt.
-_WRONG = 0.55
+# This share of turned faces is turned by little more or little less than that.
+_NEARLY_SHARE, _NEARLY = 0.3, 30.0
+# Mean luma of a crop; the bundle's limit for evidence is 20.
+_DARKEST = 15.0
 # Times that a face is shown in a row, each time in another way: it is decoded once.
 _IN_A_ROW = 4
 _PART = 2000
@@ -108,8 +111,8 @@ def samples(
     """Show `count` faces; yield what is found of them, uint8[64,64], and whether it is upright.
 
     Upright are heads tilted by up to 45 degrees whose landmarks are about right. Not so are heads
-    turned by 58 degrees and more that got upright landmarks, negatives, and faces of which the
-    picture's border hides an eye, the nose or a corner of the mouth.
+    turned by 58 degrees and more that got landmarks of an upright face, negatives, and faces of
+    which the picture's border hides an eye, the nose or a corner of the mouth.
     """
     generator = np.random.default_rng(seed)
     for number in range(count):
@@ -126,20 +129,21 @@ def samples(
         pixels = night.degrade(255 - pixels if negative else pixels, generator, night_share)
         for face in found_of(detector, shown, pixels)[:1]:
             fits = label(face, shown, upright=upright, negative=negative)
-            if fits is not None and (crop := bordered(pixels, face)) is not None:
-                yield crop, fits
+            crop = None if fits is None else bordered(pixels, face)
+            if crop is not None and crop.mean() >= _DARKEST:
+                yield crop, bool(fits)
 
 
 def label(face: Face, shown: Shown, *, upright: bool, negative: bool) -> bool | None:
     """Say whether a found face is to count as upright; None where that is a matter of taste."""
-    error = error_of(face, shown)
     if negative or shown.outside > CUT:
         return False
     if shown.outside > 0:
         return None
     if upright:
-        return True if error < RIGHT else None
-    return False if error > _WRONG else None
+        return True if error_of(face, shown) < RIGHT else None
+    # Landmarks that lie askew refuse a face by themselves.
+    return False if abs(roll(face.landmarks)) <= MAX_ROLL else None
 
 
 def bordered(pixels: np.ndarray, face: Face) -> np.ndarray | None:
@@ -165,6 +169,9 @@ def _degrees(upright: bool, crop: bool, generator: np.random.Generator) -> float
     if upright:
         most = _ASKEW if crop else _UPRIGHT_TO
         return float(generator.uniform(-most, most))
+    if generator.random() < _NEARLY_SHARE:
+        nearly = _TURNED_FROM + float(generator.uniform(0, _NEARLY))
+        return nearly if generator.random() < 0.5 else 360 - nearly
     if crop:
         # The corners of a stored crop show how it lies: they must lie so in upright ones as well.
         quarter = generator.choice([90, 180, 180, 270])

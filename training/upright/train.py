@@ -121,10 +121,12 @@ def varied(grey: Tensor, generator: torch.Generator) -> Tensor:
     matrix = torch.cat([torch.stack([right, down], 1), uniform(-_SHIFT, _SHIFT, 2, 1)], 2)
     grid = functional.affine_grid(matrix, [count, 1, SIDE, SIDE], False)
     views = functional.grid_sample(grey.float()[:, None], grid, align_corners=False)
-    # A lamp from a side, for some: half a face may lie in the dark.
-    across = torch.linspace(-1, 1, SIDE, device=device)
-    slope = uniform(0, 1, 1, 1, 1) * (uniform(0, 1, 1, 1, 1) < 0.3)
-    edge = uniform(1, 6, 1, 1, 1) * (across - uniform(-0.6, 0.6, 1, 1, 1))
+    # A lamp from a side or from above, for some: half a face may lie in the dark.
+    place = torch.linspace(-1, 1, SIDE, device=device)
+    tilt = uniform(-1.2, 1.2, 1, 1, 1)
+    across = torch.cos(tilt) * place[None, :] + torch.sin(tilt) * place[:, None]
+    slope = uniform(0, 1, 1, 1, 1).sqrt() * (uniform(0, 1, 1, 1, 1) < 0.35)
+    edge = uniform(1, 8, 1, 1, 1) * (across - uniform(-0.6, 0.6, 1, 1, 1))
     views = views * (1 - slope * torch.sigmoid(edge))
     gain = torch.exp(uniform(float(np.log(0.4)), float(np.log(1.5)), 1, 1, 1))
     noise = torch.randn(views.shape, generator=generator, device=device)

@@ -20,7 +20,7 @@ from ..types import FloatArray, RgbImage
 
 SIDE: Final = 56
 """Rows and columns of what the network sees."""
-MAX_ROLL: Final = 50.0
+MAX_ROLL: Final = 40.0
 """Degrees. A head that lies further on its side was never calibrated, however well it was found."""
 MAX_OUTSIDE: Final = 0.2
 """An eye, the nose or a corner of the mouth this far outside the picture, in units of the larger of
