@@ -17,9 +17,9 @@ from training.upright.evaluate import Trial, figures, threshold_for
 from training.upright.model import UprightNet
 from training.upright.settings import UprightConfig
 from training.upright.train import Crops, Plan, train, varied
-from vision.align import align
+from vision.imaging.align import align
+from vision.networks.upright import view
 from vision.types import Face
-from vision.upright import view
 
 LANDMARKS = np.array([[80, 70], [120, 72], [102, 95], [84, 118], [118, 120]], np.float32)
 COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [0, 255, 255]])

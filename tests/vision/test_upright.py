@@ -15,10 +15,18 @@ from vision import (
     gallery_matcher,
     recognise,
 )
-from vision.align import TEMPLATE
+from vision.imaging.align import TEMPLATE
+from vision.networks.upright import (
+    MAX_OUTSIDE,
+    MAX_ROLL,
+    Upright,
+    face_size,
+    is_plausible,
+    roll,
+    view,
+)
+from vision.pipeline.usable import is_turned, look_at
 from vision.types import Face
-from vision.upright import MAX_OUTSIDE, MAX_ROLL, Upright, face_size, is_plausible, roll, view
-from vision.usable import is_turned, look_at
 
 PEOPLE = ("obama", "obama2", "obama3", "biden", "collins", "hopper")
 CROP = np.zeros((112, 112, 3), np.uint8)

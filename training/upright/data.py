@@ -22,17 +22,15 @@ from training.common.pictures import BORDER
 from training.common.split import person_of, side_of
 from training.detector.data import read_scenes, split_of
 from training.liveness.data import sides
-from vision.align import TEMPLATE
-from vision.detector import Detector
+from vision.imaging.align import TEMPLATE
+from vision.networks.detector import Detector
+from vision.networks.upright import face_size, outside
 from vision.types import Face
 
 TILT = 30.0
 """Degrees by which an upright head may be tilted."""
 RIGHT = 0.4
 """A found face whose `error_of` is below has its landmarks about where they are."""
-CUT = 0.2
-"""Half a face: a landmark lies this far outside the picture, in the unit of `error_of`."""
-
 # A window around a face, in widths of the face; the aligned crop takes about one and a half.
 _AROUND = 2.8
 # Enlarging adds no detail.
@@ -80,18 +78,10 @@ class Shown:
     landmarks: np.ndarray
 
     @property
-    def size(self) -> float:
-        """The larger of the eyes' distance and theirs from the mouth, in pixels."""
-        right_eye, left_eye, _, right_mouth, left_mouth = self.landmarks
-        down = (right_mouth + left_mouth - right_eye - left_eye) / 2
-        return max(float(np.hypot(*(right_eye - left_eye))), float(np.hypot(*down)), 1e-6)
-
-    @property
     def outside(self) -> float:
-        """How far the furthest landmark lies outside the picture, in `size`; negative inside."""
+        """How far the furthest landmark lies outside the picture, in face sizes."""
         height, width = self.pixels.shape[:2]
-        over = self.landmarks - np.array([width, height], np.float32)
-        return float(np.maximum(-self.landmarks, over).max()) / self.size
+        return outside(self.landmarks, width, height)
 
 
 def of_scenes(path: Path | str, split: str) -> list[Subject]:
@@ -247,9 +237,9 @@ def found_of(detector: Detector, shown: Shown, pixels: np.ndarray) -> list[Face]
 
 
 def error_of(face: Face, shown: Shown) -> float:
-    """Mean distance of the landmarks from where they are, in `Shown.size`."""
+    """Mean distance of the landmarks from where they are, in face sizes."""
     off = np.linalg.norm(face.landmarks - shown.landmarks, axis=1)
-    return float(off.mean()) / shown.size
+    return float(off.mean()) / face_size(shown.landmarks)
 
 
 def shuffled(subjects: Sequence[Subject], seed: int) -> list[Subject]:

@@ -24,7 +24,6 @@ from training.common.verify import latency_ms
 from training.detector import night
 from training.presence.evaluate import rate
 from training.upright.data import (
-    CUT,
     RIGHT,
     TILT,
     Shown,
@@ -41,10 +40,10 @@ from training.upright.data import (
 from training.upright.export import to_measure
 from training.upright.model import load_checkpoint
 from training.upright.settings import UprightConfig
-from vision.align import align
-from vision.detector import Detector
-from vision.quality import QualityLimits, measure
-from vision.upright import Upright, is_plausible
+from vision.imaging.align import align
+from vision.imaging.quality import QualityLimits, measure
+from vision.networks.detector import Detector
+from vision.networks.upright import MAX_OUTSIDE, Upright, is_plausible
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -118,7 +117,7 @@ def _shown(subject: Subject, view: object, generator: np.random.Generator) -> Sh
     if view != HALF:
         return shown
     shown = cut(shown, generator)
-    return shown if shown.outside > CUT else None
+    return shown if shown.outside > MAX_OUTSIDE else None
 
 
 def threshold_for(scores: np.ndarray, lost: float) -> float:

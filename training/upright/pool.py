@@ -13,7 +13,6 @@ from training.common import product
 from training.common.pictures import BORDER, STORED
 from training.detector import night
 from training.upright.data import (
-    CUT,
     RIGHT,
     Shown,
     Subject,
@@ -27,11 +26,11 @@ from training.upright.data import (
 )
 from training.upright.model import ROOM
 from training.upright.settings import UprightConfig
-from vision.align import TEMPLATE, similarity_transform
-from vision.detector import Detector
-from vision.quality import luma
+from vision.imaging.align import TEMPLATE, similarity_transform
+from vision.imaging.quality import luma
+from vision.networks.detector import Detector
+from vision.networks.upright import MAX_OUTSIDE, MAX_ROLL, roll
 from vision.types import Face
-from vision.upright import MAX_ROLL, roll
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -136,7 +135,7 @@ def samples(
 
 def label(face: Face, shown: Shown, *, upright: bool, negative: bool) -> bool | None:
     """Say whether a found face is to count as upright; None where that is a matter of taste."""
-    if negative or shown.outside > CUT:
+    if negative or shown.outside > MAX_OUTSIDE:
         return False
     if shown.outside > 0:
         return None

@@ -13,7 +13,7 @@ from training.upright.export import OUTPUT, TOLERANCE, exportable
 from training.upright.model import ROOM, SIDE
 from training.upright.pool import pool
 from training.upright.settings import UprightConfig
-from vision.upright import Upright
+from vision.networks.upright import Upright
 
 
 def verify(

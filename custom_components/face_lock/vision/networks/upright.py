@@ -15,16 +15,15 @@ import numpy as np
 
 from ..imaging.align import CROP_SIZE
 from ..imaging.quality import luma
-from .runtime import Session
 from ..types import FloatArray, RgbImage
+from .runtime import Session
 
 SIDE: Final = 56
 """Rows and columns of what the network sees."""
 MAX_ROLL: Final = 40.0
 """Degrees. A head that lies further on its side was never calibrated, however well it was found."""
 MAX_OUTSIDE: Final = 0.2
-"""An eye, the nose or a corner of the mouth this far outside the picture, in units of the larger of
-the eyes' distance and theirs from the mouth, is made up."""
+"""Face sizes. An eye, the nose or a corner of the mouth this far outside the picture is made up."""
 
 
 class Upright:
@@ -101,8 +100,13 @@ def is_plausible(landmarks: FloatArray, width: int, height: int) -> bool:
     That is all that geometry can tell. Landmarks that are made up mostly look upright: what is
     under them is for the network to say.
     """
-    outside = np.maximum(-landmarks, landmarks - np.array([width, height], np.float32)).max()
-    return abs(roll(landmarks)) <= MAX_ROLL and float(outside) <= MAX_OUTSIDE * face_size(landmarks)
+    return abs(roll(landmarks)) <= MAX_ROLL and outside(landmarks, width, height) <= MAX_OUTSIDE
+
+
+def outside(landmarks: FloatArray, width: int, height: int) -> float:
+    """How far the furthest of float32[5, 2] lies outside a picture, in `face_size`; below 0 inside."""
+    over = np.maximum(-landmarks, landmarks - np.array([width, height], dtype=np.float32))
+    return float(over.max()) / max(face_size(landmarks), 1e-6)
 
 
 def roll(landmarks: FloatArray) -> float:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..imaging.align import CROP_SIZE, align
-from ..networks.bundle import Bundle
 from ..imaging.quality import measure
-from ..types import Face, FaceQuality, Problem, RgbImage
+from ..networks.bundle import Bundle
 from ..networks.upright import is_plausible
+from ..types import Face, FaceQuality, Problem, RgbImage
 
 
 class Looked(NamedTuple):
