@@ -104,7 +104,7 @@ def is_plausible(landmarks: FloatArray, width: int, height: int) -> bool:
 
 
 def outside(landmarks: FloatArray, width: int, height: int) -> float:
-    """How far the furthest of float32[5, 2] lies outside a picture, in `face_size`; below 0 inside."""
+    """How far the furthest of float32[5, 2] lies outside, in face sizes; negative inside."""
     over = np.maximum(-landmarks, landmarks - np.array([width, height], dtype=np.float32))
     return float(over.max()) / max(face_size(landmarks), 1e-6)
 
