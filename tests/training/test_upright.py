@@ -16,7 +16,7 @@ from training.upright.data import Shown, Subject
 from training.upright.evaluate import Trial, figures, threshold_for
 from training.upright.model import UprightNet
 from training.upright.settings import UprightConfig
-from training.upright.train import Crops, Plan, train, varied
+from training.upright.train import Crops, Plan, train, varied, with_quarters
 from vision.imaging.align import align
 from vision.networks.upright import view
 from vision.types import Face
@@ -297,6 +297,18 @@ def test_variants_keep_their_size_and_range_and_which_way_up() -> None:
     )
     darker_above = above < below
     assert (darker_above == crops.upright).mean() > 0.97
+
+
+def test_some_upright_crops_are_turned_by_quarters_and_are_then_not_upright() -> None:
+    crops = faces(600, 5)
+    grey, upright = torch.from_numpy(crops.grey), torch.from_numpy(crops.upright).float()
+    turned, still = with_quarters(grey, upright, torch.Generator().manual_seed(1))
+    changed = (turned != grey).flatten(1).any(1)
+    assert (changed == (upright != still)).all()
+    assert (upright[changed] == 1).all()
+    assert 0.05 < changed.float().sum() / upright.sum() < 0.15
+    bars = {tuple((one < 50).nonzero().float().mean(0).round().tolist()) for one in turned[changed]}
+    assert len(bars) == 3
 
 
 def test_the_threshold_loses_no_more_than_allowed() -> None:

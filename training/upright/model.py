@@ -1,8 +1,8 @@
 """A small network that says whether an aligned crop shows a face the right way up.
 
-Depthwise-separable units as the gate has them, then one weight for every place of the last map
-(the global depthwise convolution of MobileFaceNet, Chen et al. 2018, arXiv:1804.07573): the same
-eye means something else above than below.
+A few plain convolutions, which a CPU trains several times faster than depthwise ones, then one
+weight for every place of the last map (the global depthwise convolution of MobileFaceNet, Chen et
+al. 2018, arXiv:1804.07573): the same eye means something else above than below.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-
-from training.presence.model import Unit
 
 SIDE = 56
 """Rows and columns of the grey crop that it sees: half of the aligned crop's."""
@@ -27,18 +25,18 @@ class UprightNet(nn.Module):
     """Grey float [N,1,56,56] in 0..255 to a logit [N,1]: above zero, more likely upright."""
 
     def __init__(self, width: float = 1.0) -> None:
-        """Make it with random weights; `width` multiplies the channels of 24, 32, 56 and 88."""
+        """Make it with random weights; `width` multiplies the channels of 16, 32, 32, 56, 56."""
         super().__init__()
         self.width = width
-        first, fine, middle, deep = (8 * round(width * one / 8) for one in (24, 32, 56, 88))
+        first, fine, deep = (8 * max(1, round(width * one / 8)) for one in (16, 32, 56))
         # Mean 0 and contrast 1, so that night differs less from day.
         self.normalise = nn.InstanceNorm2d(1, eps=_FLOOR)
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True)
-        )
         self.trunk = nn.Sequential(
-            *(Unit(first, fine), Unit(fine, middle, 2), Unit(middle, middle)),
-            *(Unit(middle, middle), Unit(middle, deep, 2), Unit(deep, deep), Unit(deep, deep)),
+            *_layer(1, first, 5, 2),
+            *_layer(first, fine, 3, 2),
+            *_layer(fine, fine, 3, 1),
+            *_layer(fine, deep, 3, 2),
+            *_layer(deep, deep, 3, 1),
         )
         self.places = nn.Sequential(
             nn.Conv2d(deep, deep, SIDE // 8, groups=deep, bias=False),
@@ -49,8 +47,15 @@ class UprightNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""
-        features = self.trunk(self.stem(self.normalise(image)))
-        return self.answer(self.places(features)).flatten(1)
+        return self.answer(self.places(self.trunk(self.normalise(image)))).flatten(1)
+
+
+def _layer(inputs: int, outputs: int, size: int, stride: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
 
 
 class ExportedUpright(nn.Module):

@@ -29,10 +29,10 @@ class UprightConfig(RunSettings):
     crop_samples: int = 40000
     frame_samples: int = 4000
     night_share: float = 0.5
-    width: float = 1.3
-    batch: int = 512
+    width: float = 1.0
+    batch: int = 128
     steps: int = 20000
-    learning_rate: float = 4e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-3
     measured: int = 1000
     log_every: int = 200

@@ -25,6 +25,8 @@ CHECKPOINT = "last.pt"
 _DECAY = 0.998
 # How a crop of 56 is taken from one of 64: degrees, factor, share of half a side.
 _TURN, _SCALE, _SHIFT = 9.0, 0.08, 0.07
+# Upright crops that are turned by quarters after all, and crops of which a patch is hidden.
+_QUARTERS_SHARE, _HIDDEN_SHARE = 0.1, 0.2
 _MEASURED_AT_ONCE = 1000
 
 
@@ -51,7 +53,7 @@ class Plan(NamedTuple):
 def train(
     crops: Crops, held_out: Crops, plan: Plan, device: torch.device, folder: Path, card: Any = None
 ) -> Path:
-    """Train from random weights; write log.csv and, after every part, the averaged weights.
+    """Train from random weights; write log.csv and the averaged weights that validated best.
 
     Where time is short the rate falls with the time, so that it has settled at the end. Returns the
     checkpoint, which keeps `card` as well.
@@ -60,7 +62,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     grey = torch.from_numpy(crops.grey).to(device)
     targets = torch.from_numpy(crops.upright.astype(np.float32)).to(device)
-    net = UprightNet(plan.width).to(device)
+    net = UprightNet(plan.width).to(device, memory_format=torch.channels_last)
     average = Average(net, _DECAY)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
@@ -70,16 +72,17 @@ def train(
     started = time.monotonic()
     with (folder / "log.csv").open("w", newline="") as file:
         log = csv.writer(file)
-        log.writerow(["step", "seconds", "train", "validation", "wrong"])
+        log.writerow(("step", "seconds", "train", "validation", "wrong"))
         recent: list[Tensor] = []
-        step, done = 0, 0.0
+        step, done, best = 0, 0.0, float("inf")
         while done < 1.0:
             step += 1
             for group in optimiser.param_groups:
                 group["lr"] = plan.learning_rate * _rate(done)
             rows = torch.randint(len(grey), (plan.batch,), generator=generator, device=device)
-            views = varied(grey[rows], generator)
-            loss = functional.binary_cross_entropy_with_logits(net(views)[:, 0], targets[rows])
+            shown, wanted = with_quarters(grey[rows], targets[rows], generator)
+            logits = net(varied(shown, generator))[:, 0]
+            loss = functional.binary_cross_entropy_with_logits(logits, wanted)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -93,8 +96,11 @@ def train(
                 seconds = round(time.monotonic() - started)
                 log.writerow([step, seconds, f"{mean:.5f}", f"{other:.5f}", f"{wrong:.5f}"])
                 file.flush()
-                weights = {k: v.cpu() for k, v in average.network.state_dict().items()}
-                torch.save({"model": weights, "width": plan.width, "card": card or {}}, checkpoint)
+                if other < best:
+                    best = other
+                    weights = {k: v.cpu() for k, v in average.network.state_dict().items()}
+                    kept = {"model": weights, "width": plan.width, "card": card or {}}
+                    torch.save(kept, checkpoint)
                 text = "step %5d  %4d s  train %.4f  validation %.4f, wrong %.4f"
                 _LOGGER.info(text, step, seconds, mean, other, wrong)
                 recent = []
@@ -104,6 +110,22 @@ def train(
 def _rate(done: float) -> float:
     """Return the share of the learning rate: a short rise, then half a cosine."""
     return min(done / 0.05, 0.5 + 0.5 * float(np.cos(np.pi * done))) if done > 0 else 1e-3
+
+
+def with_quarters(
+    grey: Tensor, upright: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Turn some upright crops of uint8[N,64,64] by one to three quarters; return who still is.
+
+    They were aligned before they were turned. That is not what a detector makes of turned faces,
+    but it shows the same face both ways.
+    """
+    chance = torch.rand(len(grey), generator=generator, device=grey.device)
+    for quarters in (1, 2, 3):
+        low, high = (_QUARTERS_SHARE * part / 3 for part in (quarters - 1, quarters))
+        chosen = ((chance >= low) & (chance < high) & (upright > 0.5))[:, None, None]
+        grey = torch.where(chosen, torch.rot90(grey, quarters, (1, 2)), grey)
+    return grey, upright * (chance >= _QUARTERS_SHARE)
 
 
 def varied(grey: Tensor, generator: torch.Generator) -> Tensor:
@@ -116,18 +138,26 @@ def varied(grey: Tensor, generator: torch.Generator) -> Tensor:
     angle = torch.deg2rad(uniform(-_TURN, _TURN))
     reach = SIDE / ROOM * uniform(1 - _SCALE, 1 + _SCALE)
     mirror = torch.sign(uniform(-1, 1))
-    down = torch.stack([reach * torch.sin(angle) * mirror, reach * torch.cos(angle)], 1)
+    below = torch.stack([reach * torch.sin(angle) * mirror, reach * torch.cos(angle)], 1)
     right = torch.stack([reach * torch.cos(angle) * mirror, -reach * torch.sin(angle)], 1)
-    matrix = torch.cat([torch.stack([right, down], 1), uniform(-_SHIFT, _SHIFT, 2, 1)], 2)
+    matrix = torch.cat([torch.stack([right, below], 1), uniform(-_SHIFT, _SHIFT, 2, 1)], 2)
     grid = functional.affine_grid(matrix, [count, 1, SIDE, SIDE], False)
     views = functional.grid_sample(grey.float()[:, None], grid, align_corners=False)
     # A lamp from a side or from above, for some: half a face may lie in the dark.
     place = torch.linspace(-1, 1, SIDE, device=device)
     tilt = uniform(-1.2, 1.2, 1, 1, 1)
-    across = torch.cos(tilt) * place[None, :] + torch.sin(tilt) * place[:, None]
+    over = torch.cos(tilt) * place[None, :] + torch.sin(tilt) * place[:, None]
     slope = uniform(0, 1, 1, 1, 1).sqrt() * (uniform(0, 1, 1, 1, 1) < 0.35)
-    edge = uniform(1, 8, 1, 1, 1) * (across - uniform(-0.6, 0.6, 1, 1, 1))
+    edge = uniform(1, 8, 1, 1, 1) * (over - uniform(-0.6, 0.6, 1, 1, 1))
     views = views * (1 - slope * torch.sigmoid(edge))
+    # Something before the face: the patch has one shade.
+    across, down = place[None, None, None, :], place[None, None, :, None]
+    far = torch.maximum(
+        (across - uniform(-0.8, 0.8, 1, 1, 1)).abs() / uniform(0.1, 0.35, 1, 1, 1),
+        (down - uniform(-0.8, 0.8, 1, 1, 1)).abs() / uniform(0.1, 0.35, 1, 1, 1),
+    )
+    hidden = (far < 1) & (uniform(0, 1, 1, 1, 1) < _HIDDEN_SHARE)
+    views = torch.where(hidden, uniform(0, 200, 1, 1, 1), views)
     gain = torch.exp(uniform(float(np.log(0.4)), float(np.log(1.5)), 1, 1, 1))
     noise = torch.randn(views.shape, generator=generator, device=device)
     views = views * gain + uniform(-20, 20, 1, 1, 1) + noise * uniform(0, 5, 1, 1, 1)
