@@ -24,7 +24,7 @@ from training.detector.data import read_scenes, split_of
 from training.liveness.data import sides
 from vision.imaging.align import TEMPLATE
 from vision.networks.detector import Detector
-from vision.networks.upright import face_size, outside
+from vision.networks.upright import face_size, outside, roll
 from vision.types import Face
 
 TILT = 30.0
@@ -166,8 +166,9 @@ def _continued(encoded: bytes) -> Image.Image:
 
 
 def show(subject: Subject, degrees: float, width: float, generator: np.random.Generator) -> Shown:
-    """Turn a face clockwise by `degrees` about its middle, `width` pixels wide if it can be.
+    """Turn a face about its middle until it lies `degrees` clockwise off upright.
 
+    It is `width` pixels wide afterwards if it can be.
     What lies outside the picture is one random colour, or for half of the stored crops their own
     mirror image, blurred.
     """
@@ -186,7 +187,7 @@ def show(subject: Subject, degrees: float, width: float, generator: np.random.Ge
         picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     rest = scale / before
     side = round(_AROUND * subject.width * scale)
-    angle = np.radians(degrees)
+    angle = np.radians(degrees - roll(subject.landmarks))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = middle * before
     place = np.array([side / 2, side / 2]) + generator.uniform(-0.2, 0.2, 2) * side / _AROUND

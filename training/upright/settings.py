@@ -13,8 +13,9 @@ class UprightConfig(RunSettings):
     frames (empty: none); of each the training side is shown `scene_samples`, `crop_samples` and
     `frame_samples` times to the detector of the bundle `models`, `night_share` by night. `unseen`
     are packs of aligned crops, never trained on, that `evaluate` reports on: `measured` faces of
-    each pack. `models` is also where `export` writes to. `width` is the network's, rates are for
-    AdamW; `device` is "auto", "cpu" or a GPU's name; `seed` fixes everything random.
+    each pack. `start` is a checkpoint to go on from. `models` is also where `export` writes to.
+    `width` is the network's, rates are for AdamW; `device` is "auto", "cpu" or a GPU's name; `seed`
+    fixes everything random.
     """
 
     role: str = "upright"
@@ -22,6 +23,7 @@ class UprightConfig(RunSettings):
     crops: str = under("data", "")
     webcam: str = under("data", "")
     unseen: list[str] = under("data", [])  # noqa: RUF009 - gives a field
+    start: str = under("runs", "")
     models: str = "custom_components/face_lock/models"
     version: str = "0.1.0"
     licence: str = "Apache-2.0; trained on research-only pictures, see training/upright/README.md"

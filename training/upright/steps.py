@@ -25,7 +25,9 @@ def _train(config: UprightConfig, _options: argparse.Namespace) -> None:
     crops, held_out = (Crops(*pool(config, side)) for side in ("train", "validation"))
     plan = Plan(**{name: getattr(config, name) for name in Plan._fields if name != "seconds"})
     card = {"version": config.version, "licence": config.licence, "origin": _ORIGIN}
-    print(train(crops, held_out, plan, find_device(config.device), config.run_dir, card))
+    start = Path(config.start) if config.start else None
+    device = find_device(config.device)
+    print(train(crops, held_out, plan, device, config.run_dir, card, start))
 
 
 def _evaluate(config: UprightConfig, options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.common.average import Average
-from training.upright.model import ROOM, SIDE, UprightNet
+from training.upright.model import ROOM, SIDE, UprightNet, load_checkpoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,10 +51,17 @@ class Plan(NamedTuple):
 
 
 def train(
-    crops: Crops, held_out: Crops, plan: Plan, device: torch.device, folder: Path, card: Any = None
+    crops: Crops,
+    held_out: Crops,
+    plan: Plan,
+    device: torch.device,
+    folder: Path,
+    card: Any = None,
+    start: Path | None = None,
 ) -> Path:
-    """Train from random weights; write log.csv and the averaged weights that validated best.
+    """Train; write log.csv and the averaged weights that validated best.
 
+    From random weights, or from those and with the width of the checkpoint `start`.
     Where time is short the rate falls with the time, so that it has settled at the end. Returns the
     checkpoint, which keeps `card` as well.
     """
@@ -62,7 +69,8 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     grey = torch.from_numpy(crops.grey).to(device)
     targets = torch.from_numpy(crops.upright.astype(np.float32)).to(device)
-    net = UprightNet(plan.width).to(device, memory_format=torch.channels_last)
+    net = UprightNet(plan.width) if start is None else load_checkpoint(start).train()
+    net = net.to(device, memory_format=torch.channels_last)
     average = Average(net, _DECAY)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
@@ -99,7 +107,7 @@ def train(
                 if other < best:
                     best = other
                     weights = {k: v.cpu() for k, v in average.network.state_dict().items()}
-                    kept = {"model": weights, "width": plan.width, "card": card or {}}
+                    kept = {"model": weights, "width": net.width, "card": card or {}}
                     torch.save(kept, checkpoint)
                 text = "step %5d  %4d s  train %.4f  validation %.4f, wrong %.4f"
                 _LOGGER.info(text, step, seconds, mean, other, wrong)
