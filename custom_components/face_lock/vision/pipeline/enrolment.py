@@ -62,7 +62,10 @@ def find_face(bundle: Bundle, rgb: RgbImage) -> Face:
             Problem.TURNED if is_turned(bundle, rgb, PORTRAIT_SIDE) else Problem.NO_FACE
         )
     if len(faces) > 1 and faces[1].width >= BYSTANDER * faces[0].width:
-        raise PictureError(Problem.SEVERAL_FACES)
+        # In a turned picture cloth, too, may pass for a face.
+        problems = {look_at(bundle, rgb, face).problem for face in faces[:2]}
+        is_wrong = Problem.TURNED in problems and None not in problems
+        raise PictureError(Problem.TURNED if is_wrong else Problem.SEVERAL_FACES)
     return faces[0]
 
 
