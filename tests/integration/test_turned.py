@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from custom_components.face_lock import vision
-from custom_components.face_lock.flows import album
+from custom_components.face_lock.enrollment import album
+from tests.harness.devices import jpeg, portrait
 
 from . import conftest
-from .conftest import TARGET, jpeg, portrait, raw
+from .conftest import TARGET, raw
 
 UPSIDE_DOWN = Image.Transpose.ROTATE_180
 BARACK = ("obama", "obama2", "obama3")
