@@ -116,7 +116,7 @@ def samples(
     generator = np.random.default_rng(seed)
     for number in range(count):
         if number % _IN_A_ROW == 0:
-            subject = subjects[generator.integers(len(subjects))]
+            subject = subjects[int(generator.integers(len(subjects)))]
         upright = bool(generator.random() < _UPRIGHT_SHARE)
         degrees = _degrees(upright, subject.is_crop, generator)
         width = float(np.exp(generator.uniform(*np.log(_WIDTHS))))

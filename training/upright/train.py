@@ -70,7 +70,8 @@ def train(
     grey = torch.from_numpy(crops.grey).to(device)
     targets = torch.from_numpy(crops.upright.astype(np.float32)).to(device)
     net = UprightNet(plan.width) if start is None else load_checkpoint(start).train()
-    net = net.to(device, memory_format=torch.channels_last)
+    net.to(device)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = Average(net, _DECAY)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
@@ -92,7 +93,7 @@ def train(
             logits = net(varied(shown, generator))[:, 0]
             loss = functional.binary_cross_entropy_with_logits(logits, wanted)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
             optimiser.step()
             average.update(net)

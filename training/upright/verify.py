@@ -50,7 +50,7 @@ def verify(
     }
     torch.set_num_threads(1)
     calls = [lambda _row, one=one: one.score(crops[0]) for one in networks.values()]
-    report = {
+    report: dict[str, Any] = {
         "crops": len(crops),
         "score_difference": common.largest_differences(scores),
         **rates,
