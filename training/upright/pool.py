@@ -96,8 +96,9 @@ def _subjects(config: UprightConfig, source: str, side: str, detector: Detector)
 
 
 def _keep(path: Path, made: Iterator[tuple[np.ndarray, bool]]) -> None:
-    crops, upright = zip(*made, strict=True)
-    np.savez(path, crops=np.stack(crops), upright=np.array(upright))
+    pairs = list(made)
+    crops = np.array([crop for crop, _ in pairs], np.uint8).reshape(-1, ROOM, ROOM)
+    np.savez(path, crops=crops, upright=np.array([fits for _, fits in pairs], bool))
 
 
 def samples(
@@ -114,7 +115,8 @@ def samples(
     which the picture's border hides an eye, the nose or a corner of the mouth.
     """
     generator = np.random.default_rng(seed)
-    for number in range(count):
+    # A small pack may have nobody on a side.
+    for number in range(count if subjects else 0):
         if number % _IN_A_ROW == 0:
             subject = subjects[int(generator.integers(len(subjects)))]
         upright = bool(generator.random() < _UPRIGHT_SHARE)
