@@ -105,10 +105,14 @@ class Frontend {
    * Choose an entity in the dialogue's field for entities of this number, from 0. A field that takes
    * several has one more behind each that was chosen.
    */
-  async pick(field, name) {
-    await this.dialog.locator("ha-entity-picker").nth(field).click();
+  async pick(field, name, { several = false } = {}) {
+    const pickers = this.dialog.locator("ha-entity-picker");
+    const before = await pickers.count();
+    await pickers.nth(field).click();
     await this.page.locator("ha-picker-combo-box").getByText(name, { exact: true }).click();
-    await this.dialog.locator("ha-entity-picker").nth(field).getByText(name, { exact: true }).waitFor();
+    await pickers.nth(field).getByText(name, { exact: true }).waitFor();
+    // The next field's number counts the one more picker, which appears late.
+    if (several) await pickers.nth(before).waitFor();
   }
 
   async upload(field, file) {
