@@ -1,13 +1,15 @@
 """Turns sightings into one decision per visit: a pure state machine that is told the time.
 
-A visit begins with the first face and ends with exactly one ``AccessAttempt``. The frames of a
-visit are correlated, so the quorum does not multiply their false positive rates; it guards against
-a single freak frame, a replayed frame, and two people who each contribute a part.
+A visit begins with the first face and ends with one ``AccessAttempt``; for a face that stays after
+it was refused, nothing more is told until it is let in. The frames of a visit are correlated, so
+the quorum does not multiply their false positive rates; it guards against a single freak frame, a
+replayed frame, and two people who each contribute a part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
@@ -15,11 +17,14 @@ from ..matching.thresholds import OperatingPoint, Thresholds
 from ..pad import ChallengeState
 from ..tracking.seen_frames import SeenFrames
 from ..tracking.tracker import Tracker
-from ..types import AccessAttempt, Evidence, Match, Problem, Sighting
+from ..types import AccessAttempt, Evidence, Face, FloatArray, Match, Problem, Sighting
 from .challenge import Ask, Asking
+from .crowd import Shown
+from .hold import Hold
 from .lockout import Lockout
 from .policy import CLEAR, Circumstances, DecisionPolicy, Judge
-from .visit import Visit
+from .stay import Stay
+from .visit import Visit, Vote
 from .voting import Shot, Voting
 
 FAILED_AT_ONCE: Final = (
@@ -32,15 +37,35 @@ FAILED_AT_ONCE: Final = (
 not: they are known, gain nothing by trying, and could lock the household out."""
 
 
+REPEATED: Final = (Problem.NOT_LIVE, Problem.CHALLENGE_FAILED, Problem.CHALLENGE_UNAVAILABLE)
+"""Denials that are one more attempt each time; the others are told of a face once."""
+NEVER: Final = float("-inf")
+
+
+@dataclass(slots=True)
+class _Guest:
+    """A person whose face must not open again now. Times are monotonic seconds."""
+
+    let_in_at: float
+    seen_at: float
+    settled: bool = False
+    """Whether that holds until the person has gone, and not just for the cool-down."""
+
+
 class Decider:
     """Turns the sightings of one door into access attempts.
 
-    Failures, which lead to a lockout, are the refusals that a stranger can cause and repeat. A
-    visit is a failure if a face showed as many distinct usable frames as a quorum takes and nothing
-    opened (whatever the reason; with fewer frames it could not have opened, so a passer-by costs
-    nothing), if its quorum was judged not live, or if it lacked an answer or the second factor. No
-    failures are: visits that the camera or the shell ended, visits without a usable face, people
-    who may not come in now, a lock that does not obey, and visits refused because of a lockout.
+    Failures, which lead to a lockout, are what an attacker does and repeats. One is: a face that
+    showed as many distinct usable frames as a quorum takes, two of them or more taken for somebody
+    enrolled, and that did not open (a near miss); a quorum that was judged not live, or that lacked
+    an answer or the second factor. A stay, from coming into view to leaving it, is one failure at
+    most, except that each refusal for liveness or a wrong answer is one. Strangers are none: those
+    who stay for a whole visit are one all together, and locks nothing out; but too many different
+    faces in a short time lock out. No failures are: visits that the shell ended, people who may not
+    come in now, a lock that does not obey, and visits refused because of a lockout.
+
+    A person who was let in holds the door for as long as they are seen, see ``Hold``; everybody
+    else in view has a visit of their own.
     """
 
     def __init__(
@@ -70,26 +95,37 @@ class Decider:
         self._judge = judge
         self._ask = ask
         self._asking: Asking | None = None
-        self._asked_at = float("-inf")
+        self._asked_at = NEVER
         self._tracker = Tracker(max_gap=policy.absence)
         self._visit: Visit | None = None
         self._frames = SeenFrames() if frames is None else frames
-        self._now = float("-inf")
-        self._last_face_at = float("-inf")
-        self._denied: dict[int, float] = {}
-        """Tracks that were denied immediately, and the time until which they are ignored."""
-        self._let_in: tuple[str, float] | None = None
-        """Who was let in, and when; forgotten once nobody is in view any more."""
+        self._now = NEVER
+        self._last_face_at = NEVER
+        self._stays: dict[int, Stay] = {}
+        """Track -> what it did since it came into view."""
+        self._holds: dict[str, Hold] = {}
+        """Person -> how they hold the door."""
+        self._guests: dict[str, _Guest] = {}
+        """People who were let in or came out; forgotten once nobody is in view any more."""
+        self._granted_at = NEVER
+        """When a grant was made that no closing door has used up."""
+        self._leaving_until = NEVER
+        """Time until which whoever comes into view is taken for one who came out of the door."""
 
     @property
     def in_visit(self) -> bool:
         """Whether there is a visit that is not over, whether decided or not."""
+        return self.is_deciding or self.is_hosting
+
+    @property
+    def is_deciding(self) -> bool:
+        """Whether there is a visit that is not decided yet."""
         return self._visit is not None
 
     @property
     def is_hosting(self) -> bool:
-        """Whether a person who was let in is still in view."""
-        return self._visit is not None and self._visit.admitted is not None
+        """Whether a person who was let in holds the door; ``tick`` lets it end."""
+        return bool(self._holds)
 
     @property
     def asking(self) -> Asking | None:
@@ -117,24 +153,29 @@ class Decider:
         self._last_face_at = now
         fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
         shot = Shot(sighting.taken_at, fresh, repeated=self._frames.known(sighting.digest))
-        asks = self._asks(shot, sighting.evidence, now)
-        if asks:
-            # A denied visitor is asked when everybody else would be.
-            self._denied = {}
         tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
-        seen = {
+        self._follow(tracks, sighting.evidence, now)
+        others = {
             track: evidence
             for track, evidence in zip(tracks, sighting.evidence, strict=True)
-            if track not in self._denied
+            if not self._is_guest(shot, track, evidence, now)
+        }
+        asks = self._asks(shot, others.values(), now)
+        if asks:
+            # A denied visitor is asked when everybody else would be.
+            for stay in self._stays.values():
+                stay.denied_until = NEVER
+        seen = {
+            track: evidence
+            for track, evidence in others.items()
+            if now >= self._stays[track].denied_until
         }
         if not seen:
             return ended
         visit = self._visit
         if visit is None:
             visit = self._visit = Visit(now)
-        if visit.admitted is not None:
-            self._stay(visit, seen, now)
-            return ended
+        visit.join({track: self._stays[track] for track in seen}, now)
         visit.last_face_at = now
         visit.frames += 1
         visit.factor_missing = circumstances.factor_missing
@@ -160,36 +201,78 @@ class Decider:
         if now < self._now:
             return self._reset(now)
         self._now = now
-        self._denied = {track: until for track, until in self._denied.items() if now < until}
+        self._end_holds(now)
+        self._guests = {
+            person: guest
+            for person, guest in self._guests.items()
+            if not guest.settled or now - guest.seen_at < self._policy.absence
+        }
         if now - self._last_face_at >= self._policy.absence:
-            self._let_in = None
-            self._asked_at = float("-inf")
+            self._guests = {}
+            self._asked_at = NEVER
         visit = self._visit
         if visit is None:
             return None
         gone = now - visit.last_face_at >= self._policy.absence
-        if not gone and (visit.admitted is not None or not self._overdue(visit, now)):
+        if not gone and not self._overdue(visit, now):
             return None
         self._visit = None
-        return self._refuse(visit, now) if visit.admitted is None else None
+        return self._refuse(visit, now, stayed=not gone)
 
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come, and drop all evidence."""
         visit, self._visit, self._asking = self._visit, None, None
-        if visit is None or visit.admitted is not None:
+        self._holds = {}
+        if visit is None:
             return None
-        return visit.attempt(self._thresholds, max(visit.started_at, now), problem)
+        if problem is Problem.CAMERA_LOST and isfinite(now):
+            # Otherwise whoever can disturb the camera has tried nothing.
+            self._count(visit.stays.values(), now)
+        return self._tell(visit, max(visit.started_at, now), problem)
+
+    def outcome(self, attempt: AccessAttempt, *, momentary: bool = False) -> None:
+        """Take what became of a grant, once the lock is known to be open or not to be.
+
+        A person whose lock did not open, or opened only for a moment without saying so
+        (``momentary``, such as a relay), is looked at again after the cool-down if they stay.
+        """
+        guest = self._guests.get(attempt.person or "")
+        if attempt.person is None or guest is None or guest.let_in_at != attempt.decided_at:
+            return
+        if not attempt.granted:
+            self._granted_at = NEVER
+        if not attempt.granted or momentary:
+            self._holds.pop(attempt.person, None)
+
+    def door_opened(self, now: float) -> None:
+        """Note that the door itself opened: from inside, unless somebody was let in before."""
+        if not 0.0 <= now - self._granted_at < self._policy.hold_longest:
+            self._leaving_until = float("inf")
+
+    def door_closed(self, now: float) -> None:
+        """Note that the door closed: nobody holds it any more, and who is outside stays outside.
+
+        Whoever came out, and looks back at the camera, is not let in again before they have left.
+        """
+        if not isfinite(now):
+            return
+        for person in list(self._holds):
+            self._let_go(person, now)
+        self._granted_at = NEVER
+        if self._leaving_until > now:
+            self._leaving_until = now + self._policy.cool_down
 
     def _reset(self, now: float) -> AccessAttempt | None:
         visit, self._visit, self._asking = self._visit, None, None
-        self._denied = {}
+        self._stays, self._holds = {}, {}
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
-        if self._let_in is not None:
-            self._let_in = (self._let_in[0], now)
-        if visit is None or visit.admitted is not None:
-            return None
-        return visit.attempt(self._thresholds, visit.started_at, Problem.STALE_FRAMES)
+        for guest in self._guests.values():
+            guest.let_in_at = guest.seen_at = now
+        self._granted_at = NEVER
+        if isfinite(self._leaving_until):
+            self._leaving_until = now + self._policy.cool_down
+        return None if visit is None else self._tell(visit, visit.started_at, Problem.STALE_FRAMES)
 
     def _overdue(self, visit: Visit, now: float) -> bool:
         if visit.waiting_since is not None:
@@ -198,25 +281,54 @@ class Decider:
             return False
         return now - visit.started_at >= self._policy.max_duration
 
-    def _stay(self, visit: Visit, seen: dict[int, Evidence], now: float) -> None:
-        """Keep a visit that let a person in for as long as they are in view.
+    def _follow(self, tracks: list[int], seen: Iterable[Evidence], now: float) -> None:
+        """Begin and end the stays of a frame's faces."""
+        gone = [track for track in self._stays if not self._tracker.follows(track)]
+        self._count((self._stays.pop(track) for track in gone), now)
+        for track, evidence in zip(tracks, seen, strict=True):
+            if track not in self._stays:
+                self._stays[track] = Stay(Shown(evidence.face), now < self._leaving_until)
 
-        Within the cool-down, a face that left its track is recognised again by whom it resembles.
-        The people behind them get a visit, and a decision, of their own after that.
-        """
-        if visit.admitted not in seen:
-            again = [track for track, evidence in seen.items() if self._cooling(evidence.match)]
-            if not again:
-                return
-            visit.admitted = again[0]
-        visit.last_face_at = now
+    def _is_guest(self, shot: Shot, track: int, evidence: Evidence, now: float) -> bool:
+        """Whether a face is no visitor: it holds the door, was let in just now, or came out."""
+        claims = [h.claims(self._voting, shot, track, evidence, now) for h in self._holds.values()]
+        if any(claims):
+            return True
+        looks = (evidence.match, None if evidence.look is None else evidence.look.match)
+        known = [match for match in looks if match is not None and self._voting.accepts(match)]
+        if self._stays[track].leaving:
+            for match in known:
+                guest = self._guests.setdefault(match.person, _Guest(NEVER, now))
+                guest.settled = True
+        waits = [self._must_wait(match) for match in known]
+        return any(waits)
 
-    def _asks(self, shot: Shot, seen: Sequence[Evidence], now: float) -> bool:
+    def _must_wait(self, match: Match) -> bool:
+        """Whether a face is that of a person who must not be let in again now."""
+        guest = self._guests.get(match.person)
+        if guest is None or not self._voting.accepts(match):
+            return False
+        guest.seen_at = self._now
+        return guest.settled or self._now - guest.let_in_at < self._policy.cool_down
+
+    def _end_holds(self, now: float) -> None:
+        for person, hold in list(self._holds.items()):
+            if hold.is_too_long(now, self._policy):
+                self._let_go(person, now)
+            elif hold.is_over(now, self._policy):
+                del self._holds[person]
+
+    def _let_go(self, person: str, now: float) -> None:
+        """End a hold for good: the person has to leave before they are let in again."""
+        hold = self._holds.pop(person)
+        self._guests[person] = _Guest(hold.began_at, now, settled=True)
+
+    def _asks(self, shot: Shot, seen: Iterable[Evidence], now: float) -> bool:
         """Whether to ask now: at any first usable face, and not again for a while."""
         visit = self._visit
         return (
             self._ask is not None
-            and (visit is None or (visit.asking is None and visit.admitted is None))
+            and (visit is None or visit.asking is None)
             and shot.distinct
             and any(e.problem is None and e.embedding is not None for e in seen)
             and not self.lockout.locked(now)
@@ -232,9 +344,11 @@ class Decider:
             match, embedding = self._voting.said(visit, shot, track, evidence), evidence.embedding
             problem = self._voting.note(visit, shot, evidence, match)
             if problem is None and match is not None and embedding is not None:
-                problem = self._objection(match) or self._voting.cast(
-                    visit, shot, track, match, embedding
-                )
+                problem = self._objection(match)
+                if problem is None:
+                    problem = self._voting.cast(visit, shot, track, match, embedding)
+                    if shot.distinct:
+                        self._look(visit.stays[track], evidence.face, match, embedding)
             if problem is None:
                 voted.append(track)
                 visit.evidence.append((shot.taken_at, track, evidence))
@@ -250,14 +364,15 @@ class Decider:
         """Say why a face must not vote now, whomever it resembles."""
         if self.lockout.locked(self._now):
             return Problem.LOCKED_OUT
-        return Problem.TOO_FEW_FRAMES if self._cooling(match) else None
+        return Problem.TOO_FEW_FRAMES if self._must_wait(match) else None
 
-    def _cooling(self, match: Match | None) -> bool:
-        """Whether a face is that of a person who was let in and has been there since."""
-        if match is None or self._let_in is None or not self._voting.accepts(match):
-            return False
-        person, at = self._let_in
-        return match.person == person and self._now - at < self._policy.cool_down
+    def _look(self, stay: Stay, face: Face, match: Match, embedding: FloatArray) -> None:
+        """Count a frame that might have been part of a quorum."""
+        stay.looks += 1
+        stay.near += self._voting.accepts(match)
+        alike = self._voting.alike
+        if stay.shown.look(face, embedding, self._policy.quorum, alike):
+            self.lockout.meet(embedding, self._now, stay.shown.weight, alike)
 
     def _decide(
         self, visit: Visit, track: int, now: float, circumstances: Circumstances
@@ -276,7 +391,7 @@ class Decider:
             return None
         objection, waits = self._standing(visit, track, person, now, circumstances)
         # Judging every frame would cost too much; what is shown meanwhile is judged at the grant.
-        judged_lately = now - visit.judged.get(track, float("-inf")) < self._policy.window / 2
+        judged_lately = now - visit.judged.get(track, NEVER) < self._policy.window / 2
         if waits and judged_lately:
             return None
         visit.judged[track] = now
@@ -285,17 +400,32 @@ class Decider:
             return None
         problem = problem or objection
         if problem is None:
-            self.lockout.clear()
-            self._let_in = (person, now)
-            visit.admitted = track
-            self._asking = None
-            return visit.attempt(self._thresholds, now, None, votes)
+            return self._admit(visit, track, votes, now)
         # No second try in this visit, nor immediately in the next.
         self._visit = None
-        self._denied[track] = now + self._policy.max_duration
+        stay = visit.stays[track]
+        stay.denied_until = now + self._policy.max_duration
+        if problem in stay.told and problem not in REPEATED:
+            return None
+        stay.told.add(problem)
         if problem in FAILED_AT_ONCE:
+            stay.counted = True
             self.lockout.fail(now)
         return visit.attempt(self._thresholds, now, problem, votes)
+
+    def _admit(self, visit: Visit, track: int, votes: list[Vote], now: float) -> AccessAttempt:
+        """Let a person in; the others in view begin a visit of their own."""
+        person = votes[-1].person
+        self.lockout.clear()
+        for stay in self._stays.values():
+            stay.counted = True
+        self._granted_at = now
+        self._guests[person] = _Guest(now, now)
+        attempt = visit.attempt(self._thresholds, now, None, votes)
+        visit.votes = [vote for vote in visit.votes if vote.person == person]
+        self._holds[person] = Hold(person, track, visit, now, now, now)
+        self._visit = self._asking = None
+        return attempt
 
     def _standing(
         self, visit: Visit, track: int, person: str, now: float, circumstances: Circumstances
@@ -321,10 +451,29 @@ class Decider:
             return ChallengeState.WAITING
         return visit.asking.state(track, person, now)
 
-    def _refuse(self, visit: Visit, now: float) -> AccessAttempt:
-        """Refuse a visit whose time is up."""
-        problem = Problem.LOCKED_OUT if self.lockout.locked(now) else visit.reason()
-        looked = max(visit.looks.values(), default=0) >= self._policy.quorum
-        if looked and problem is not Problem.LOCKED_OUT:
-            self.lockout.fail(now)
+    def _refuse(self, visit: Visit, now: float, *, stayed: bool) -> AccessAttempt | None:
+        """Refuse a visit whose time is up, or whose faces have gone."""
+        if self.lockout.locked(now):
+            return self._tell(visit, now, Problem.LOCKED_OUT)
+        self._count(visit.stays.values(), now)
+        quorum = self._policy.quorum
+        if stayed and any(s.looks >= quorum and not s.counted for s in visit.stays.values()):
+            self.lockout.loiter(now)
+            for stay in visit.stays.values():
+                stay.counted = True
+        return self._tell(visit, now, visit.reason())
+
+    def _count(self, stays: Iterable[Stay], now: float) -> None:
+        """Count those who nearly opened as failures."""
+        for stay in stays:
+            if stay.is_near_miss(self._policy.quorum):
+                stay.counted = True
+                self.lockout.fail(now)
+
+    def _tell(self, visit: Visit, now: float, problem: Problem) -> AccessAttempt | None:
+        """Say why a visit is refused, unless it was said of everybody in it."""
+        if visit.is_told:
+            return None
+        for stay in visit.stays.values():
+            stay.told.add(problem)
         return visit.attempt(self._thresholds, now, problem)
