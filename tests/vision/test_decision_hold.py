@@ -253,6 +253,23 @@ def test_a_stranger_beside_who_comes_out_is_a_visitor():
     assert said(door) == [(None, Problem.UNKNOWN_FACE)]
 
 
+def test_a_contact_that_is_stuck_does_not_keep_people_out_for_ever():
+    door = Door()
+    door.decider.door_opened(door.now)
+    door.wait(POLICY.hold_longest)
+    assert door.visit(evidence).granted
+
+
+def test_a_door_that_stood_open_for_long_is_left_by_people_all_the_same():
+    door = Door()
+    door.decider.door_opened(door.now)
+    door.wait(POLICY.hold_longest + 60.0)
+    door.decider.door_closed(door.now)
+    for _ in range(50):
+        door.see(evidence())
+    assert door.attempts == []
+
+
 @pytest.mark.parametrize("now", [NAN, float("inf"), float("-inf")])
 def test_a_door_that_closes_at_no_time_lets_nobody_in(now):
     door = Door()

@@ -153,13 +153,31 @@ def test_one_frame_taken_for_somebody_is_no_near_miss(door):
     assert failures(door) == 0
 
 
-def test_near_misses_of_one_stay_are_one_failure(door):
+def test_near_misses_of_one_stay_are_one_visit_and_one_failure_a_minute(door):
     shown = nearly()
-    for _ in range(200):
+    while door.now < 1024 + 50:
+        door.see(shown())
+    assert failures(door) == 1
+    while door.now < 1024 + 200:
+        door.see(shown())
+    door.wait(POLICY.absence)
+    assert failures(door) == 3
+    assert len(door.attempts) == 1
+
+
+def test_a_grant_beside_it_does_not_make_further_near_misses_free(door):
+    shown = nearly(x=600.0)
+    for _ in range(40):
+        door.see(shown())
+    assert failures(door) == 1
+    for _ in range(3):
+        door.see(shown(), evidence(x=0.0))
+    assert door.attempts[-1].granted
+    assert failures(door) == 0
+    for _ in range(40):
         door.see(shown())
     door.wait(POLICY.absence)
     assert failures(door) == 1
-    assert len(door.attempts) == 1
 
 
 @pytest.mark.parametrize("frames", [POLICY.quorum - 1, POLICY.quorum, 12])

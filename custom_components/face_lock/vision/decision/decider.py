@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Final
 
 from ..matching.thresholds import OperatingPoint, Thresholds
@@ -58,11 +58,11 @@ class Decider:
     Failures, which lead to a lockout, are what an attacker does and repeats. One is: a face that
     showed as many distinct usable frames as a quorum takes, two of them or more taken for somebody
     enrolled, and that did not open (a near miss); a quorum that was judged not live, or that lacked
-    an answer or the second factor. A stay, from coming into view to leaving it, is one failure at
-    most, except that each refusal for liveness or a wrong answer is one. Strangers are none: those
-    who stay for a whole visit are one all together, and locks nothing out; but too many different
-    faces in a short time lock out. No failures are: visits that the shell ended, people who may not
-    come in now, a lock that does not obey, and visits refused because of a lockout.
+    an answer or the second factor. A face that stays is one near miss a minute at most, and lacks
+    the second factor once. Strangers are none: those who stay for a whole visit are one failure all
+    together, which locks nothing out; but too many different faces in a short time lock out. No
+    failures are: visits that the shell stopped, people who may not come in now, a lock that does
+    not obey, and visits refused because of a lockout.
 
     A person who was let in holds the door for as long as they are seen, see ``Hold``; everybody
     else in view has a visit of their own.
@@ -109,6 +109,8 @@ class Decider:
         """People who were let in or came out; forgotten once nobody is in view any more."""
         self._granted_at = NEVER
         """When a grant was made that no closing door has used up."""
+        self._from_inside = False
+        """Whether the door stands open, and was opened from inside."""
         self._leaving_until = NEVER
         """Time until which whoever comes into view is taken for one who came out of the door."""
 
@@ -247,7 +249,9 @@ class Decider:
     def door_opened(self, now: float) -> None:
         """Note that the door itself opened: from inside, unless somebody was let in before."""
         if not 0.0 <= now - self._granted_at < self._policy.hold_longest:
-            self._leaving_until = float("inf")
+            self._from_inside = True
+            # A contact that says so for ever must not keep everybody out.
+            self._leaving_until = now + self._policy.hold_longest if isfinite(now) else inf
 
     def door_closed(self, now: float) -> None:
         """Note that the door closed: nobody holds it any more, and who is outside stays outside.
@@ -259,8 +263,9 @@ class Decider:
         for person in list(self._holds):
             self._let_go(person, now)
         self._granted_at = NEVER
-        if self._leaving_until > now:
+        if self._from_inside:
             self._leaving_until = now + self._policy.cool_down
+        self._from_inside = False
 
     def _reset(self, now: float) -> AccessAttempt | None:
         visit, self._visit, self._asking = self._visit, None, None
@@ -270,7 +275,7 @@ class Decider:
         for guest in self._guests.values():
             guest.let_in_at = guest.seen_at = now
         self._granted_at = NEVER
-        if isfinite(self._leaving_until):
+        if self._leaving_until > now:
             self._leaving_until = now + self._policy.cool_down
         return None if visit is None else self._tell(visit, visit.started_at, Problem.STALE_FRAMES)
 
@@ -306,7 +311,7 @@ class Decider:
     def _must_wait(self, match: Match) -> bool:
         """Whether a face is that of a person who must not be let in again now."""
         guest = self._guests.get(match.person)
-        if guest is None or not self._voting.accepts(match):
+        if guest is None:
             return False
         guest.seen_at = self._now
         return guest.settled or self._now - guest.let_in_at < self._policy.cool_down
@@ -344,7 +349,7 @@ class Decider:
             match, embedding = self._voting.said(visit, shot, track, evidence), evidence.embedding
             problem = self._voting.note(visit, shot, evidence, match)
             if problem is None and match is not None and embedding is not None:
-                problem = self._objection(match)
+                problem = Problem.LOCKED_OUT if self.lockout.locked(self._now) else None
                 if problem is None:
                     problem = self._voting.cast(visit, shot, track, match, embedding)
                     if shot.distinct:
@@ -359,12 +364,6 @@ class Decider:
             if visit.asking is not None and shot.distinct:
                 visit.asking.observe(track, evidence, shot.taken_at)
         return voted
-
-    def _objection(self, match: Match) -> Problem | None:
-        """Say why a face must not vote now, whomever it resembles."""
-        if self.lockout.locked(self._now):
-            return Problem.LOCKED_OUT
-        return Problem.TOO_FEW_FRAMES if self._must_wait(match) else None
 
     def _look(self, stay: Stay, face: Face, match: Match, embedding: FloatArray) -> None:
         """Count a frame that might have been part of a quorum."""
@@ -409,7 +408,7 @@ class Decider:
             return None
         stay.told.add(problem)
         if problem in FAILED_AT_ONCE:
-            stay.counted = True
+            stay.count(now)
             self.lockout.fail(now)
         return visit.attempt(self._thresholds, now, problem, votes)
 
@@ -418,7 +417,7 @@ class Decider:
         person = votes[-1].person
         self.lockout.clear()
         for stay in self._stays.values():
-            stay.counted = True
+            stay.forget()
         self._granted_at = now
         self._guests[person] = _Guest(now, now)
         attempt = visit.attempt(self._thresholds, now, None, votes)
@@ -456,18 +455,15 @@ class Decider:
         if self.lockout.locked(now):
             return self._tell(visit, now, Problem.LOCKED_OUT)
         self._count(visit.stays.values(), now)
-        quorum = self._policy.quorum
-        if stayed and any(s.looks >= quorum and not s.counted for s in visit.stays.values()):
+        if stayed and any(s.looks >= self._policy.quorum for s in visit.stays.values()):
             self.lockout.loiter(now)
-            for stay in visit.stays.values():
-                stay.counted = True
         return self._tell(visit, now, visit.reason())
 
     def _count(self, stays: Iterable[Stay], now: float) -> None:
         """Count those who nearly opened as failures."""
         for stay in stays:
-            if stay.is_near_miss(self._policy.quorum):
-                stay.counted = True
+            if stay.is_near_miss(self._policy.quorum, now):
+                stay.count(now)
                 self.lockout.fail(now)
 
     def _tell(self, visit: Visit, now: float, problem: Problem) -> AccessAttempt | None:
