@@ -80,7 +80,8 @@ class Shown:
         if any(score(known, embedding) >= alike for known in self._known):
             self._next = []
             return False
-        if self._next and score(self._next[-1], embedding) < alike:
+        # Written so that a value that is not a number is alike to nothing.
+        if self._next and not score(self._next[-1], embedding) >= alike:
             self._next = []
         self._next.append(embedding)
         if len(self._next) < quorum:

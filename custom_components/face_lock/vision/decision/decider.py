@@ -386,6 +386,8 @@ class Decider:
             or len(votes) < self._policy.quorum
             or any(vote.person != person for vote in votes)
             or visit.share(track, person) < self._policy.share
+            # Another face in this very frame may have been one too many.
+            or self.lockout.locked(now)
         ):
             return None
         objection, waits = self._standing(visit, track, person, now, circumstances)
