@@ -6,7 +6,6 @@ one picture after another shows them faster, and holds them still.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from ..matching.similarity import score
@@ -24,7 +23,7 @@ class Crowd:
 
     def __init__(self, policy: DecisionPolicy) -> None:
         self._policy = policy
-        self._faces: deque[tuple[float, FloatArray, float]] = deque()
+        self._faces: list[tuple[float, FloatArray, float]] = []
 
     def meet(self, embedding: FloatArray, now: float, weight: float, alike: float) -> bool:
         """Take a face float32[D + 1]; return whether it is new and makes too many.
@@ -32,8 +31,8 @@ class Crowd:
         Faces that score at least ``alike`` are the same person; ``weight`` is what a new one adds.
         """
         window = self._policy.crowd_window
-        while self._faces and not 0.0 <= now - self._faces[0][0] < window:
-            self._faces.popleft()
+        # The clock may have stepped back since.
+        self._faces = [known for known in self._faces if 0.0 <= now - known[0] < window]
         if any(score(known, embedding) >= alike for _, known, _ in self._faces):
             return False
         self._faces.append((now, embedding, weight))
@@ -41,7 +40,7 @@ class Crowd:
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._faces.clear()
+        self._faces = []
 
 
 class Shown:
