@@ -35,12 +35,14 @@ async def add_camera(client: Client, still_url: str) -> None:
 
 
 async def add_door(client: Client) -> str:
-    """Add door and person; returns the door's config entry."""
+    """Add a door, a person and a second door; returns the household's config entry."""
     async with client.websocket():
         say("adding the door")
         entry_id, person_flow = await door.add_door(client)
         say(f"enrolling {story.ENROLLED.name} with {len(story.ENROLMENT_PICTURES)} pictures")
         await door.enrol(client, person_flow, story.ENROLLED.name, story.ENROLMENT_PICTURES)
+        say("adding a second door")
+        await door.add_second_door(client, entry_id)
     return entry_id
 
 
@@ -113,8 +115,9 @@ async def _demo(
         return 0
     entry_id = await add_door(client)
     async with client.websocket():
-        found = await door.find_door(client, entry_id)
-        player = Player(client, server, found)
+        found = await door.find_door(client, entry_id, door.FIRST)
+        second = await door.find_door(client, entry_id, door.SECOND)
+        player = Player(client, server, found, second)
         await player.start()
         outcomes = [] if arguments.no_story else await play_story(player)
         if outcomes:

@@ -130,20 +130,25 @@ class Client:
         answers: Mapping[str, Answer],
         kind: str = "",
         flow_id: str | None = None,
+        subentry: str | None = None,
     ) -> Json:
         """Go through a flow ("": of a config entry, "subentries": of a subentry) to its end.
 
         `answers` has an answer for every step id that may be shown; a menu's answer is
-        {"next_step_id": ...}. With `flow_id` a flow that Home Assistant began is taken up. Raises
-        ApiError on an abort, or when a form comes back with errors.
+        {"next_step_id": ...}. With `flow_id` a flow that Home Assistant began is taken up, and with
+        `subentry` one is changed. Raises ApiError on an abort, or when a form comes back with
+        errors.
         """
         path = "/api/config/config_entries" + (f"/{kind}" if kind else "") + "/flow"
         if flow_id:
             step = await self._get(f"{path}/{flow_id}")
         else:
-            step = await self.post(path, {"handler": handler})
+            changed = {"subentry_id": subentry} if subentry else {}
+            step = await self.post(path, {"handler": handler, **changed})
         while step["type"] != "create_entry":
             if step["type"] == "abort":
+                if subentry and step["reason"] == "reconfigure_successful":
+                    return step
                 raise ApiError(f"the flow of {handler} ended: {step['reason']}")
             if step["type"] in ("progress", "progress_done"):
                 await asyncio.sleep(0.2)

@@ -9,6 +9,8 @@ from .client import ApiError, Client, Json
 DOMAIN = "face_lock"
 TARGET_LOCK = "lock.front_door_bolt"
 CAMERA = "camera.front_door"
+FIRST = "Front door"
+SECOND = "Garden gate"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ async def add_camera(client: Client, still_url: str) -> None:
 
 
 async def add_door(client: Client) -> tuple[str, str]:
-    """Go through Face Lock's config flow.
+    """Go through Face Lock's config flow, which makes the first door.
 
     Returns the config entry's id and the id of the flow that it goes on with, for a first person.
     """
@@ -61,12 +63,25 @@ async def add_door(client: Client) -> tuple[str, str]:
         defaults = {
             field["name"]: field["default"] for field in form["data_schema"] if "default" in field
         }
-        return {**defaults, "camera": CAMERA, "lock": TARGET_LOCK}
+        return {**defaults, "cameras": [CAMERA], "lock": TARGET_LOCK}
 
     result = await client.flow(DOMAIN, {"user": user, "check": {"next_step_id": "finish"}})
     if not (following := result.get("next_flow")):
         raise ApiError("the door was not set up, or does not go on with a first person")
     return result["result"]["entry_id"], following[1]
+
+
+async def add_second_door(client: Client, entry_id: str) -> None:
+    """Add a door with the same camera and a lock of its own; nobody is enrolled for it again."""
+
+    async def user(form: Json) -> Json:
+        defaults = {
+            field["name"]: field["default"] for field in form["data_schema"] if "default" in field
+        }
+        return {**defaults, "cameras": [CAMERA], "name": SECOND}
+
+    answers = {"user": user, "check": {"next_step_id": "finish"}}
+    await client.flow([entry_id, "door"], answers, kind="subentries")
 
 
 async def enrol(client: Client, flow_id: str, name: str, pictures: Sequence[Path]) -> None:
@@ -84,18 +99,24 @@ async def enrol(client: Client, flow_id: str, name: str, pictures: Sequence[Path
     await client.flow("", answers, kind="subentries", flow_id=flow_id)
 
 
-async def find_door(client: Client, entry_id: str) -> Door:
-    """Look the door's entities up in the registry; they are there once it was reloaded."""
-    lock = await _one_entity(client, entry_id, "lock")
-    event = await _one_entity(client, entry_id, "event")
+async def find_door(client: Client, entry_id: str, title: str) -> Door:
+    """Look a door's entities up in the registry; they are there soon after it was added."""
+    subentries = await client.command("config_entries/subentries/list", entry_id=entry_id)
+    (door,) = (each["subentry_id"] for each in subentries if each["title"] == title)
+    lock = await _one_entity(client, entry_id, "lock", door)
+    event = await _one_entity(client, entry_id, "event", door)
     return Door(lock["device_id"], lock["entity_id"], event["entity_id"])
 
 
-async def _one_entity(client: Client, entry_id: str, domain: str) -> Json:
+async def _one_entity(
+    client: Client, entry_id: str, domain: str, subentry: str | None = None
+) -> Json:
     entities = [
         entity
         for entity in await client.command("config/entity_registry/list")
-        if entity["config_entry_id"] == entry_id and entity["entity_id"].startswith(f"{domain}.")
+        if entity["config_entry_id"] == entry_id
+        and entity["entity_id"].startswith(f"{domain}.")
+        and entity["config_subentry_id"] == subentry
     ]
     if not entities:
         raise ApiError(f"entry {entry_id} has no {domain} entity")

@@ -50,16 +50,22 @@ class Visit:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened: `events` are the attributes of the event entity, in order."""
+    """What happened: `events` are the attributes of the event entity, in order.
+
+    `second_opened`: whether the second door's lock, for which nobody was enrolled again, opened.
+    """
 
     visit: Visit
     opened: bool
     milliseconds: float | None
     events: tuple[Json, ...]
+    second_opened: bool = False
 
     @property
     def as_expected(self) -> bool:
-        """Whether lock and events agree with what must happen."""
+        """Whether both locks and the events agree with what must happen."""
+        if self.second_opened != (self.visit.expected is Expected.OPENS):
+            return False
         kinds = [event["event_type"] for event in self.events]
         match self.visit.expected:
             case Expected.NOTHING:
@@ -99,8 +105,10 @@ def smallest_face() -> float:
 class Player:
     """Plays visits before the camera and watches the lock and the event entity."""
 
-    def __init__(self, client: Client, server: PictureServer, door: Door) -> None:
+    def __init__(self, client: Client, server: PictureServer, door: Door, second: Door) -> None:
         """Use an open websocket; call start() once."""
+        self._second = second
+        self._second_opened = False
         self._client = client
         self._server = server
         self._door = door
@@ -122,7 +130,7 @@ class Player:
         await self._lock()
         self._seed += 1
         frames = await asyncio.to_thread(play.frames, self._seed)
-        self._unlocked_at, self._events = None, []
+        self._unlocked_at, self._events, self._second_opened = None, [], False
         seconds = self._server.play(frames)
         await asyncio.sleep(seconds)
         await self._settle(play.expected)
@@ -134,6 +142,8 @@ class Player:
             await asyncio.sleep(2)
             return
         await self._wait(lambda: bool(self._events), _PATIENCE)
+        if expected is Expected.OPENS:
+            await self._wait(lambda: self._second_opened, _PATIENCE)
         await asyncio.sleep(1)
 
     def _outcome(self, play: Visit) -> Outcome:
@@ -141,7 +151,8 @@ class Player:
         milliseconds = None
         if self._unlocked_at is not None and first is not None:
             milliseconds = (self._unlocked_at - first) * 1000
-        return Outcome(play, self._unlocked_at is not None, milliseconds, tuple(self._events))
+        opened = self._unlocked_at is not None
+        return Outcome(play, opened, milliseconds, tuple(self._events), self._second_opened)
 
     async def _lock(self) -> None:
         if not self._locked:
@@ -166,6 +177,8 @@ class Player:
             self._locked = state["state"] == "locked"
             if not self._locked and self._unlocked_at is None:
                 self._unlocked_at = at
+        elif entity == self._second.lock:
+            self._second_opened |= state["state"] == "unlocked"
         elif entity == self._door.event and state["attributes"].get("event_type"):
             self._events.append(state["attributes"])
         self._changed.set()
@@ -173,7 +186,8 @@ class Player:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Format the outcomes as a plain text table."""
-    rows = [("", "visit", "expected", "happened", "person", "confidence", "ms to unlock")]
+    titles = ("visit", "expected", "happened", "second door", "person", "confidence")
+    rows = [("", *titles, "ms to unlock")]
     for outcome in outcomes:
         event = outcome.events[-1] if outcome.events else {}
         confidence, ms = event.get("confidence"), outcome.milliseconds
@@ -183,6 +197,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
                 outcome.visit.title,
                 outcome.visit.expected.value,
                 outcome.happened,
+                "opened" if outcome.second_opened else "-",
                 str(event.get("person") or "-"),
                 "-" if confidence is None else f"{confidence:.1f} %",
                 "-" if ms is None else f"{ms:.0f}",

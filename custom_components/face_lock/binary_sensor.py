@@ -16,8 +16,9 @@ from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
-from .entity import DescribedEntity, DoorEntityDescription
+from .coordinator import DoorCoordinator
+from .entity import DescribedEntity, DoorEntityDescription, async_add_for_doors
+from .household import FaceLockConfigEntry
 
 PARALLEL_UPDATES = 0
 
@@ -26,7 +27,7 @@ PARALLEL_UPDATES = 0
 class DoorBinarySensorDescription(BinarySensorEntityDescription, DoorEntityDescription):
     """Describes a binary sensor of a door."""
 
-    value: Callable[[FaceLockCoordinator], bool]
+    value: Callable[[DoorCoordinator], bool]
 
 
 DESCRIPTIONS: Final = (
@@ -46,7 +47,7 @@ DESCRIPTIONS: Final = (
         key="locked_out",
         translation_key="locked_out",
         watching=False,
-        value=lambda door: door.entrance.is_locked_out,
+        value=lambda door: door.controller.is_locked_out,
     ),
 )
 
@@ -56,9 +57,11 @@ async def async_setup_entry(
     entry: FaceLockConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the door's binary sensors."""
-    async_add_entities(
-        DoorBinarySensor(entry.runtime_data, description) for description in DESCRIPTIONS
+    """Add each door's binary sensors."""
+    async_add_for_doors(
+        entry,
+        async_add_entities,
+        lambda door: [DoorBinarySensor(door, description) for description in DESCRIPTIONS],
     )
 
 

@@ -1,73 +1,46 @@
-"""Setting up a door: which camera, which lock, how strict, and whether the camera will do."""
-
-# ruff: noqa: ARG002 - Home Assistant calls the steps with fixed signatures
+"""Setting up the household with its first door, which leads on to the first person."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from typing import Any, override
+from uuid import uuid4
 
 from homeassistant.config_entries import (
-    SOURCE_RECONFIGURE,
     SOURCE_USER,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
+    ConfigFlowContext,
     ConfigFlowResult,
+    ConfigSubentryData,
     ConfigSubentryFlow,
     FlowType,
     SubentryFlowContext,
 )
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import callback
 
-from .const import CONF_CAMERA, CONF_LOCK, DOMAIN, SUBENTRY_PERSON
-from .flows.check import CheckError, async_check, async_describe
-from .flows.fields import (
-    RATE_FIELD,
-    RATE_SELECTOR,
-    TRIGGER_DOMAINS,
-    TRIGGERS_FIELD,
-    async_check_rate,
-    async_rate_costs,
-    door_data,
-    door_schema,
-    entities,
-    exists,
-    references,
-)
-from .flows.options import DoorOptionsFlow
+from .const import DOMAIN, SUBENTRY_DOOR, SUBENTRY_PERSON
+from .flows.door import DoorFlow
+from .flows.household_options import HouseholdOptionsFlow
 from .flows.person import PersonFlow
-from .settings import (
-    CONF_FALSE_POSITIVE_RATE,
-    CONF_TRIGGERS,
-    FALSE_POSITIVE_RATES,
-    SECTION_GATE,
-    SECTION_RECOGNITION,
-)
-from .source import async_entity_reference, async_resolve
-from .vision import Bundle, Survey
+from .flows.set_up import DoorSteps, door_name, new_door_data
+
+TITLE = "Face Lock"
 
 
-class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Adds a door, or gives it another camera or lock."""
+class FaceLockConfigFlow(
+    DoorSteps[ConfigFlowContext, ConfigFlowResult, str], ConfigFlow, domain=DOMAIN
+):
+    """Adds the household with its first door."""
 
-    VERSION = 1
-    MINOR_VERSION = 2
-
-    def __init__(self) -> None:
-        self._input: dict[str, Any] = {}
-        self._errors: dict[str, str] = {}
-        self._checking: asyncio.Task[tuple[Survey, Bundle | None]] | None = None
-        self._found: Survey | None = None
-        self._bundle: Bundle | None = None
+    VERSION = 2
 
     @staticmethod
     @callback
     @override
-    def async_get_options_flow(config_entry: ConfigEntry) -> DoorOptionsFlow:
+    def async_get_options_flow(config_entry: ConfigEntry) -> HouseholdOptionsFlow:
         """Return the options flow."""
-        return DoorOptionsFlow()
+        return HouseholdOptionsFlow()
 
     @classmethod
     @callback
@@ -75,114 +48,28 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_get_supported_subentry_types(
         cls, config_entry: ConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
-        """Return the kinds of subentries: people."""
-        return {SUBENTRY_PERSON: PersonFlow}
+        """Return the kinds of subentries: doors and people."""
+        return {SUBENTRY_DOOR: DoorFlow, SUBENTRY_PERSON: PersonFlow}
+
+    @property
+    @override
+    def _household(self) -> None:
+        return None
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for the camera, the lock, what else opens the gate, and the rate."""
-        if user_input is not None:
-            self._errors = _problems(self.hass, user_input, None)
-            rate = FALSE_POSITIVE_RATES[user_input[CONF_FALSE_POSITIVE_RATE]]
-            if problem := await async_check_rate(self.hass, rate, people=1):
-                self._errors[CONF_FALSE_POSITIVE_RATE] = problem
-            return await self._async_go_on(user_input)
-        triggers = entities(self.hass, TRIGGER_DOMAINS, multiple=True)
-        schema = door_schema(self.hass).extend(
-            {TRIGGERS_FIELD: triggers, RATE_FIELD: RATE_SELECTOR}
+        """Ask for the first door."""
+        return await self._async_ask_new_door(user_input)
+
+    @override
+    async def _async_keep(self) -> ConfigFlowResult:
+        door = ConfigSubentryData(
+            subentry_type=SUBENTRY_DOOR,
+            title=door_name(self.hass, self._input),
+            data=new_door_data(self.hass, self._input),
+            unique_id=uuid4().hex,
         )
-        return self.async_show_form(
-            step_id="user",
-            data_schema=self.add_suggested_values_to_schema(schema, self._input),
-            errors=self._errors,
-            description_placeholders=await async_rate_costs(self.hass, people=1),
-            last_step=False,
-        )
-
-    async def async_step_reconfigure(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask for another camera or lock."""
-        entry = self._get_reconfigure_entry()
-        if user_input is not None:
-            self._errors = _problems(self.hass, user_input, entry)
-            return await self._async_go_on(user_input)
-        suggested = self._input or {
-            key: async_resolve(self.hass, reference) for key, reference in entry.data.items()
-        }
-        return self.async_show_form(
-            step_id="reconfigure",
-            data_schema=self.add_suggested_values_to_schema(door_schema(self.hass), suggested),
-            errors=self._errors,
-            last_step=False,
-        )
-
-    async def _async_go_on(self, user_input: dict[str, Any]) -> ConfigFlowResult:
-        """Look through the camera, or ask again with what was entered."""
-        self._input = user_input
-        self._found = None
-        if not self._errors:
-            return await self.async_step_check()
-        if self.source == SOURCE_RECONFIGURE:
-            return await self.async_step_reconfigure()
-        return await self.async_step_user()
-
-    async def async_step_look(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Look through the camera for some seconds."""
-        if self._checking is None:
-            self._checking = self.hass.async_create_task(
-                async_check(self.hass, self._input[CONF_CAMERA], self._bundle),
-                "face_lock check",
-                eager_start=False,
-            )
-        if not self._checking.done():
-            return self.async_show_progress(
-                step_id="look", progress_action="look", progress_task=self._checking
-            )
-        task, self._checking = self._checking, None
-        try:
-            self._found, self._bundle = task.result()
-        except CheckError as error:
-            self._errors = {CONF_CAMERA: error.key}
-            return self.async_show_progress_done(next_step_id=self._back)
-        return self.async_show_progress_done(next_step_id="check")
-
-    async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Show what the camera shows, and what is not good enough about it."""
-        if self._found is None:
-            return await self.async_step_look()
-        return self.async_show_menu(
-            step_id="check",
-            menu_options=["finish", "look", self._back],
-            description_placeholders=await async_describe(
-                self.hass, self._input[CONF_CAMERA], self._found
-            ),
-        )
-
-    async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Keep the door."""
-        data = door_data(self.hass, self._input)
-        if self.source == SOURCE_RECONFIGURE:
-            entry = self._get_reconfigure_entry()
-            if _is_taken(self.hass, self._input[CONF_CAMERA], entry):
-                return self.async_abort(reason="already_configured")
-            return self.async_update_and_abort(entry, unique_id=data[CONF_CAMERA], data=data)
-        # Only now: a dialogue left open elsewhere must not keep this one from being finished.
-        await self.async_set_unique_id(data[CONF_CAMERA], raise_on_progress=False)
-        self._abort_if_unique_id_configured()
-        options: dict[str, Any] = {
-            SECTION_RECOGNITION: {CONF_FALSE_POSITIVE_RATE: self._input[CONF_FALSE_POSITIVE_RATE]}
-        }
-        if triggers := references(self.hass, self._input.get(CONF_TRIGGERS, ())):
-            options[SECTION_GATE] = {CONF_TRIGGERS: triggers}
-        return self.async_create_entry(
-            title=_camera_name(self.hass, self._input[CONF_CAMERA]), data=data, options=options
-        )
-
-    @property
-    def _back(self) -> str:
-        """The form from which the check was begun."""
-        return "reconfigure" if self.source == SOURCE_RECONFIGURE else "user"
+        return self.async_create_entry(title=TITLE, data={}, subentries=[door])
 
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
@@ -195,30 +82,3 @@ class FaceLockConfigFlow(ConfigFlow, domain=DOMAIN):
         )
         result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, person["flow_id"])
         return result
-
-
-def _problems(
-    hass: HomeAssistant, user_input: Mapping[str, Any], entry: ConfigEntry | None
-) -> dict[str, str]:
-    """Return the form's errors for the door ``entry``, or a new one."""
-    errors: dict[str, str] = {}
-    if _is_taken(hass, user_input[CONF_CAMERA], entry):
-        errors[CONF_CAMERA] = "camera_taken"
-    lock = user_input.get(CONF_LOCK)
-    if lock and not exists(hass, lock):
-        errors[CONF_LOCK] = "lock_not_found"
-    if not all(exists(hass, trigger) for trigger in user_input.get(CONF_TRIGGERS, ())):
-        errors[CONF_TRIGGERS] = "trigger_not_found"
-    return errors
-
-
-def _is_taken(hass: HomeAssistant, camera: str, entry: ConfigEntry | None) -> bool:
-    """Whether another door has this camera."""
-    reference = async_entity_reference(hass, camera)
-    other = hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, reference)
-    return other is not None and (entry is None or other.entry_id != entry.entry_id)
-
-
-def _camera_name(hass: HomeAssistant, entity_id: str) -> str:
-    state = hass.states.get(entity_id)
-    return entity_id if state is None else state.name

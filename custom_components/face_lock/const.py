@@ -4,17 +4,12 @@ from typing import Final
 
 DOMAIN: Final = "face_lock"
 
+SUBENTRY_DOOR: Final = "door"
 SUBENTRY_PERSON: Final = "person"
 
-CONF_CAMERA: Final = "camera"
+CONF_CAMERAS: Final = "cameras"
 CONF_LOCK: Final = "lock"
 CONF_ENROLLED_AT: Final = "enrolled_at"
-
-EVENT_ACCESS_GRANTED: Final = "access_granted"
-EVENT_ACCESS_DENIED: Final = "access_denied"
-EVENT_UNKNOWN_FACE: Final = "unknown_face"
-EVENT_LIVENESS_FAILED: Final = "liveness_failed"
-EVENT_LOCKED_OUT: Final = "locked_out"
 
 EVENT_ACCESS: Final = f"{DOMAIN}_access"
 """On the bus, for the logbook alone: see ``logbook.py``."""
@@ -31,3 +26,6 @@ ISSUE_STORAGE_LOCKED: Final = "storage_locked"
 ISSUE_CAMERA_MISSING: Final = "camera_missing"
 ISSUE_LOCK_MISSING: Final = "lock_missing"
 ISSUE_NOT_RELOCKED: Final = "not_relocked"
+ISSUE_DOOR_UNUSABLE: Final = "door_unusable"
+ISSUE_OLD_ENTRY: Final = "old_entry"
+ISSUE_PERSON_MISSING: Final = "person_missing"

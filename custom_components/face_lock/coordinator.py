@@ -1,14 +1,17 @@
-"""The one place that decides what an access attempt leads to; all entities subscribe to it."""
+"""One door while it runs: its cameras, its lock, its way from a decision to a record.
+
+All entities of the door subscribe to it.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Any, Final
 
 from homeassistant.components.event import DOMAIN as EVENT_DOMAIN
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import (
     CALLBACK_TYPE,
@@ -17,70 +20,60 @@ from homeassistant.core import (
     HomeAssistant,
     callback,
 )
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
-from homeassistant.util import dt as dt_util
 
-from .access import Access
-from .asker import Asker
-from .const import (
-    CONF_CAMERA,
-    CONF_LOCK,
-    DOMAIN,
-    ISSUE_CAMERA_MISSING,
-    ISSUE_NOT_RELOCKED,
-)
-from .door_lock import OwnLock, TargetLock
-from .entrance import Entrance
-from .issues import async_report
-from .lockout_store import LockoutStore
-from .memory import async_memory
-from .people import made_from, name_of, people_of
-from .records import DoorRecords
-from .settings import CONF_ALLOWED, DoorSettings, Sensitivity
-from .source import async_resolve
+from .access.controller import Controller
+from .access.memory import async_memory
+from .access.recorder import Recorder
+from .challenge.prompter import Prompter
+from .const import DOMAIN, ISSUE_CAMERA_MISSING, ISSUE_NOT_RELOCKED
+from .door_state import DoorState
+from .entity_reference import async_resolve
+from .issues import async_report_if
+from .locking.driver import OwnLock, make_lock
+from .people import doors_of
+from .recognition.executor import Worker
+from .recognition.host import Decided
+from .recognition.watcher import Watcher
+from .residents import Residents
+from .settings import CONF_RECOGNIZING, MIN_SHARES, DoorSettings
+from .storage.records import DoorRecords
 from .vision import (
-    AccessAttempt,
+    Asking,
     Bundle,
+    Circumstances,
+    CoolDown,
     Decider,
     GateSettings,
     LivenessLevel,
-    MotionGate,
-    gallery_matcher,
+    OperatingPoint,
+    Pipeline,
     judge,
 )
-from .watcher import DoorState, Watcher
-from .worker import Worker
+from .visit import Visit
 
 _LOGGER = logging.getLogger(__name__)
 
-OWN_RELOCK_AFTER: Final = 5
-"""Seconds after which a lock of our own locks again where the owner chose none."""
-MIN_SHARES: Final = {Sensitivity.LOW: 0.03, Sensitivity.NORMAL: 0.01, Sensitivity.HIGH: 0.003}
-"""Share of the picture that must change to open the gate, 0..1."""
-
-FaceLockConfigEntry: TypeAlias = "ConfigEntry[FaceLockCoordinator]"
+SHOW_FOR: Final = 10.0
+"""Seconds for which the last visit's person and confidence are shown."""
 
 
-def _nothing() -> None:
-    pass
+class DoorCoordinator(DataUpdateCoordinator[DoorState]):
+    """One door. Nothing is polled through it."""
 
-
-class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
-    """One door: its watcher, its lock, its people. Nothing is polled through it."""
-
-    config_entry: FaceLockConfigEntry
+    config_entry: ConfigEntry[Any]
 
     def __init__(
         self,
         hass: HomeAssistant,
-        entry: FaceLockConfigEntry,
+        entry: ConfigEntry[Any],
+        subentry: ConfigSubentry,
         settings: DoorSettings,
         bundle: Bundle,
+        residents: Residents,
         records: DoorRecords,
-        worker: Worker,
-        lockouts: LockoutStore,
     ) -> None:
         """Prepare the door.
 
@@ -88,156 +81,180 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
             RateUnavailableError: no threshold is strict enough for that many people.
 
         """
+        self.id: Final = subentry.unique_id or subentry.subentry_id
         super().__init__(
-            hass,
-            _LOGGER,
-            config_entry=entry,
-            name=f"{DOMAIN} {entry.entry_id}",
-            update_interval=None,
+            hass, _LOGGER, config_entry=entry, name=f"{DOMAIN} {self.id}", update_interval=None
         )
         self.data = DoorState()
+        self.subentry_id: Final = subentry.subentry_id
+        self.title: Final = subentry.title
         self.settings = settings
         self.bundle = bundle
+        self.residents = residents
         self.records = records
-        self.store = records.pictures
-        self.worker = worker
-        self.memory = async_memory(hass, entry.entry_id)
-        self.memory.visits.forget_all_but(people_of(entry))
-        self._made_from = made_from(entry)
-        self._listening: list[Callable[[Access], None]] = []
-        self._untrack: CALLBACK_TYPE = _nothing
-        self.lock = self._make_lock(entry.data.get(CONF_LOCK))
-        self.entrance = Entrance(
+        self.entities: set[Entity] = set()
+        self.memory = async_memory(hass, self.id)
+        self.listens_to: Final = self.would_listen_to()
+        self._told: list[Callable[[Visit], None]] = []
+        self._untrack: CALLBACK_TYPE | None = None
+        self._shown: tuple[float, Visit] | None = None
+        # Found out before anything is made that would have to be stopped.
+        self._point = self._operating_point()
+        self.lock = make_lock(
+            hass,
+            settings,
+            held=self._is_held,
+            on_change=self._own_lock_changed,
+            on_relock=self._relocked,
+        )
+        self.controller = Controller(
             hass,
             entry,
+            self.id,
             settings,
+            residents,
             self.memory,
-            lockouts,
+            records.lockout,
+            Recorder(hass, entry, self.id, residents, records),
             self.lock,
-            on_end=self._visit_ended,
+            tell=self._tell,
             on_change=self.async_update_listeners,
         )
-        matcher = gallery_matcher(bundle, records.pictures.gallery())
-        rate = self.settings.false_positive_rate
-        point = bundle.thresholds.operating_point(rate, len(matcher))
         asks = settings.liveness is LivenessLevel.CHALLENGE
-        self.asker = Asker(hass, entry, settings) if asks else None
-        self.watcher = Watcher(
-            hass,
-            entry.data[CONF_CAMERA],
-            worker,
-            bundle,
-            matcher,
-            Decider(
-                self.entrance.policy,
-                bundle.thresholds,
-                point,
-                judge=judge(
-                    settings.liveness,
-                    bundle.liveness.points if bundle.liveness else (),
-                    bundle.score_limits,
-                ),
-                ask=None if self.asker is None else self.asker.draw,
-                lockout=self.entrance.lockout,
-                frames=self.memory.frames,
-            ),
-            MotionGate(GateSettings(min_share=MIN_SHARES[self.settings.sensitivity])),
-            # A face that votes is measured, others need not be.
-            cues_from=None if settings.liveness is LivenessLevel.OFF else point.threshold,
-            keep_picture=self.settings.keep_last_visit,
-            circumstances=self.entrance.circumstances,
-            on_state=self._state_changed,
-            on_attempt=self._attempted,
-            on_ask=None if self.asker is None else self.asker.async_ask,
-        )
+        self.prompter = Prompter(hass, entry, self.title, settings) if asks else None
+        self.worker = Worker(hass)
+        cool_down = CoolDown()
+        self.watchers = tuple(self._make_watcher(camera, cool_down) for camera in settings.cameras)
+        if not subentry.data.get(CONF_RECOGNIZING, True):
+            self._enable(enabled=False)
 
-    def _make_lock(self, target: str | None) -> TargetLock | OwnLock:
-        chosen = self.settings.relock_after
-        if target is None:
-            return OwnLock(
-                self.hass,
-                relock_after=chosen or OWN_RELOCK_AFTER,
-                held=self._is_held,
-                on_change=self._own_lock_changed,
-            )
-        return TargetLock(
+    def _make_watcher(self, camera: str, cool_down: CoolDown) -> Watcher:
+        bundle, settings = self.bundle, self.settings
+        decider = Decider(
+            self.controller.policy,
+            bundle.thresholds,
+            self._point,
+            judge=judge(
+                settings.liveness,
+                bundle.liveness.points if bundle.liveness else (),
+                bundle.score_limits,
+            ),
+            ask=None if self.prompter is None else self.prompter.draw,
+            lockout=self.controller.lockout,
+            frames=self.memory.frames(camera),
+            cool_down=cool_down,
+        )
+        pipeline = Pipeline(
+            bundle,
+            self.residents.matcher,
+            GateSettings(min_share=MIN_SHARES[settings.sensitivity]),
+            cues_from=self._cues_from,
+        )
+        return Watcher(
             self.hass,
-            target,
-            open_latch=self.settings.open_latch,
-            relock_after=chosen or 0,
-            held=self._is_held,
-            on_relock=self._relocked,
+            self,
+            camera,
+            self.worker,
+            pipeline,
+            decider,
+            keep_picture=settings.keep_last_visit,
         )
 
     @callback
     def async_start(self) -> None:
         """Begin to watch the door."""
-        if async_resolve(self.hass, self.config_entry.data[CONF_CAMERA]) is not None:
-            # The door may have been given another camera.
-            ir.async_delete_issue(self.hass, DOMAIN, self._camera_issue)
-        self.watcher.async_start(self.config_entry.async_create_background_task)
-        triggers = [async_resolve(self.hass, reference) for reference in self.settings.triggers]
+        self._report_missing_cameras()
+        for watcher in self.watchers:
+            watcher.async_start(self.config_entry.async_create_background_task)
+        triggers = {async_resolve(self.hass, reference) for reference in self.settings.triggers}
         self._untrack = async_track_state_change_event(
             self.hass, [entity_id for entity_id in triggers if entity_id], self._triggered
         )
 
     async def async_stop(self, *_: object) -> None:
         """Stop watching; from here on nothing opens. May be called again."""
-        self.entrance.async_close()
-        self._untrack()
-        self._untrack = _nothing
-        await self.watcher.async_stop()
-        if self.asker is not None:
-            await self.asker.async_stop()
-        await self.entrance.async_stop()
+        self.controller.async_close()
+        if self._untrack is not None:
+            self._untrack()
+            self._untrack = None
+        for watcher in self.watchers:
+            await watcher.async_stop()
+        if self.prompter is not None:
+            await self.prompter.async_stop()
+        await self.controller.async_stop()
         await self.lock.async_stop()
         await self.worker.async_stop()
 
+    def would_listen_to(self) -> frozenset[str]:
+        """Return the ids, as they are now, of the entities whose changes the door follows."""
+        references = (self.settings.lock, *self.settings.triggers)
+        found = (async_resolve(self.hass, reference) for reference in references if reference)
+        return frozenset(entity_id for entity_id in found if entity_id is not None)
+
     @callback
-    def async_subscribe_access(self, listener: Callable[[Access], None]) -> CALLBACK_TYPE:
-        """Call ``listener`` at the end of each visit; return how to stop that."""
-        self._listening.append(listener)
-        return lambda: self._listening.remove(listener)
+    def async_use_people(self) -> None:
+        """Recognise whom the household has now; a visit that is going on is not ended by it.
+
+        Raises:
+            RateUnavailableError: no threshold is strict enough for that many people.
+
+        """
+        self._point = self._operating_point()
+        for watcher in self.watchers:
+            watcher.async_use(self.residents.matcher, self._point, self._cues_from)
+        self.async_update_listeners()
+
+    @callback
+    def async_subscribe_visits(self, listener: Callable[[Visit], None]) -> CALLBACK_TYPE:
+        """Call ``listener`` with the record of each visit; return how to stop that."""
+        self._told.append(listener)
+        return lambda: self._told.remove(listener)
 
     @callback
     def async_forget_changed_by(self) -> None:
         """Somebody else than a recognised person works the lock."""
-        if self.entrance.opened_for is not None:
-            self.entrance.opened_for = None
+        if self.controller.opened_for is not None:
+            self.controller.opened_for = None
             self.async_update_listeners()
 
     @callback
     def async_enable(self, *, enabled: bool) -> None:
-        """Switch recognition on or off."""
-        self.watcher.async_enable(enabled=enabled)
-        if not enabled and self.asker is not None:
-            self.asker.async_end()
-        self.async_update_listeners()
-
-    @callback
-    def async_set_allowed(self, person: str, *, allowed: bool) -> None:
-        """Suspend a person, or let the person in again; takes effect at once, without a reload."""
-        subentry = people_of(self.config_entry)[person]
+        """Switch recognition on or off, and keep that over restarts."""
+        self._enable(enabled=enabled)
+        subentry = doors_of(self.config_entry)[self.id]
         self.hass.config_entries.async_update_subentry(
-            self.config_entry, subentry, data={**subentry.data, CONF_ALLOWED: allowed}
+            self.config_entry, subentry, data={**subentry.data, CONF_RECOGNIZING: enabled}
         )
-        self.async_read_people()
 
     @callback
-    def async_read_people(self) -> None:
-        """Take over who is suspended and who is not."""
-        self.entrance.async_read_people()
-        self.async_update_listeners()
+    def _enable(self, *, enabled: bool) -> None:
+        for watcher in self.watchers:
+            watcher.async_enable(enabled=enabled)
+        if not enabled:
+            self._shown = None
+            if self.prompter is not None:
+                self.prompter.async_end()
+        self.camera_changed()
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the door is watched at all."""
+        return all(watcher.is_enabled for watcher in self.watchers)
 
     @property
     def is_watching(self) -> bool:
         """Whether faces would be seen now."""
-        return self.data.outage is None and self.watcher.is_enabled
+        return self.data.outage is None and self.is_enabled
 
     @property
-    def is_current(self) -> bool:
-        """Whether the entry still says what this door was made from."""
-        return made_from(self.config_entry) == self._made_from
+    def _cues_from(self) -> float | None:
+        # A face that votes is measured, others need not be.
+        return None if self.settings.liveness is LivenessLevel.OFF else self._point.threshold
+
+    def _operating_point(self) -> OperatingPoint:
+        return self.bundle.thresholds.operating_point(
+            self.settings.false_positive_rate, len(self.residents.matcher)
+        )
 
     # From the owner's other devices
 
@@ -249,74 +266,85 @@ class FaceLockCoordinator(DataUpdateCoordinator[DoorState]):
         if old is None or new is None or old.state in ignored or new.state in ignored:
             return
         if new.domain == EVENT_DOMAIN or new.state == STATE_ON != old.state:
-            self.watcher.async_open_gate()
+            for watcher in self.watchers:
+                watcher.async_open_gate()
 
-    # From the watcher
+    # From the watchers: see ``Host``
+
+    def circumstances(self) -> Circumstances:
+        """Say what holds at the door now."""
+        return self.controller.circumstances()
 
     @callback
-    def _state_changed(self, state: DoorState) -> None:
-        before = self.data.outage
+    def decided(self, decided: Decided) -> None:
+        """Take a visit to its end."""
+        if decided.attempt.granted and self.prompter is not None:
+            self.prompter.async_end()
+        self.controller.conclude(decided)
+
+    @callback
+    def ask(self, asking: Asking) -> None:
+        """Put a question to the visitors."""
+        if self.prompter is not None:
+            self.prompter.async_ask(asking)
+
+    @callback
+    def camera_changed(self) -> None:
+        """Take note of what the cameras show."""
+        before, state = self.data, self._state()
+        if state == before:
+            return
         self.async_set_updated_data(state)
-        if state.outage == before:
+        if state.outage == before.outage:
             return
         if state.outage is None:
-            _LOGGER.info("%s is watched again", self.config_entry.title)
-            ir.async_delete_issue(self.hass, DOMAIN, self._camera_issue)
-            return
-        if before is None:
-            _LOGGER.warning("%s is not watched: %s", self.config_entry.title, state.outage)
-        if async_resolve(self.hass, self.config_entry.data[CONF_CAMERA]) is None:
-            async_report(
-                self.hass, self._camera_issue, ISSUE_CAMERA_MISSING, door=self.config_entry.title
-            )
+            _LOGGER.info("%s is watched again", self.title)
+        elif before.outage is None:
+            _LOGGER.warning("%s is not watched: %s", self.title, state.outage)
+        self._report_missing_cameras()
+
+    def _state(self) -> DoorState:
+        shown = self._shown
+        if shown is not None and monotonic() - shown[0] >= SHOW_FOR:
+            shown = self._shown = None
+        return DoorState.of(
+            [watcher.state for watcher in self.watchers],
+            None if shown is None else shown[1],
+            locked_out=self.controller.is_locked_out,
+        )
 
     @callback
-    def _attempted(self, attempt: AccessAttempt, picture: bytes | None) -> None:
-        if attempt.granted and self.asker is not None:
-            self.asker.async_end()
-        self.entrance.conclude(attempt, picture)
+    def _report_missing_cameras(self) -> None:
+        missing = any(async_resolve(self.hass, c) is None for c in self.settings.cameras)
+        issue = f"{ISSUE_CAMERA_MISSING}_{self.id}"
+        async_report_if(self.hass, missing, issue, ISSUE_CAMERA_MISSING, door=self.title)
 
-    @property
-    def _camera_issue(self) -> str:
-        return f"{ISSUE_CAMERA_MISSING}_{self.config_entry.entry_id}"
-
-    # To the entities
+    # To the entities and the logbook
 
     @callback
-    def _visit_ended(self, attempt: AccessAttempt, picture: bytes | None) -> None:
-        response_time = attempt.response_time
-        if attempt.granted and attempt.first_usable_at is not None:
-            response_time = monotonic() - attempt.first_usable_at
-        access = Access(attempt, self.name_of(attempt.person), response_time, picture)
-        self.memory.visits.add(access, dt_util.utcnow())
-        for listener in list(self._listening):
-            listener(access)
+    def _tell(self, visit: Visit) -> None:
+        self._shown = (monotonic(), visit)
+        for listener in list(self._told):
+            listener(visit)
         self.async_update_listeners()
 
     @callback
     def _own_lock_changed(self) -> None:
         if isinstance(self.lock, OwnLock) and self.lock.is_locked:
-            self.entrance.opened_for = None
+            self.controller.opened_for = None
         self.async_update_listeners()
 
     def _is_held(self) -> bool:
         """Whether the door must not be locked yet: whom it was opened for is still there."""
         return (
             self.settings.hold
-            and not self.entrance.is_closed
-            and self.data.outage is None
-            and self.watcher.is_hosting
+            and not self.controller.is_closed
+            and any(w.is_hosting and w.state.outage is None for w in self.watchers)
         )
 
     @callback
     def _relocked(self, error: Exception | None) -> None:
-        issue = f"{ISSUE_NOT_RELOCKED}_{self.config_entry.entry_id}"
-        if error is None:
-            ir.async_delete_issue(self.hass, DOMAIN, issue)
-            return
-        _LOGGER.error("%s was not locked again: %s", self.config_entry.title, error)
-        async_report(self.hass, issue, ISSUE_NOT_RELOCKED, door=self.config_entry.title)
-
-    def name_of(self, person: str | None) -> str | None:
-        """Return the name of a person, by id; None for somebody who is not enrolled."""
-        return name_of(self.config_entry, person)
+        if error is not None:
+            _LOGGER.error("%s was not locked again: %s", self.title, error)
+        issue = f"{ISSUE_NOT_RELOCKED}_{self.id}"
+        async_report_if(self.hass, error is not None, issue, ISSUE_NOT_RELOCKED, door=self.title)

@@ -9,9 +9,10 @@ from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 
-from .coordinator import FaceLockConfigEntry
-from .door_lock import TargetLock
-from .people import people_of
+from .coordinator import DoorCoordinator
+from .household import FaceLockConfigEntry
+from .locking.driver import TargetLock
+from .people import doors_of, people_of
 from .settings import (
     CONF_ANNOUNCE,
     CONF_CODE,
@@ -19,6 +20,7 @@ from .settings import (
     CONF_FACTOR_STATE,
     CONF_FLASH_LIGHT,
     CONF_TRIGGERS,
+    SECTIONS,
 )
 from .vision.networks.runtime import available
 
@@ -36,18 +38,28 @@ REDACTED: Final = {
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: FaceLockConfigEntry
 ) -> dict[str, Any]:
-    """Describe a door."""
-    coordinator = entry.runtime_data
-    lock = coordinator.lock
+    """Describe a household and its doors."""
+    household = entry.runtime_data
+    return {
+        "options": dict(entry.options),
+        "bundle": asdict(household.bundle.info),
+        "runtimes": await hass.async_add_executor_job(available),
+        "people": [len(household.store.album(person)) for person in people_of(entry)],
+        "doors": [
+            _describe(door, dict(doors_of(entry)[i].data)) for i, door in household.doors.items()
+        ],
+    }
+
+
+def _describe(door: DoorCoordinator, data: dict[str, Any]) -> dict[str, Any]:
+    lock = door.lock
     target = lock.state if isinstance(lock, TargetLock) else None
     return {
-        "options": async_redact_data(entry.options, REDACTED),
-        "bundle": asdict(coordinator.bundle.info),
-        "runtimes": await hass.async_add_executor_job(available),
-        "people": [len(coordinator.store.album(person)) for person in people_of(entry)],
-        "watcher": asdict(coordinator.watcher.counters),
-        "outage": coordinator.data.outage,
-        "motion": coordinator.data.motion,
+        "options": async_redact_data({name: data.get(name, {}) for name in SECTIONS}, REDACTED),
+        "cameras": [asdict(watcher.counters) for watcher in door.watchers],
+        "visits": len(door.records.history.visits),
+        "outage": door.data.outage,
+        "motion": door.data.motion,
         "lock": {
             "target": isinstance(lock, TargetLock),
             "available": target is not None and target.state != STATE_UNAVAILABLE,

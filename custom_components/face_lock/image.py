@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-from typing import override
+from collections.abc import Iterable
+from typing import Final, override
 
 from homeassistant.components.image import ImageEntity
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.util import dt as dt_util
 
-from .access import Access
-from .const import DOMAIN
-from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
-from .disk import NotSavedError
-from .entity import FaceLockEntity
-from .vision import PictureError
-from .visit_picture import VisitPicture
-
-_LOGGER = logging.getLogger(__name__)
+from .coordinator import DoorCoordinator
+from .entity import DoorEntity, async_add_for_doors, async_let_go
+from .household import FaceLockConfigEntry
+from .storage.visit_picture import VisitPicture
+from .visit import Visit
 
 PARALLEL_UPDATES = 0
 
-KEY = "last_visit"
+KEY: Final = "last_visit"
 
 
 async def async_setup_entry(
@@ -32,59 +26,47 @@ async def async_setup_entry(
     entry: FaceLockConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the image, or let go of it where pictures are not to be kept any more."""
-    coordinator = entry.runtime_data
-    if (visit := coordinator.records.visit) is not None:
-        async_add_entities([LastVisitImage(hass, coordinator, visit)])
-        return
-    registry = er.async_get(hass)
-    stale = registry.async_get_entity_id(Platform.IMAGE, DOMAIN, f"{entry.entry_id}_{KEY}")
-    if stale is not None:
-        registry.async_remove(stale)
+    """Add each door's image, or let go of it where pictures are not to be kept any more."""
+
+    def images(door: DoorCoordinator) -> Iterable[ImageEntity]:
+        if door.records.picture is not None:
+            yield LastVisitImage(hass, door, door.records.picture)
+        else:
+            async_let_go(hass, Platform.IMAGE, f"{door.id}_{KEY}")
+
+    async_add_for_doors(entry, async_add_entities, images)
 
 
-class LastVisitImage(FaceLockEntity, ImageEntity):
+class LastVisitImage(DoorEntity, ImageEntity):
     """Shows who came last, let in or not, until the picture expires."""
 
     _attr_translation_key = "last_visit"
     _attr_content_type = "image/jpeg"
 
     def __init__(
-        self, hass: HomeAssistant, coordinator: FaceLockCoordinator, visit: VisitPicture
+        self, hass: HomeAssistant, coordinator: DoorCoordinator, kept: VisitPicture
     ) -> None:
-        FaceLockEntity.__init__(self, coordinator, KEY)
+        DoorEntity.__init__(self, coordinator, KEY)
         ImageEntity.__init__(self, hass)
-        self._visit = visit
+        self._kept = kept
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Subscribe to the ends of visits."""
+        """Subscribe to the visits."""
         await super().async_added_to_hass()
-        self._attr_image_last_updated = await self._visit.async_taken_at()
-        self.async_on_remove(self.coordinator.async_subscribe_access(self._handle))
+        self._attr_image_last_updated = await self._kept.async_taken_at()
+        self.async_on_remove(self.coordinator.async_subscribe_visits(self._handle))
 
     @override
     async def async_image(self) -> bytes | None:
         """Return the picture, decrypted."""
-        return await self._visit.async_load()
+        return await self._kept.async_load()
 
     @callback
-    def _handle(self, access: Access) -> None:
-        if access.picture is not None:
-            self.coordinator.config_entry.async_create_task(
-                self.hass, self._async_keep(access, access.picture), "face_lock last visit"
-            )
-
-    async def _async_keep(self, access: Access, picture: bytes) -> None:
-        now, person = dt_util.utcnow(), access.attempt.person
-        try:
-            await self._visit.async_save(picture, now, [] if person is None else [person])
-        except (PictureError, NotSavedError) as error:
-            # It was looked at, and cannot be kept: the last one stays.
-            _LOGGER.debug("The last visit's picture is not kept: %s", error)
-            return
-        self._attr_image_last_updated = now
-        self.async_write_ha_state()
+    def _handle(self, visit: Visit) -> None:
+        if visit.picture:
+            self._attr_image_last_updated = visit.ended
+            self.async_write_ha_state()
 
     @callback
     @override

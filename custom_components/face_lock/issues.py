@@ -38,3 +38,14 @@ def async_report_only(
             ir.async_delete_issue(hass, DOMAIN, f"{other}{suffix}")
     if key is not None:
         async_report(hass, f"{key}{suffix}", key, **placeholders)
+
+
+@callback
+def async_report_if(
+    hass: HomeAssistant, wrong: bool, issue: str, key: str, **placeholders: str
+) -> None:
+    """Raise ``issue`` while something is ``wrong``, and take it back once it is not."""
+    if wrong:
+        async_report(hass, issue, key, **placeholders)
+    else:
+        ir.async_delete_issue(hass, DOMAIN, issue)

@@ -19,9 +19,11 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, Stat
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_state_change_event
 
-from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
-from .door_lock import OwnLock, TargetLock
-from .entity import FaceLockEntity
+from .activity import KEY_LOCK
+from .coordinator import DoorCoordinator
+from .entity import DoorEntity, async_add_for_doors
+from .household import FaceLockConfigEntry
+from .locking.driver import OwnLock, TargetLock
 
 PARALLEL_UPDATES = 0
 
@@ -33,26 +35,23 @@ async def async_setup_entry(
     entry: FaceLockConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the door's lock."""
-    coordinator = entry.runtime_data
-    lock = coordinator.lock
-    async_add_entities(
-        [
-            MirroredLock(coordinator, lock)
-            if isinstance(lock, TargetLock)
-            else StandaloneLock(coordinator, lock)
-        ]
-    )
+    """Add each door's lock."""
+    async_add_for_doors(entry, async_add_entities, lambda door: [_lock(door)])
 
 
-class DoorLockEntity(FaceLockEntity, LockEntity):
+def _lock(door: DoorCoordinator) -> DoorLockEntity:
+    lock = door.lock
+    return MirroredLock(door, lock) if isinstance(lock, TargetLock) else StandaloneLock(door, lock)
+
+
+class DoorLockEntity(DoorEntity, LockEntity):
     """The main entity of the door: it carries the device's name."""
 
     _attr_name = None
     _attr_translation_key = "door"
 
-    def __init__(self, coordinator: FaceLockCoordinator, lock: TargetLock | OwnLock) -> None:
-        super().__init__(coordinator, "lock")
+    def __init__(self, coordinator: DoorCoordinator, lock: TargetLock | OwnLock) -> None:
+        super().__init__(coordinator, KEY_LOCK)
         self._lock = lock
 
     @override
@@ -81,7 +80,7 @@ class StandaloneLock(DoorLockEntity):
     @property
     @override
     def changed_by(self) -> str | None:
-        return self.coordinator.entrance.opened_for
+        return self.coordinator.controller.opened_for
 
 
 class MirroredLock(DoorLockEntity):
@@ -137,7 +136,7 @@ class MirroredLock(DoorLockEntity):
     @callback
     def _mirror_attributes(self, target: State | None) -> None:
         attributes = {} if target is None else target.attributes
-        self._attr_changed_by = self.coordinator.entrance.opened_for or attributes.get(
+        self._attr_changed_by = self.coordinator.controller.opened_for or attributes.get(
             ATTR_CHANGED_BY
         )
         self._attr_code_format = attributes.get(ATTR_CODE_FORMAT)

@@ -19,9 +19,8 @@ from homeassistant.const import ATTR_ENTITY_ID, ATTR_NAME
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers.translation import async_get_cached_translations
 
-from .const import (
-    DOMAIN,
-    EVENT_ACCESS,
+from .const import DOMAIN, EVENT_ACCESS
+from .visit import (
     EVENT_ACCESS_DENIED,
     EVENT_ACCESS_GRANTED,
     EVENT_LIVENESS_FAILED,

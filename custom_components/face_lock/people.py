@@ -1,39 +1,48 @@
-"""Who is enrolled at a door: its entry has one subentry for each person."""
+"""The doors and the people of a household: its config entry has one subentry for each."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
-from .const import SUBENTRY_PERSON
-from .settings import CONF_ALLOWED, PersonSettings
+from .const import SUBENTRY_DOOR, SUBENTRY_PERSON
+from .settings import PersonSettings
 
 
 def people_of(entry: ConfigEntry) -> dict[str, ConfigSubentry]:
     """Person id -> subentry."""
-    return {
-        subentry.unique_id: subentry
-        for subentry in entry.subentries.values()
-        if subentry.subentry_type == SUBENTRY_PERSON and subentry.unique_id is not None
-    }
+    return _of_type(entry, SUBENTRY_PERSON)
+
+
+def doors_of(entry: ConfigEntry) -> dict[str, ConfigSubentry]:
+    """Door id -> subentry."""
+    return _of_type(entry, SUBENTRY_DOOR)
 
 
 def rules_of(entry: ConfigEntry) -> dict[str, PersonSettings]:
-    """Person id -> when that person may come in."""
+    """Person id -> who that is, and where and when that person may come in."""
     return {person: PersonSettings.of(s) for person, s in people_of(entry).items()}
 
 
-def name_of(entry: ConfigEntry, person: str | None) -> str | None:
-    """Return the name of a person, by id; None for somebody who is not enrolled."""
-    subentry = people_of(entry).get(person or "")
-    return None if subentry is None else subentry.title
+def find_person(entry: ConfigEntry, wanted: str) -> tuple[str, ConfigSubentry] | None:
+    """Find an enrolled person by id or, in any case, by name."""
+    return _find(people_of(entry), wanted)
 
 
-def made_from(entry: ConfigEntry) -> tuple[Any, ...]:
-    """Return what a door is made from, to be compared: all of its entry but who is suspended."""
-    people = {
-        person: (s.title, {k: v for k, v in s.data.items() if k != CONF_ALLOWED})
-        for person, s in people_of(entry).items()
+def find_door(entry: ConfigEntry, wanted: str) -> tuple[str, ConfigSubentry] | None:
+    """Find a door by id or, in any case, by name."""
+    return _find(doors_of(entry), wanted)
+
+
+def _of_type(entry: ConfigEntry, kind: str) -> dict[str, ConfigSubentry]:
+    return {
+        subentry.unique_id: subentry
+        for subentry in entry.subentries.values()
+        if subentry.subentry_type == kind and subentry.unique_id is not None
     }
-    return (entry.title, entry.data, entry.options, people)
+
+
+def _find(subentries: dict[str, ConfigSubentry], wanted: str) -> tuple[str, ConfigSubentry] | None:
+    if wanted in subentries:
+        return wanted, subentries[wanted]
+    name = wanted.strip().casefold()
+    return next((found for found in subentries.items() if found[1].title.casefold() == name), None)

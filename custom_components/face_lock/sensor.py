@@ -19,12 +19,18 @@ from homeassistant.components.sensor import (
 from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.util import dt as dt_util
 
-from .access import Access
-from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
-from .entity import DescribedEntity, DoorEntityDescription, PersonEntity, percent
-from .people import people_of
+from .coordinator import DoorCoordinator
+from .entity import (
+    DescribedEntity,
+    DoorEntityDescription,
+    PersonEntity,
+    async_add_for_doors,
+    async_add_for_people,
+)
+from .format import percent
+from .household import FaceLockConfigEntry
+from .visit import Visit
 
 PARALLEL_UPDATES = 0
 
@@ -35,25 +41,25 @@ Value = float | str | None
 class DoorSensorDescription(SensorEntityDescription, DoorEntityDescription):
     """Describes a sensor of a door."""
 
-    value: Callable[[FaceLockCoordinator], Value]
+    value: Callable[[DoorCoordinator], Value]
 
 
-def _confidence(door: FaceLockCoordinator) -> Value:
+def _confidence(door: DoorCoordinator) -> Value:
     confidence = door.data.confidence
     return None if confidence is None else percent(confidence)
 
 
-def _frames_per_second(door: FaceLockCoordinator) -> Value:
+def _frames_per_second(door: DoorCoordinator) -> Value:
     performance = door.data.performance
     return None if performance is None else round(performance.frames_per_second, 2)
 
 
-def _gate_open(door: FaceLockCoordinator) -> Value:
+def _gate_open(door: DoorCoordinator) -> Value:
     performance = door.data.performance
     return None if performance is None else round(100 * performance.gate_open, 1)
 
 
-def _inference(door: FaceLockCoordinator) -> Value:
+def _inference(door: DoorCoordinator) -> Value:
     performance = door.data.performance
     if performance is None or performance.inference_seconds is None:
         return None
@@ -73,7 +79,7 @@ DESCRIPTIONS: Final = (
     DoorSensorDescription(
         key="last_person",
         translation_key="last_person",
-        value=lambda door: door.name_of(door.data.person),
+        value=lambda door: door.residents.name_of(door.data.person),
     ),
     DoorSensorDescription(
         key="frames_per_second",
@@ -126,17 +132,21 @@ async def async_setup_entry(
     entry: FaceLockConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the door's sensors, and those of each person."""
-    coordinator = entry.runtime_data
-    async_add_entities(DoorSensor(coordinator, description) for description in DESCRIPTIONS)
-    for person, subentry in people_of(entry).items():
-        async_add_entities(
-            [
-                PicturesSensor(coordinator, person, subentry),
-                LastSeenSensor(coordinator, person, subentry),
-            ],
-            config_subentry_id=subentry.subentry_id,
-        )
+    """Add each door's sensors, and those of each person."""
+    async_add_for_doors(
+        entry,
+        async_add_entities,
+        lambda door: [DoorSensor(door, description) for description in DESCRIPTIONS],
+    )
+    household = entry.runtime_data
+    async_add_for_people(
+        entry,
+        async_add_entities,
+        lambda person, subentry: [
+            PicturesSensor(household, person, subentry),
+            LastSeenSensor(household, person, subentry),
+        ],
+    )
 
 
 class DoorSensor(DescribedEntity, SensorEntity):
@@ -159,26 +169,35 @@ class PicturesSensor(PersonEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> int:
-        return len(self.coordinator.store.album(self._person))
+        return len(self._household.store.album(self._person))
 
 
 class LastSeenSensor(PersonEntity, RestoreSensor):
-    """When the person was last recognised at the door, let in or not."""
+    """When the person was last recognised at a door, let in or not."""
 
     _attr_translation_key = "last_seen"
     _attr_device_class = SensorDeviceClass.TIMESTAMP
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Take over what was known before the restart, and subscribe to the ends of visits."""
+        """Take over what was known before the restart, and subscribe to the visits."""
         await super().async_added_to_hass()
         restored = await self.async_get_last_sensor_data()
         if restored is not None and isinstance(restored.native_value, datetime):
             self._attr_native_value = restored.native_value
-        self.async_on_remove(self.coordinator.async_subscribe_access(self._handle))
+        for door in self._household.doors.values():
+            for visit in door.records.history.visits:
+                self._note(visit)
+        self.async_on_remove(self._household.async_subscribe_visits(self._handle))
 
     @callback
-    def _handle(self, access: Access) -> None:
-        if access.attempt.person == self._person:
-            self._attr_native_value = dt_util.utcnow()
+    def _handle(self, visit: Visit) -> None:
+        if self._note(visit):
             self.async_write_ha_state()
+
+    def _note(self, visit: Visit) -> bool:
+        before = self._attr_native_value
+        if visit.person != self._person or (isinstance(before, datetime) and before >= visit.ended):
+            return False
+        self._attr_native_value = visit.ended
+        return True

@@ -1,7 +1,7 @@
 """What the owner chose, typed: read once from the config entry, never asked for by key elsewhere.
 
-The options are kept in sections, as the form shows them (home-assistant.io, data entry flow,
-"section"). A value that is missing has the default of the form.
+A door's subentry keeps its options in sections, one for each step of its dialogue. A value that is
+missing has the default of the form.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.util import dt as dt_util
 
+from .const import CONF_CAMERAS, CONF_LOCK
 from .vision import LivenessLevel
 
 SECTION_RECOGNITION: Final = "recognition"
@@ -49,7 +50,11 @@ CONF_KEEP_PICTURES: Final = "keep_pictures"
 CONF_KEEP_LAST_VISIT: Final = "keep_last_visit"
 CONF_DAYS: Final = "days"
 
+CONF_RECOGNIZING: Final = "recognizing"
+"""Beside the sections: whether the door is watched at all, as its switch says."""
+
 CONF_PERSON_ENTITY: Final = "person_entity"
+CONF_DOORS: Final = "doors"
 CONF_SCHEDULE: Final = "schedule"
 CONF_EXPIRES: Final = "expires"
 CONF_ALLOWED: Final = "allowed"
@@ -74,13 +79,36 @@ class Sensitivity(StrEnum):
     HIGH = "high"
 
 
+MIN_SHARES: Final = {Sensitivity.LOW: 0.03, Sensitivity.NORMAL: 0.01, Sensitivity.HIGH: 0.003}
+"""Share of the picture that must change to open the gate, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class HouseholdSettings:
+    """What holds for all doors."""
+
+    bundle: str = BUNDLED
+    """Which models recognise people: Face Lock's, or those in a folder of the configuration."""
+    keep_pictures: bool = True
+    """Whether reference pictures are kept, or only their templates."""
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Read a config entry's options."""
+        return cls(
+            bundle=str(options.get(CONF_BUNDLE, BUNDLED)),
+            keep_pictures=bool(options.get(CONF_KEEP_PICTURES, True)),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class DoorSettings:
     """A door's options. Entities are named by registry id where they have one."""
 
+    cameras: tuple[str, ...] = ()
+    lock: str | None = None
+    """The owner's lock, None for one of our own."""
     false_positive_rate: float = FALSE_POSITIVE_RATES[DEFAULT_FALSE_POSITIVE_RATE]
-    bundle: str = BUNDLED
-    """Which models recognise people: Face Lock's, or those in a folder of the configuration."""
     sensitivity: Sensitivity = Sensitivity.NORMAL
     triggers: tuple[str, ...] = ()
     """Motion sensors and doorbells that open the gate too."""
@@ -105,22 +133,21 @@ class DoorSettings:
     """Whether only the first unlock after a start needs the second factor, instead of each."""
     attempts: int = 5
     """Failed visits in a row that lock out."""
-    keep_pictures: bool = True
-    """Whether reference pictures are kept, or only their templates."""
     keep_last_visit: bool = False
+    """Whether the picture of the last visit is kept."""
     days: int = 7
-    """Days for which the last visit's picture is kept."""
+    """Days for which visits, and the picture of the last one, are kept."""
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Read a config entry's options.
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """Read what a door's subentry keeps.
 
         Raises:
             KeyError, ValueError: a choice that this version does not know, or a challenge that
                 could not be put.
 
         """
-        recognition, gate, door, security, privacy = (options.get(name, {}) for name in SECTIONS)
+        recognition, gate, door, security, privacy = (data.get(name, {}) for name in SECTIONS)
         rate = recognition.get(CONF_FALSE_POSITIVE_RATE, DEFAULT_FALSE_POSITIVE_RATE)
         liveness = LivenessLevel(security.get(CONF_LIVENESS, cls().liveness))
         announce = tuple(security.get(CONF_ANNOUNCE) or ())
@@ -128,8 +155,9 @@ class DoorSettings:
         if liveness is LivenessLevel.CHALLENGE and not announce and flash_light is None:
             raise ValueError("a challenge needs an announcement or a light")
         return cls(
+            cameras=tuple(data.get(CONF_CAMERAS, ())),
+            lock=data.get(CONF_LOCK),
             false_positive_rate=FALSE_POSITIVE_RATES[rate],
-            bundle=str(recognition.get(CONF_BUNDLE, cls().bundle)),
             sensitivity=Sensitivity(gate.get(CONF_SENSITIVITY, cls().sensitivity)),
             triggers=tuple(gate.get(CONF_TRIGGERS, ())),
             relock_after=int(door[CONF_RELOCK_AFTER]) if door.get(CONF_RELOCK_AFTER) else None,
@@ -145,7 +173,6 @@ class DoorSettings:
                 security.get(CONF_FACTOR_AFTER_RESTART, cls().factor_after_restart)
             ),
             attempts=int(security.get(CONF_ATTEMPTS, cls().attempts)),
-            keep_pictures=bool(privacy.get(CONF_KEEP_PICTURES, cls().keep_pictures)),
             keep_last_visit=bool(privacy.get(CONF_KEEP_LAST_VISIT, cls().keep_last_visit)),
             days=int(privacy.get(CONF_DAYS, cls().days)),
         )
@@ -158,6 +185,8 @@ class PersonSettings:
     name: str
     person_entity: str | None = None
     """The `person` entity of Home Assistant, by registry id."""
+    doors: frozenset[str] | None = None
+    """Ids of the doors that this person may open; None for all, also those to come."""
     schedule: str | None = None
     """An entity that must be `on` (a schedule, a helper) for this person to be let in."""
     expires: datetime | None = None
@@ -173,6 +202,7 @@ class PersonSettings:
         return cls(
             name=subentry.title,
             person_entity=data.get(CONF_PERSON_ENTITY),
+            doors=frozenset(data[CONF_DOORS]) if data.get(CONF_DOORS) else None,
             schedule=data.get(CONF_SCHEDULE),
             expires=None if expires is None else _instant(expires),
             allowed=data.get(CONF_ALLOWED, True) is True,

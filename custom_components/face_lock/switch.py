@@ -7,14 +7,13 @@ from __future__ import annotations
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity
-from homeassistant.const import STATE_OFF, EntityCategory
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.helpers.restore_state import RestoreEntity
 
-from .coordinator import FaceLockConfigEntry, FaceLockCoordinator
-from .entity import FaceLockEntity, PersonEntity
-from .people import people_of
+from .coordinator import DoorCoordinator
+from .entity import DoorEntity, PersonEntity, async_add_for_doors, async_add_for_people
+from .household import FaceLockConfigEntry
 
 PARALLEL_UPDATES = 0
 
@@ -24,36 +23,28 @@ async def async_setup_entry(
     entry: FaceLockConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the door's switch, and one for each person."""
-    coordinator = entry.runtime_data
-    async_add_entities([RecognitionSwitch(coordinator)])
-    for person, subentry in people_of(entry).items():
-        async_add_entities(
-            [AllowedSwitch(coordinator, person, subentry)],
-            config_subentry_id=subentry.subentry_id,
-        )
+    """Add each door's switch, and one for each person."""
+    household = entry.runtime_data
+    async_add_for_doors(entry, async_add_entities, lambda door: [RecognitionSwitch(door)])
+    async_add_for_people(
+        entry,
+        async_add_entities,
+        lambda person, subentry: [AllowedSwitch(household, person, subentry)],
+    )
 
 
-class RecognitionSwitch(FaceLockEntity, SwitchEntity, RestoreEntity):
-    """Off: no picture is asked for, and no face opens the door. Remembered over restarts."""
+class RecognitionSwitch(DoorEntity, SwitchEntity):
+    """Off: no picture is asked for, and no face opens the door. Kept over restarts."""
 
     _attr_translation_key = "recognition"
 
-    def __init__(self, coordinator: FaceLockCoordinator) -> None:
+    def __init__(self, coordinator: DoorCoordinator) -> None:
         super().__init__(coordinator, "recognition")
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Leave off what was off; the door is not watched yet at this point of the set-up."""
-        await super().async_added_to_hass()
-        state = await self.async_get_last_state()
-        if state is not None and state.state == STATE_OFF:
-            self.coordinator.async_enable(enabled=False)
 
     @property
     @override
     def is_on(self) -> bool:
-        return self.coordinator.watcher.is_enabled
+        return self.coordinator.is_enabled
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
@@ -75,15 +66,15 @@ class AllowedSwitch(PersonEntity, SwitchEntity):
     @property
     @override
     def is_on(self) -> bool:
-        person = self.coordinator.entrance.people.get(self._person)
+        person = self._household.residents.rules.get(self._person)
         return person is not None and person.allowed
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Let the person in again."""
-        self.coordinator.async_set_allowed(self._person, allowed=True)
+        self._household.residents.async_set_allowed(self._person, allowed=True)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Suspend the person."""
-        self.coordinator.async_set_allowed(self._person, allowed=False)
+        self._household.residents.async_set_allowed(self._person, allowed=False)

@@ -10,8 +10,9 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
-from .coordinator import FaceLockConfigEntry
-from .own_models import models_folder
+from .household import FaceLockConfigEntry
+from .people import doors_of
+from .recognition.own_models import models_folder
 from .vision import BundleError, check_bundle
 
 
@@ -27,10 +28,11 @@ def async_register(
 async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
     """Describe the models, as they are on the disk now, the runtime and the doors."""
     entries: list[FaceLockConfigEntry] = hass.config_entries.async_entries(DOMAIN)
-    doors = [e.runtime_data for e in entries if e.state is ConfigEntryState.LOADED]
-    running = {f"{door.bundle.info.runtime} {door.bundle.info.runtime_version}" for door in doors}
-    # Face Lock's own, and those that doors are set to.
-    folders = {None, *(models_folder(hass, door.settings.bundle) for door in doors)}
+    households = [e.runtime_data for e in entries if e.state is ConfigEntryState.LOADED]
+    infos = [household.bundle.info for household in households]
+    running = {f"{info.runtime} {info.runtime_version}" for info in infos}
+    # Face Lock's own, and those that the household is set to.
+    folders = {None, *(models_folder(hass, household.settings.bundle) for household in households)}
     versions: list[str] = []
     for folder in sorted(folders, key=str):
         with suppress(BundleError):
@@ -39,6 +41,10 @@ async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
         "bundle": ", ".join(versions) or None,
         "models_verified": len(versions) == len(folders),
         "runtime": ", ".join(sorted(running)) or None,
-        "doors": len(entries),
-        "doors_watched": sum(door.data.outage is None for door in doors),
+        "doors": sum(len(doors_of(entry)) for entry in entries),
+        "doors_watched": sum(
+            door.data.outage is None
+            for household in households
+            for door in household.doors.values()
+        ),
     }

@@ -66,7 +66,8 @@ def test_outcomes_are_judged() -> None:
     nobody, opens, stranger = story.STORY[:3]
 
     def outcome(play: story.Visit, opened: bool, *events: dict) -> bool:
-        return story.Outcome(play, opened, 900.0 if opened else None, events).as_expected
+        milliseconds = 900.0 if opened else None
+        return story.Outcome(play, opened, milliseconds, events, opened).as_expected
 
     assert outcome(nobody, False)
     assert not outcome(nobody, False, denied)

@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Any, Final
 
 from homeassistant.components.lock import LockState
-from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import callback
 
 from custom_components.face_lock.people import people_of
@@ -43,7 +42,7 @@ class Checks:
 
     def _is_watched(self) -> bool:
         with suppress(AttributeError):
-            return bool(self._house.door.watcher.is_enabled)
+            return bool(self._house.watcher.is_enabled)
         return False
 
     @callback  # otherwise core would run it in a thread, later
@@ -51,7 +50,7 @@ class Checks:
         old, new = event.data["old_state"], event.data["new_state"]
         if event.data["entity_id"] == PHONE and old is not None and old.state == "on":
             self._factor_at = self._house.loop.time()
-        if event.data["entity_id"] != LOCK or "lock" in self._house.entry.data:
+        if event.data["entity_id"] != LOCK or "lock" in self._house.settings:
             return
         opens = new is not None and new.state == LockState.UNLOCKED
         if opens and (old is None or old.state != LockState.UNLOCKED):
@@ -70,15 +69,15 @@ class Checks:
     def _objection(self, name: str, identity: int) -> str | None:
         """Say why the door must not open for a person now."""
         house, now = self._house, self._house.loop.time()
-        asks = "factor_entity" in house.entry.options.get("security", {})
-        if house.entry.state is not ConfigEntryState.LOADED:
-            return f"the entry is {house.entry.state}"
+        asks = "factor_entity" in house.settings.get("security", {})
+        if not house.runs:
+            return f"the door does not run, the entry is {house.entry.state}"
         subentry = people_of(house.entry).get(name.lower())
         objections = {
             f"{name} was not in the last pictures": not self._was_seen(identity, now),
             f"{name} may not come in": subentry is None or subentry.data.get("allowed") is False,
             "recognition is off": now - self._watched_at > POLICY.max_age,
-            "locked out": house.door.entrance.is_locked_out,
+            "locked out": house.door.controller.is_locked_out,
             "no second factor": asks and now - self._factor_at > POLICY.max_age,
         }
         return next((text for text, holds in objections.items() if holds), None)

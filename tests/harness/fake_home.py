@@ -29,16 +29,19 @@ from pytest_homeassistant_custom_component.common import (
     async_test_home_assistant,
 )
 
-from custom_components.face_lock import runtime, watcher
 from custom_components.face_lock.const import (
-    CONF_CAMERA,
+    CONF_CAMERAS,
     CONF_ENROLLED_AT,
     CONF_LOCK,
     DOMAIN,
+    SUBENTRY_DOOR,
     SUBENTRY_PERSON,
 )
-from custom_components.face_lock.records import DoorRecords, async_open_records
+from custom_components.face_lock.people import doors_of
+from custom_components.face_lock.recognition import models as runtime
+from custom_components.face_lock.storage.records import HouseholdRecords, async_open_records
 from custom_components.face_lock.vision import Portrait
+from custom_components.face_lock.vision.pipeline import camera as camera_pipeline
 
 from .devices import Deadbolt, DoorCamera
 from .fake_networks import FakeNetworks, Painter, portraits
@@ -49,6 +52,8 @@ CAMERA: Final = "camera.front_door"
 TARGET: Final = "lock.deadbolt"
 LOCK: Final = "lock.front_door"
 EVENT: Final = "event.front_door_access"
+FRONT: Final = "front"
+"""The door's id."""
 PHONE: Final = "input_boolean.phone"
 DAY: Final = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 """What the wall clock says when the loop's clock says 0."""
@@ -187,19 +192,23 @@ class FakeHome:
         The liveness check is off unless requested, because the networks are not the product's.
         """
         registry = er.async_get(self.hass)
-        data = {CONF_CAMERA: registry.async_get(CAMERA).id}
+        data: dict[str, Any] = {name: dict(section) for name, section in (settings or {}).items()}
+        data["security"] = {"liveness": "off"} | data.get("security", {})
+        data[CONF_CAMERAS] = [registry.async_get(CAMERA).id]
         if target:
             data[CONF_LOCK] = registry.async_get(TARGET).id
-        options = {name: dict(section) for name, section in (settings or {}).items()}
-        options["security"] = {"liveness": "off"} | options.get("security", {})
+        front = ConfigSubentry(
+            data=MappingProxyType(data),
+            subentry_type=SUBENTRY_DOOR,
+            title="Front door",
+            unique_id=FRONT,
+        )
+        subentries = [front, *(self.subentry(name) for name in people)]
         self.entry = MockConfigEntry(
             domain=DOMAIN,
-            title="Front door",
-            unique_id=data[CONF_CAMERA],
-            data=data,
-            options=options,
-            minor_version=2,
-            subentries_data=[self.subentry(name).as_dict() for name in people],
+            title="Face Lock",
+            version=2,
+            subentries_data=[subentry.as_dict() for subentry in subentries],
         )
         self.entry.add_to_hass(self.hass)
         records = await self.async_records()
@@ -214,11 +223,9 @@ class FakeHome:
         self.pictures[name] = (self.pictures.get(name, -2) + 2) % 200
         return portraits(identity, self.networks.model, self.pictures[name])
 
-    async def async_records(self) -> DoorRecords:
+    async def async_records(self) -> HouseholdRecords:
         """Read what the storage holds."""
-        return await async_open_records(
-            self.hass, self.entry.entry_id, keep_pictures=True, visit_days=None
-        )
+        return await async_open_records(self.hass, self.entry.entry_id, [FRONT], keep_pictures=True)
 
     async def async_start(self) -> None:
         """Set the door up, or try to."""
@@ -226,17 +233,49 @@ class FakeHome:
         await self.hass.async_block_till_done()
 
     async def async_move_out(self) -> None:
-        """Remove the door and everything of it."""
+        """Remove the household and everything of it."""
         self.loop.release()
         await self.hass.config_entries.async_remove(self.entry.entry_id)
         await self.hass.async_block_till_done()
 
     @property
-    def door(self) -> Any:
-        """The door's coordinator; raises AttributeError where it is not set up."""
+    def settings(self) -> Mapping[str, Any]:
+        """What the door's subentry keeps."""
+        return doors_of(self.entry)[FRONT].data
+
+    def change(self, **settings: Any) -> None:
+        """Change some of that."""
+        front = doors_of(self.entry)[FRONT]
+        self.hass.config_entries.async_update_subentry(
+            self.entry, front, data={**front.data, **settings}
+        )
+
+    @property
+    def household(self) -> Any:
+        """What runs; raises AttributeError where it does not."""
         if self.entry.state is not ConfigEntryState.LOADED:
-            raise AttributeError("the door is not set up")
+            raise AttributeError("the household is not set up")
         return self.entry.runtime_data
+
+    @property
+    def door(self) -> Any:
+        """The door's coordinator; raises AttributeError where it does not run."""
+        door = self.household.doors.get(FRONT)
+        if door is None:
+            raise AttributeError("the door does not run")
+        return door
+
+    @property
+    def runs(self) -> bool:
+        """Whether the door runs; it does not for a moment while it is started again."""
+        return (
+            self.entry.state is ConfigEntryState.LOADED and FRONT in self.entry.runtime_data.doors
+        )
+
+    @property
+    def watcher(self) -> Any:
+        """The watcher of its camera."""
+        return self.door.watchers[0]
 
     def state(self, entity_id: str) -> str | None:
         """A state now, None where there is none."""
@@ -300,7 +339,7 @@ async def a_home(
         )
         with (
             patch.object(runtime, "load_bundle", lambda: house.networks.bundle),
-            patch.object(watcher, "recognise", house.networks.recognise),
+            patch.object(camera_pipeline, "recognise", house.networks.recognise),
             _clocks(house),
         ):
             try:

@@ -22,10 +22,10 @@ from homeassistant.config_entries import ConfigEntryState, OperationNotAllowed
 from homeassistant.helpers import entity_registry as er
 from PIL import Image
 
-from custom_components.face_lock.memory import async_forget
+from custom_components.face_lock.access.memory import async_forget
 from custom_components.face_lock.people import people_of
 
-from .fake_home import CAMERA, PHONE, TARGET, FakeHome
+from .fake_home import CAMERA, FRONT, PHONE, TARGET, FakeHome
 
 Course = Callable[[FakeHome], AsyncIterator[None]]
 
@@ -283,7 +283,7 @@ async def restarted(house: FakeHome) -> AsyncIterator[None]:
 
     async def restart() -> None:
         await _unload(house)
-        async_forget(house.hass, house.entry.entry_id)
+        async_forget(house.hass, FRONT)
         await _reload(house)
 
     house.later(restart())
@@ -471,13 +471,13 @@ async def _enrol(house: FakeHome, name: str, identity: int) -> None:
     """Enrol a person as the dialog does, which waits for a door that is set up."""
     while house.entry.state is not ConfigEntryState.LOADED:  # noqa: ASYNC110 - it sets no event
         await asyncio.sleep(0.5)
-    house.entry.runtime_data.store.put(name.lower(), house.album(name, identity))
+    house.household.store.put(name.lower(), house.album(name, identity))
     house.hass.config_entries.async_add_subentry(house.entry, house.subentry(name))
 
 
 @fault("permission")
 async def person_suspended(house: FakeHome) -> AsyncIterator[None]:
-    """The owner suspends Anna, without a reload."""
+    """The owner suspends Anna."""
     _allow(house, allowed=False)
     yield
     _allow(house, allowed=True)
@@ -488,7 +488,7 @@ def _allow(house: FakeHome, *, allowed: bool) -> None:
     if subentry is None:
         return
     if house.entry.state is ConfigEntryState.LOADED:
-        house.entry.runtime_data.async_set_allowed("anna", allowed=allowed)
+        house.household.residents.async_set_allowed("anna", allowed=allowed)
         return
     house.hass.config_entries.async_update_subentry(
         house.entry, subentry, data={**subentry.data, "allowed": allowed}
@@ -520,8 +520,8 @@ async def recognition_off(house: FakeHome) -> AsyncIterator[None]:
 
 
 def _watch(house: FakeHome, *, enabled: bool) -> None:
-    if house.entry.state is ConfigEntryState.LOADED:
-        house.entry.runtime_data.async_enable(enabled=enabled)
+    with suppress(AttributeError):  # it may be about to be set up
+        house.door.async_enable(enabled=enabled)
 
 
 def names() -> list[str]:

@@ -116,7 +116,7 @@ class Killer:
 
             async def user(form: Json) -> Json:
                 defaults = {f["name"]: f["default"] for f in form["data_schema"] if "default" in f}
-                return {**defaults, "camera": door.CAMERA}
+                return {**defaults, "cameras": [door.CAMERA]}
 
             answers = {"user": user, "check": {"next_step_id": "finish"}}
             result = await client.flow(DOMAIN, answers)

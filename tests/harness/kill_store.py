@@ -11,8 +11,6 @@ the one that was being written. It prints one line, and exits with 1 if a round 
 
 import argparse
 import asyncio
-import base64
-import json
 import os
 import random
 import shutil
@@ -29,20 +27,21 @@ from pathlib import Path
 import numpy as np
 from homeassistant.core import HomeAssistant
 
-from custom_components.face_lock.feedback import Feedback, Verdict
-from custom_components.face_lock.records import DoorRecords, async_open_records
-from custom_components.face_lock.vault import KEY_FILE
-from custom_components.face_lock.vision import (
-    Portrait,
-    Template,
-    encode_jpeg,
-    encode_png,
+from custom_components.face_lock.settings import DoorSettings
+from custom_components.face_lock.storage.feedback import Feedback, Verdict
+from custom_components.face_lock.storage.history import MAX_VISITS
+from custom_components.face_lock.storage.key import KEY_FILE
+from custom_components.face_lock.storage.records import (
+    DoorRecords,
+    HouseholdRecords,
+    async_open_records,
 )
+from custom_components.face_lock.vision import Portrait, Template, encode_jpeg
+from custom_components.face_lock.visit import EVENT_UNKNOWN_FACE, Visit
 
-DOOR = "killed"
-NAME = f"face_lock.{DOOR}"
+HOUSEHOLD, DOOR = "killed", "front"
 PEOPLE = ("anna", "ben", "chloe")
-COUNTS = ("kills", "from_nothing", "from_version_1", "generations", "cut_writes", "ahead")
+COUNTS = ("kills", "from_nothing", "generations", "cut_writes", "ahead")
 """``cut_writes``: rounds that left a temporary file; ``ahead``: rounds in
 which more lay on the disk than had been reported."""
 MAX_WRITES = 5
@@ -65,26 +64,48 @@ def generation_of(found: Portrait) -> int:
     return int.from_bytes(found.crop[0, :4].tobytes(), "big")
 
 
-async def open_records(folder: Path) -> tuple[HomeAssistant, DoorRecords]:
-    """Start a core far enough that its storage works, and open the door's records."""
+async def open_records(folder: Path) -> tuple[HomeAssistant, HouseholdRecords, DoorRecords]:
+    """Start a core far enough that its storage works, and open all records."""
     hass = HomeAssistant(str(folder))
-    # Core's list of entries is not read; without it the store sees no other door.
+    # The core's list of entries is not read; without it the store sees no other household.
     hass.config_entries = type("Entries", (), {"async_entries": lambda *_: []})()
-    return hass, await async_open_records(hass, DOOR, keep_pictures=True, visit_days=7)
+    records = await async_open_records(hass, HOUSEHOLD, [DOOR], keep_pictures=True)
+    door = await records.async_open_door(DOOR, DoorSettings(keep_last_visit=True))
+    return hass, records, door
+
+
+def visit(number: int, ended: datetime) -> Visit:
+    """A visit of nobody in particular."""
+    return Visit(
+        id=str(number),
+        door=DOOR,
+        camera="camera.front_door",
+        began=ended,
+        ended=ended,
+        began_at=0.0,
+        ended_at=0.0,
+        outcome=EVENT_UNKNOWN_FACE,
+        person=None,
+        name=None,
+        reason="unknown_face",
+        confidence=0.0,
+        response_time=None,
+    )
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The pictures' generation, whether a visit's picture is there, how many feedback records."""
+    """The pictures' generation, whether a visit's picture is there, how many records of each."""
 
     generation: int = 0
-    visit: bool = False
+    picture: bool = False
     feedback: int = 0
+    visits: int = 0
 
 
 async def write(folder: Path, report: int, generation: int) -> None:
-    """Write generations endlessly; report each file as soon as it counts as written."""
-    _, records = await open_records(folder)
+    """Write generations for ever; report each file as soon as it counts as written."""
+    _, records, door = await open_records(folder)
     while True:
         generation += 1
         for number, person in enumerate(PEOPLE):
@@ -92,17 +113,21 @@ async def write(folder: Path, report: int, generation: int) -> None:
         await records.async_commit(PEOPLE)
         os.write(report, b"p")
         crop = portrait(generation, 0).crop
-        await records.visit.async_save(encode_jpeg(crop), datetime.now(UTC), PEOPLE[:1])
+        now = datetime.now(UTC)
+        await door.picture.async_save(encode_jpeg(crop), "1", now, PEOPLE[:1])
         os.write(report, b"v")
         await records.feedback.async_add(
-            Feedback(datetime.now(UTC), "anna", Verdict.THAT_WAS_ME, "x", 0.5, "model", crop)
+            Feedback("1", DOOR, now, "anna", Verdict.THAT_WAS_ME, "x", 0.5, "model", crop)
         )
         os.write(report, b"f")
+        door.history.add(visit(generation, now))
+        await door.history.async_save()
+        os.write(report, b"h")
 
 
 async def check(folder: Path, least: Progress) -> Progress:
     """Return what lies on the disk; raises AssertionError if it is not whole, or too little."""
-    hass, records = await open_records(folder)
+    hass, records, door = await open_records(folder)
     try:
         found = 0
         if people := records.pictures.people:
@@ -113,14 +138,16 @@ async def check(folder: Path, least: Progress) -> Progress:
             assert np.array_equal(kept.crop, wanted.crop), "mixed generations"
             assert np.array_equal(kept.template.embedding, wanted.template.embedding)
         assert records.pictures.damaged == 0, "damaged pictures"
-        visit = await records.visit.async_load() is not None
+        picture = await door.picture.async_load() is not None
         feedback = await records.feedback.async_count()
+        visits = len(door.history.visits)
     finally:
         await hass.async_stop(force=True)
-    there = Progress(found, visit, feedback)
+    there = Progress(found, picture, feedback, visits)
     assert least.generation <= found <= least.generation + 1, (least, there)
-    assert visit >= least.visit, (least, there)
+    assert picture >= least.picture, (least, there)
     assert least.feedback <= feedback <= least.feedback + 1, (least, there)
+    assert min(least.visits, MAX_VISITS) <= visits <= least.visits + 1, (least, there)
     return there
 
 
@@ -130,27 +157,6 @@ def look(folder: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
         assert ".corrupt." not in path.name, path
         assert path.name == KEY_FILE or b'"pictures"' not in path.read_bytes(), path
-
-
-def version_1(folder: Path) -> None:
-    """Write a file of generation 1 as version 1 did."""
-    people = {
-        person: {
-            "pictures": [
-                {
-                    "crop": base64.b64encode(encode_png(p.crop)).decode(),
-                    "embedding": base64.b64encode(p.template.embedding.tobytes()).decode(),
-                    "model": p.template.model,
-                }
-                for p in [portrait(1, number)]
-            ]
-        }
-        for number, person in enumerate(PEOPLE)
-    }
-    (folder / ".storage").mkdir()
-    file = folder / ".storage" / NAME
-    file.write_text(json.dumps({"version": 1, "key": NAME, "data": {"people": people}}))
-    file.chmod(0o600)
 
 
 def kill_once(folder: Path, before: Progress, rng: random.Random) -> Progress:
@@ -176,8 +182,9 @@ def kill_once(folder: Path, before: Progress, rng: random.Random) -> Progress:
         reported += pipe.read()
     return Progress(
         before.generation + reported.count(b"p"),
-        before.visit or b"v" in reported,
+        before.picture or b"v" in reported,
         before.feedback + reported.count(b"f"),
+        before.visits + reported.count(b"h"),
     )
 
 
@@ -188,13 +195,11 @@ def run(kills: int, seed: int) -> dict[str, int]:
     folder = Path(tempfile.mkdtemp(prefix="face_lock_kill_"))
     there = Progress()
     for number in range(kills):
-        if number % 4 < 2:
+        if number % 4 == 0:
             shutil.rmtree(folder)
             folder.mkdir()
-            there = Progress(number % 4)
-            counts["from_version_1" if there.generation else "from_nothing"] += 1
-            if there.generation:
-                version_1(folder)
+            there = Progress()
+            counts["from_nothing"] += 1
         before = there
         try:
             least = kill_once(folder, before, rng)

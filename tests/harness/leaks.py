@@ -92,7 +92,8 @@ def measure(house: FakeHome, pictures: int, folder: Path) -> Sample:
         ctypes.CDLL(None).malloc_trim(0)
     resident = int(Path("/proc/self/statm").read_text().split()[1])
     door, loop = house.door, house.loop
-    decider, memory = door.watcher._decider, door.memory
+    watcher, memory = door.watchers[0], door.memory
+    decider = watcher._decider
     return Sample(
         hours=loop.time() / 3600,
         pictures=pictures,
@@ -104,16 +105,16 @@ def measure(house: FakeHome, pictures: int, folder: Path) -> Sample:
         files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208
         store=sum(path.stat().st_size for path in (folder / ".storage").iterdir()),
         digests=len(decider._frames._digests),
-        visits=len(memory.visits._visits),
+        visits=len(door.records.history.visits),
         held=sum(
             map(
                 len,
                 (
-                    door._listening,
-                    door.entrance._opening,
-                    door.entrance._concluding,
+                    door._told,
+                    door.controller._opening,
+                    door.controller._concluding,
                     door._listeners,
-                    door.watcher._tasks,
+                    watcher._tasks,
                     decider._denied,
                     memory.passes._passes,
                 ),

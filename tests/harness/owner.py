@@ -95,7 +95,7 @@ class Owner:
             "call_service",
             domain=DOMAIN,
             service=action,
-            service_data={"config_entry_id": self._entry_id, **data},
+            service_data=data,
             return_response=True,
         )
         return result["response"]
@@ -214,23 +214,31 @@ class Owner:
         return Work("options", change, lambda: self.async_options(door={"relock_after": seconds}))
 
     async def async_options(self, **wanted: Json) -> None:
-        """Go through the options flow and change only what is ``wanted``."""
+        """Go through the steps of the door's options, each as it is but for ``wanted``."""
+        subentries = await self._client.command(
+            "config_entries/subentries/list", entry_id=self._entry_id
+        )
+        (front,) = (s["subentry_id"] for s in subentries if s["subentry_type"] == "door")
+        for section, values in wanted.items():
+            await self._async_change(front, section, values)
 
-        async def init(form: Json) -> Json:
+    async def _async_change(self, front: str, section: str, values: Json) -> None:
+        async def form(shown: Json) -> Json:
             return {
-                section["name"]: {
-                    f["name"]: f["description"]["suggested_value"]
-                    if "suggested_value" in (f.get("description") or {})
-                    else f["default"]
-                    for f in section["schema"]
-                    if "default" in f or "suggested_value" in (f.get("description") or {})
-                }
-                | wanted.get(section["name"], {})
-                for section in form["data_schema"]
-            }
+                f["name"]: f["description"]["suggested_value"]
+                if "suggested_value" in (f.get("description") or {})
+                else f["default"]
+                for f in shown["data_schema"]
+                if "default" in f or "suggested_value" in (f.get("description") or {})
+            } | values
 
         before = await self._async_since()
-        await self._client.flow(self._entry_id, {"init": init}, kind="options")
+        await self._client.flow(
+            [self._entry_id, "door"],
+            {"reconfigure": {"next_step_id": section}, section: form},
+            kind="subentries",
+            subentry=front,
+        )
         end = time.monotonic() + PATIENCE
         while await self._async_since() in (before, None):
             if time.monotonic() > end:

@@ -13,7 +13,7 @@ from typing import Final
 
 from homeassistant.core import HomeAssistant
 
-from custom_components.face_lock.records import async_open_records
+from custom_components.face_lock.storage.records import async_open_records
 from demo.process import HomeAssistantProcess
 
 from .owner import DOMAIN, PICTURES, Held, Owner, Version
@@ -92,6 +92,10 @@ class KilledProcess(HomeAssistantProcess):
         return self.config / ".storage"
 
 
+DEFAULT_RELOCK: Final = 5
+"""Seconds, of a door whose owner chose none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Files:
     """What lies on the disk; ``people``: id -> (name, whether allowed)."""
@@ -113,22 +117,24 @@ async def read(process: KilledProcess, entry_id: str) -> Files:
     """Read the files with our own code, and core's as JSON; changes nothing."""
     stored = json.loads((process.storage / "core.config_entries").read_text())["data"]["entries"]
     (entry,) = (entry for entry in stored if entry["entry_id"] == entry_id)
+    people = [s for s in entry["subentries"] if s["subentry_type"] == "person"]
+    (door,) = (s for s in entry["subentries"] if s["subentry_type"] == "door")
     hass = HomeAssistant(str(process.config))
-    # Core's list of entries is not read; without it the store sees no other door.
+    # The core's list of entries is not read; without it the store sees no other household.
     hass.config_entries = type("Entries", (), {"async_entries": lambda *_: []})()
     try:
-        records = await async_open_records(hass, entry_id, keep_pictures=True, visit_days=7)
+        records = await async_open_records(hass, entry_id, [door["unique_id"]], keep_pictures=True)
         assert records.pictures.damaged == 0, "damaged pictures"
         pictures = {p: len(album) for p, album in records.pictures.people.items()}
         feedback = Counter(record["person"] for record in await records.feedback._async_read())
     finally:
         await hass.async_stop(force=True)
-    lockout = process.storage / f"{DOMAIN}.{entry_id}.lockout"
+    lockout = process.storage / f"{DOMAIN}.{door['unique_id']}.lockout"
     failures = json.loads(lockout.read_text())["data"]["failures"] if lockout.exists() else 0
     return Files(
-        {s["unique_id"]: (s["title"], s["data"].get("allowed", True)) for s in entry["subentries"]},
+        {s["unique_id"]: (s["title"], s["data"].get("allowed", True)) for s in people},
         frozenset(s["subentry_id"] for s in entry["subentries"]),
-        int(entry["options"]["door"]["relock_after"]),
+        int(door["data"].get("door", {}).get("relock_after", DEFAULT_RELOCK)),
         pictures,
         failures,
         feedback,

@@ -18,7 +18,9 @@ from unittest.mock import patch
 
 from homeassistant.helpers.storage import Store
 
-from custom_components.face_lock import disk, factor, records, watcher
+from custom_components.face_lock.access import second_factor as factor
+from custom_components.face_lock.recognition import watcher
+from custom_components.face_lock.storage import checked_store as disk, records
 from custom_components.face_lock.vision import SeenFrames
 from custom_components.face_lock.vision.decision import visit, voting
 

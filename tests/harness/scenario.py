@@ -99,7 +99,7 @@ class Scenario:
     async def async_resident(self) -> None:
         """A member of the household comes home; now and then the owner gives feedback."""
         await self._async_stand(self._one_of("obama", "obama", "collins"))
-        if self._rng.random() < 0.2 and self._house.door.memory.visits.at() is not None:
+        if self._rng.random() < 0.2 and self._house.door.records.history.visits:
             await self._async_call("feedback", verdict="that_was_not_me")
 
     async def async_stranger(self) -> None:
@@ -173,12 +173,10 @@ class Scenario:
         await self._async_call("forget", person=name)
 
     async def async_other_options(self) -> None:
-        """The owner turns the liveness check on, a person comes, and it is turned off again."""
-        entry, hass = self._house.entry, self._house.hass
+        """The owner turns the liveness check on, somebody comes, and it is turned off again."""
         for level in ("basic", "off"):
-            options = {**entry.options, "security": {"liveness": level}}
-            hass.config_entries.async_update_entry(entry, options=options)
-            await hass.async_block_till_done()
+            self._house.change(security={"liveness": level})
+            await self._house.hass.async_block_till_done()
             await self._async_stand("obama")
         await self._async_call("clear_lockout")
 

@@ -34,12 +34,12 @@ from unittest.mock import patch
 
 import numpy as np
 
-from custom_components.face_lock import watcher
-from custom_components.face_lock.feedback import Feedback, Verdict, _record
+from custom_components.face_lock.recognition import watcher
+from custom_components.face_lock.storage.feedback import Feedback, Verdict, _record
 from custom_components.face_lock.vision.networks.runtime import RUNTIMES
 from custom_components.face_lock.vision.tracking.seen_frames import REMEMBERED_FRAMES
 
-from .fake_home import FakeHome, a_home
+from .fake_home import FRONT, FakeHome, a_home
 from .fake_networks import crop
 from .leaks import COUNTS, PER, Sample, Slope, faults, measure, steady_allocator
 from .scenario import Scenario, hour_of
@@ -61,7 +61,7 @@ LEAKED: Final = 60_000
 def leaking(kinds: Collection[str]) -> Iterator[None]:
     """Make every door that is started leak."""
     kept: list[Any] = []
-    see, start = watcher.Watcher._see, watcher.Watcher.async_start
+    see, start = watcher.Watcher._look, watcher.Watcher.async_start
 
     def seeing(self: watcher.Watcher, picture: Any, in_visit: bool) -> Any:
         if "memory" in kinds:
@@ -78,7 +78,7 @@ def leaking(kinds: Collection[str]) -> Iterator[None]:
             kept.append(ThreadPoolExecutor(1))
             kept[-1].submit(time.monotonic)
 
-    leaks = patch.multiple(watcher.Watcher, _see=seeing, async_start=starting)
+    leaks = patch.multiple(watcher.Watcher, _look=seeing, async_start=starting)
     with leaks if kinds else contextlib.nullcontext():
         yield
     for each in kept:
@@ -110,11 +110,14 @@ async def _warm(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _fill(house: FakeHome) -> None:
-    """Fill what is bounded up to its bound: growth until then is not a leak."""
+    """Fill what is bounded to its bound: what grows until then is no leak."""
+    frames = house.door.memory.frames(house.watcher.camera)
     for number in range(REMEMBERED_FRAMES):
-        house.door.memory.frames.known(number.to_bytes(16))
-    one = Feedback(house.utcnow(), None, Verdict.THAT_WAS_NOT_ME, "denied", 0.1, "m", crop(1, 1))
-    await house.door.records.feedback._async_write([_record(one, True)] * FEEDBACK)
+        frames.known(number.to_bytes(16))
+    one = Feedback(
+        "1", FRONT, house.utcnow(), None, Verdict.THAT_WAS_NOT_ME, "denied", 0.1, "m", crop(1, 1)
+    )
+    await house.household.records.feedback._async_write([_record(one, True)] * FEEDBACK)
 
 
 async def run(
@@ -229,7 +232,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="face_lock_soak_") as folder,
         leaking(arguments.leak),
-        patch("custom_components.face_lock.feedback.MAX_RECORDS", FEEDBACK),
+        patch("custom_components.face_lock.storage.feedback.MAX_RECORDS", FEEDBACK),
         asyncio.Runner(loop_factory=VirtualLoop) as runner,
     ):
         hours, seed = arguments.hours, arguments.seed

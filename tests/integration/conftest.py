@@ -19,21 +19,26 @@ from homeassistant.helpers import entity_registry as er, storage
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.face_lock import runtime, vision, watcher
+from custom_components.face_lock import vision
 from custom_components.face_lock.const import (
-    CONF_CAMERA,
+    CONF_CAMERAS,
     CONF_ENROLLED_AT,
     CONF_LOCK,
     DOMAIN,
 )
-from custom_components.face_lock.vault import KEY_FILE, Vault
+from custom_components.face_lock.coordinator import DoorCoordinator
+from custom_components.face_lock.household import Household
+from custom_components.face_lock.people import doors_of
+from custom_components.face_lock.recognition import models as runtime, watcher
+from custom_components.face_lock.storage.key import KEY_FILE, Vault
 from tests.harness.devices import PICTURES, Deadbolt, DoorCamera
 
 ROOT = Path(__file__).resolve().parents[2]
-
 CAMERA = "camera.front_door"
 TARGET = "lock.deadbolt"
 LOCK = "lock.front_door"
+FRONT = "front"
+"""The front door's id."""
 EVENT = "event.front_door_access"
 CONFIDENCE = "sensor.front_door_confidence"
 MOTION = "binary_sensor.front_door_motion"
@@ -90,7 +95,15 @@ def bundle(monkeypatch: pytest.MonkeyPatch) -> vision.Bundle:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("watcher", "source", "coordinator", "entrance", "asker", "porch_light"):
+    for module in (
+        "recognition.watcher",
+        "recognition.snapshot",
+        "coordinator",
+        "access.controller",
+        "access.recorder",
+        "challenge.prompter",
+        "challenge.flasher",
+    ):
         monkeypatch.setattr(f"custom_components.face_lock.{module}.monotonic", clock)
     # As fast as the machine can; the decision's own times stay as they are.
     monkeypatch.setattr(watcher, "IDLE_INTERVAL", 0.05)
@@ -125,6 +138,35 @@ def person(name: str) -> ConfigSubentry:
         subentry_type="person",
         title=name,
         unique_id=name.lower(),
+    )
+
+
+def front_door(
+    hass: HomeAssistant,
+    *,
+    lock: str | None = None,
+    settings: dict[str, dict[str, object]] | None = None,
+    title: str = "Front door",
+    door: str = FRONT,
+    cameras: tuple[str, ...] = (CAMERA,),
+) -> ConfigSubentry:
+    """A door's subentry; give ``settings`` by section.
+
+    What is not given has its default, but for liveness: the scene's portraits are flat pictures,
+    which the liveness check refuses, as it should.
+    """
+    registry = er.async_get(hass)
+    security = {"liveness": "off", **(settings or {}).get("security", {})}
+    data = {
+        **(settings or {}),
+        "security": security,
+        CONF_CAMERAS: [registry.async_get(camera).id for camera in cameras],
+    }
+    if lock is not None:
+        known = registry.async_get(lock)
+        data[CONF_LOCK] = lock if known is None else known.id
+    return ConfigSubentry(
+        data=MappingProxyType(data), subentry_type="door", title=title, unique_id=door
     )
 
 
@@ -198,6 +240,30 @@ class Door:
         if new.state not in ("unknown", "unavailable") and (old is None or old.state != new.state):
             self.accesses.append(new)
 
+    @property
+    def household(self) -> Household:
+        return self.entry.runtime_data
+
+    @property
+    def door(self) -> DoorCoordinator:
+        """The door as it runs now."""
+        return self.household.doors[FRONT]
+
+    @property
+    def watcher(self) -> watcher.Watcher:
+        return self.door.watchers[0]
+
+    @property
+    def subentry(self) -> ConfigSubentry:
+        return doors_of(self.entry)[FRONT]
+
+    def change(self, **sections: dict[str, object]) -> None:
+        """Change some options of the door."""
+        data = {key: {**self.subentry.data.get(key, {}), **v} for key, v in sections.items()}
+        self.hass.config_entries.async_update_subentry(
+            self.entry, self.subentry, data={**self.subentry.data, **data}
+        )
+
     async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         """Wait until something is so; the limit only ends a test that failed."""
         async with asyncio.timeout(seconds):
@@ -216,7 +282,7 @@ class Door:
 
     async def recognised(self, number: int = 3) -> None:
         """Wait until the networks have looked at so many more pictures."""
-        counters = self.entry.runtime_data.watcher.counters
+        counters = self.watcher.counters
         wanted = counters.recognised + number
         await self.until(lambda: counters.recognised >= wanted)
 
@@ -225,7 +291,7 @@ class Door:
 
     async def idle(self) -> None:
         """Wait until no picture is being looked at, with a camera that gives none."""
-        watching = self.entry.runtime_data.watcher
+        watching = self.watcher
         await self.until(lambda: watching._busy_since is None and watching._mailbox is None)
 
     async def wait(self, camera: DoorCamera, seconds: float) -> None:
@@ -257,28 +323,22 @@ async def set_up(
         *,
         lock: str | None = None,
         settings: dict[str, dict[str, object]] | None = None,
+        options: dict[str, object] | None = None,
+        doors: tuple[ConfigSubentry, ...] | None = None,
     ) -> Door:
-        """Give ``settings`` by section; what is not given has its default, but for liveness.
+        """Set up the front door with ``settings`` by section, or other ``doors``.
 
-        The scene's portraits are flat pictures, which the liveness check refuses, as it should.
+        ``options`` are those of the household.
         """
-        security = {"liveness": "off", **(settings or {}).get("security", {})}
-        settings = {**(settings or {}), "security": security}
-        registry = er.async_get(hass)
-        data = {CONF_CAMERA: registry.async_get(CAMERA).id}
-        if lock is not None:
-            known = registry.async_get(lock)
-            data[CONF_LOCK] = lock if known is None else known.id
-        subentries = [person(name) for name in people]
+        if doors is None:
+            doors = (front_door(hass, lock=lock, settings=settings),)
         entry = MockConfigEntry(
             domain=DOMAIN,
-            entry_id=f"door{len(entries) + 1}",
-            title="Front door",
-            unique_id=data[CONF_CAMERA],
-            data=data,
-            options=settings,
-            minor_version=2,
-            subentries_data=[s.as_dict() for s in subentries],
+            entry_id=f"household{len(entries) + 1}",
+            title="Face Lock",
+            options=options or {},
+            version=2,
+            subentries_data=[s.as_dict() for s in (*doors, *(person(name) for name in people))],
         )
         key = f"{DOMAIN}.{entry.entry_id}"
         hass_storage[KEY_FILE] = STORED_KEY

@@ -5,14 +5,15 @@ import os
 import pytest
 from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
+from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 
-from custom_components.face_lock.actions import ACTIONS
 from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.services import ACTIONS
 from custom_components.face_lock.vision.imaging.decode import MAX_BYTES
 from tests.harness.devices import DoorCamera
 
-from .conftest import CAMERA, LOCK, TARGET, raw
+from .conftest import CAMERA, FRONT, LOCK, TARGET, front_door, raw
 
 PEOPLE = {"Barack": ("obama", "obama2"), "Grace": ("hopper",)}
 EVERYTHING = {
@@ -46,7 +47,7 @@ async def test_others_than_administrators_are_refused(
     hass, set_up, call, hass_read_only_user, hass_admin_user, name
 ) -> None:
     door = await set_up(PEOPLE)
-    people, passes = dict(door.entry.subentries), door.entry.runtime_data.entrance.passes
+    people, passes = dict(door.entry.subentries), door.door.controller.passes
     context = Context(user_id=hass_read_only_user.id)
     with pytest.raises(Unauthorized):
         await call(name, context=context, **EVERYTHING[name])
@@ -70,10 +71,28 @@ async def test_feedback_may_come_from_everybody(set_up, call, hass_read_only_use
 async def test_the_door_that_is_meant(hass, set_up, call) -> None:
     door = await set_up(PEOPLE)
     assert await call("unlock_for", person="Grace", minutes=5)
-    assert await call("unlock_for", config_entry_id=door.entry.entry_id, person="Grace", minutes=5)
+    (device,) = (
+        device.id
+        for device in dr.async_entries_for_config_entry(dr.async_get(hass), door.entry.entry_id)
+        if device.model == "Door"
+    )
+    for named in (device, "front door", FRONT):
+        answer = await call("unlock_for", door=named, person="Grace", minutes=5)
+        assert answer["door"] == "Front door"
     with pytest.raises(ServiceValidationError) as error:
-        await call("unlock_for", config_entry_id="another", person="Grace", minutes=5)
-    assert refused(error) == ("homeassistant", "service_config_entry_not_found")
+        await call("unlock_for", door="another", person="Grace", minutes=5)
+    assert refused(error) == (DOMAIN, "door_unknown")
+    # With another one it must be said which.
+    garage = front_door(hass, title="Garage", door="garage")
+    hass.config_entries.async_add_subentry(door.entry, garage)
+    await hass.async_block_till_done()
+    with pytest.raises(ServiceValidationError) as error:
+        await call("unlock_for", person="Grace", minutes=5)
+    assert refused(error) == (DOMAIN, "door_not_given")
+    assert (await call("unlock_for", door="Garage", person="Grace", minutes=5))["door"] == "Garage"
+    passes = {name: d.controller.passes for name, d in door.household.doors.items()}
+    assert passes["garage"].take_back("grace")
+    assert passes[FRONT].take_back("grace")
     await hass.config_entries.async_unload(door.entry.entry_id)
     with pytest.raises(ServiceValidationError) as error:
         await call("unlock_for", person="Grace", minutes=5)
@@ -87,7 +106,7 @@ async def test_verify_says_who_stands_at_the_door_and_opens_nothing(
     set_up, call, camera, target
 ) -> None:
     door = await set_up(PEOPLE, lock=TARGET)
-    door.entry.runtime_data.async_enable(enabled=False)
+    door.door.async_enable(enabled=False)
     camera.show("obama3")
     for _ in range(5):
         answer = await call("verify")
@@ -157,7 +176,7 @@ async def test_verify_several_faces_none_and_nobody_enrolled(set_up, call, camer
 
 async def test_verify_says_that_a_known_person_may_not_come_in(set_up, call, camera) -> None:
     door = await set_up(PEOPLE)
-    door.entry.runtime_data.async_set_allowed("barack", allowed=False)
+    door.household.residents.async_set_allowed("barack", allowed=False)
     camera.show("obama3")
     answer = await call("verify")
     assert (answer["person"], answer["reason"]) == ("Barack", "suspended")

@@ -17,8 +17,8 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util, yaml as yaml_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
 
-from custom_components.face_lock.access import EVENT_TYPES
 from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.visit import OUTCOMES
 
 from .conftest import ROOT
 
@@ -49,6 +49,7 @@ class House:
             identifiers={(DOMAIN, self.entry.entry_id)},
             name="Front door",
         )
+        self.door = device.id
         self.event = (
             er.async_get(hass)
             .async_get_or_create("event", DOMAIN, "access", device_id=device.id)
@@ -130,7 +131,7 @@ async def test_announces_who_came(hass, house) -> None:
         "message": "Ada is at Front door",
     }
     assert further[0].data["effect"] == "Ada, Front door: Ada is at Front door"
-    for event_type in set(EVENT_TYPES) - {"access_granted"}:
+    for event_type in set(OUTCOMES) - {"access_granted"}:
         await house.access(event_type, "Ada", "suspended")
     assert (len(spoken), len(further)) == (1, 1)
 
@@ -176,7 +177,7 @@ async def hours(hass, state: str) -> None:
 async def guest(house, **inputs: object) -> None:
     await house.automate(
         "guest_hours",
-        door=house.entry.entry_id,
+        door=house.door,
         access=house.event,
         guest="Ada",
         hours=HOURS,
@@ -194,7 +195,7 @@ async def test_a_guest_comes_once_in_the_hours(hass, house, given) -> None:
     assert given == []
     await hours(hass, "on")
     (call,) = given
-    assert call.data == {"config_entry_id": house.entry.entry_id, "person": "Ada", "minutes": 30}
+    assert call.data == {"door": house.door, "person": "Ada", "minutes": 30}
     await house.access("access_granted", "Ada")
     assert minutes(given) == [30]
     await hours(hass, "off")

@@ -10,9 +10,12 @@ from homeassistant.data_entry_flow import FlowResultType
 from PIL import Image, ImageOps
 
 from custom_components.face_lock import vision
-from custom_components.face_lock.flows import album, capture, guide
+from custom_components.face_lock.enrollment import album, pose_guide as guide, procedure
+from custom_components.face_lock.flows import capture
+from custom_components.face_lock.people import people_of
 from tests.harness.devices import portrait
 
+from .conftest import CAMERA, front_door
 from .test_person_flow import Flow, shown
 
 POSES = {
@@ -44,9 +47,9 @@ class Steps:
         self.said: list[str] = []
         self.last: dict = {}
 
-    async def run(self, react: Callable[[str], object]) -> dict:
+    async def run(self, react: Callable[[str], object], **camera: str) -> dict:
         """Go on until the capture ends; ``react`` is told each new instruction."""
-        result = await self._flow.submit(next_step_id="capture")
+        result = await self._flow.submit(**camera or {"next_step_id": "capture"})
         while result["type"] is FlowResultType.SHOW_PROGRESS:
             assert result["step_id"] == "capture"
             self.last = result["description_placeholders"]
@@ -110,8 +113,8 @@ async def test_each_pose_is_asked_for_and_kept(hass, set_up, camera, clock) -> N
     assert shown(result) == (3, "")
     assert [p["progress"] for p in progress] == [0.25, 0.5, 0.75, 0.75]
     assert (await steps._flow.finish())["type"] is FlowResultType.CREATE_ENTRY
-    (subentry,) = door.entry.subentries.values()
-    kept = door.entry.runtime_data.store.album(subentry.unique_id)
+    (subentry,) = people_of(door.entry).values()
+    kept = door.household.store.album(subentry.unique_id)
     # Three different views of one face.
     embeddings = [one.template.embedding for one in kept]
     pairs = [vision.cosine(*two) for two in combinations(embeddings, 2)]
@@ -124,16 +127,16 @@ async def test_standing_there_for_pictures_locks_nobody_out(hass, set_up, camera
     scene(camera, "obama")
 
     async def fail() -> None:
-        for _ in range(door.entry.runtime_data.settings.attempts):
-            await door.entry.runtime_data.entrance.async_offer_code("wrong")
+        for _ in range(door.door.settings.attempts):
+            await door.door.controller.async_offer_code("wrong")
 
     await fail()
-    assert door.entry.runtime_data.entrance.is_locked_out
+    assert door.door.controller.is_locked_out
     count, _ = shown(await steps.run(lambda said: said != "straight" and clock.jump(12)))
     assert count == 1
     await fail()
     assert (await steps._flow.finish())["type"] is FlowResultType.CREATE_ENTRY
-    assert not door.entry.runtime_data.entrance.is_locked_out
+    assert not door.door.controller.is_locked_out
 
 
 async def test_the_wrong_side_is_not_kept(hass, set_up, camera, clock) -> None:
@@ -268,7 +271,7 @@ async def test_a_capture_that_breaks_keeps_what_it_has(hass, set_up, camera, mon
 
     def react(said: str) -> None:
         if said == "left":
-            monkeypatch.setattr(capture, "look", lambda *_: 1 / 0)
+            monkeypatch.setattr(procedure, "look", lambda *_: 1 / 0)
 
     assert shown(await steps.run(react)) == (1, "")
     # From the start nothing is kept, and that is said.
@@ -278,7 +281,7 @@ async def test_a_capture_that_breaks_keeps_what_it_has(hass, set_up, camera, mon
     assert "Taking pictures failed" in said
 
 
-async def test_the_door_is_unloaded_meanwhile(hass, set_up, camera) -> None:
+async def test_the_household_is_unloaded_meanwhile(hass, set_up, camera) -> None:
     door = await set_up({})
     camera.show()
     steps = await begin(hass, door)
@@ -293,6 +296,26 @@ async def test_the_door_is_unloaded_meanwhile(hass, set_up, camera) -> None:
     result = await steps.run(react)
     assert result["step_id"] == "pictures"
     await hass.async_block_till_done()
+
+
+async def test_with_several_cameras_it_is_asked_which(hass, set_up, camera, clock) -> None:
+    other = type(camera)()
+    other._attr_unique_id, other._attr_name = "back_door", "Back door"
+    await hass.data["camera"].async_add_entities([other])
+    garage = front_door(hass, title="Garage", door="garage", cameras=(CAMERA, "camera.back_door"))
+    door = await set_up({}, doors=(front_door(hass), garage))
+    flow = Flow(hass, door.entry)
+    await flow.start("Barack")
+    form = await flow.submit(next_step_id="capture")
+    assert form["type"] is FlowResultType.FORM
+    (field,) = form["data_schema"].schema.values()
+    # The one that both doors have is named once.
+    assert [option["label"] for option in field.config["options"]] == ["Front door", "Back door"]
+    scene(other, "obama")
+    steps = Steps(hass, flow)
+    back = field.config["options"][1]["value"]
+    count, _ = shown(await steps.run(lambda _: clock.jump(12), camera=back))
+    assert count == 1
 
 
 async def test_closing_the_dialogue_ends_the_capture(hass, set_up, camera) -> None:

@@ -10,10 +10,16 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import async_mock_service
 
-from custom_components.face_lock import announcer, asker, porch_light, vision, watcher
+from custom_components.face_lock import vision
+from custom_components.face_lock.challenge import (
+    announcer,
+    flasher as porch_light,
+    prompter as asker,
+)
 from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.settings import DoorSettings
 from custom_components.face_lock.vision.pad.view import SIDE
+from custom_components.face_lock.vision.pipeline import camera as camera_pipeline
 from custom_components.face_lock.vision.types import Cues, View
 
 from .conftest import TARGET
@@ -123,7 +129,7 @@ class Porch(LightEntity):
 @pytest.fixture
 def visitor(monkeypatch):
     visitor = Visitor()
-    monkeypatch.setattr(watcher, "recognise", visitor)
+    monkeypatch.setattr(camera_pipeline, "recognise", visitor)
     return visitor
 
 
@@ -162,7 +168,10 @@ def asks(hass, set_up, camera, target, visitor, clock):
 
     def busy() -> bool:
         watchers = [
-            e.runtime_data.watcher for e in hass.config_entries.async_loaded_entries(DOMAIN)
+            watcher
+            for entry in hass.config_entries.async_loaded_entries(DOMAIN)
+            for door in entry.runtime_data.doors.values()
+            for watcher in door.watchers
         ]
         return any(w._mailbox is not None or w._busy_since is not None for w in watchers)
 
@@ -192,7 +201,7 @@ async def seen(door, visitor, number=4):
 
 async def put(door):
     """Wait until the question was put."""
-    decider = door.entry.runtime_data.watcher._decider
+    decider = door.watcher._decider
     await door.until(lambda: decider.asking is not None and decider.asking._put_at is not None)
     return decider.asking
 
@@ -245,7 +254,7 @@ async def test_a_turn_as_asked_for_opens(
 
 async def test_both_directions_are_drawn(hass, asks, said, visitor) -> None:
     door = await asks(announce=SAY)
-    drawn = {door.entry.runtime_data.asker.draw().turn for _ in range(100)}
+    drawn = {door.door.prompter.draw().turn for _ in range(100)}
     assert drawn == set(vision.Turn)
 
 
@@ -258,7 +267,7 @@ async def test_the_other_direction_is_denied(asks, said, visitor, target) -> Non
     assert (access.event_type, access.reason) == ("liveness_failed", "challenge_failed")
     assert access.person == "Barack"
     assert target.calls == []
-    assert door.entry.runtime_data.entrance.lockout.failures == 1
+    assert door.door.controller.lockout.failures == 1
 
 
 async def test_no_answer_is_denied(asks, said, visitor, target) -> None:
@@ -296,7 +305,7 @@ async def test_a_stranger_is_asked_just_so_and_never_let_in(asks, said, visitor,
 
 async def test_who_is_suspended_is_asked_all_the_same(asks, said, visitor, target) -> None:
     door = await asks(announce=SAY)
-    door.entry.runtime_data.async_set_allowed("barack", allowed=False)
+    door.household.residents.async_set_allowed("barack", allowed=False)
     visitor.here = True
     asking = await put(door)
     await seen(door, visitor, 6)
@@ -309,7 +318,7 @@ async def test_who_is_suspended_is_asked_all_the_same(asks, said, visitor, targe
 async def test_nobody_is_asked_in_a_lockout(hass, asks, said, visitor, target) -> None:
     door = await asks(announce=SAY, attempts=3)
     for _ in range(3):
-        door.entry.runtime_data.entrance.lockout.fail(door.clock())
+        door.door.controller.lockout.fail(door.clock())
     visitor.here = True
     await seen(door, visitor, 8)
     assert said == []
@@ -344,7 +353,7 @@ async def test_an_announcement_that_fails_denies(
     assert (access.event_type, access.reason) == ("access_denied", "challenge_unavailable")
     assert "could not ask its visitor" in caplog.text
     assert target.calls == []
-    assert door.entry.runtime_data.entrance.lockout.failures == 1
+    assert door.door.controller.lockout.failures == 1
 
 
 async def test_an_announcement_that_hangs_denies(
@@ -414,7 +423,7 @@ async def test_a_face_that_does_not_answer_the_light_is_denied(
     visitor.here = True
     await put(door)
     await door.until(lambda: len(porch.switches) == 5 if on else len(porch.switches) == 4)
-    await door.until(door.entry.runtime_data.asker._task.done)
+    await door.until(door.door.prompter._task.done)
     assert porch.is_on is on
     assert not on or porch.as_it_was
     assert door.accesses == []
@@ -465,7 +474,7 @@ async def test_a_light_that_does_not_obey_denies(
     assert (await door.access()).reason == "challenge_unavailable"
     assert "could not ask its visitor" in caplog.text
     assert target.calls == []
-    assert door.entry.runtime_data.entrance.lockout.failures == 1
+    assert door.door.controller.lockout.failures == 1
 
 
 async def test_a_reload_in_mid_challenge_opens_nothing_and_leaves_the_light(
@@ -506,7 +515,7 @@ async def test_who_comes_back_at_once_is_asked_anew_with_the_light_as_it_was(
     visitor.here = False
     await wait(door, visitor, 3)
     visitor.here = True
-    await door.until(lambda: door.entry.runtime_data.watcher._decider.asking is not first)
+    await door.until(lambda: door.watcher._decider.asking is not first)
     await put(door)
     assert (await door.access(2)).event_type == "access_granted"
     await door.until(lambda: porch.as_it_was)
@@ -533,7 +542,7 @@ async def test_where_both_can_be_asked_the_light_is_left_to_the_dark(
 async def test_a_light_alone_flashes_by_day_too(asks, porch, visitor, monkeypatch) -> None:
     monkeypatch.setattr(asker.sun, "is_up", lambda _: True)
     door = await asks(flash_light=LIGHT)
-    assert door.entry.runtime_data.asker.draw().flash
+    assert door.door.prompter.draw().flash
 
 
 # Around it
@@ -551,14 +560,13 @@ async def test_the_event_goes_with_the_level(hass, asks, said, visitor) -> None:
     door = await asks(announce=SAY)
     registry = er.async_get(hass)
     assert registry.async_get(CHALLENGE) is not None
-    options = {**door.entry.options, "security": {"liveness": "basic"}}
-    hass.config_entries.async_update_entry(door.entry, options=options)
+    door.change(security={"liveness": "basic"})
     await hass.async_block_till_done()
     assert registry.async_get(CHALLENGE) is None
 
 
 async def test_a_challenge_that_could_not_be_put_is_no_setting(hass, set_up, camera) -> None:
     door = await set_up(BARACK, settings={"security": {"liveness": "challenge"}})
-    assert door.entry.state is ConfigEntryState.SETUP_ERROR
+    assert door.household.doors == {}
     with pytest.raises(ValueError, match="announcement or a light"):
         DoorSettings.of({"security": {"liveness": "challenge", "announce": []}})

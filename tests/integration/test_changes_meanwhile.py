@@ -1,4 +1,4 @@
-"""What is changed while a door is being loaded anew is neither lost nor left out."""
+"""What is changed while the household is being reloaded is neither lost nor left out."""
 
 import asyncio
 import threading
@@ -6,12 +6,12 @@ import threading
 import pytest
 from homeassistant.config_entries import ConfigEntryState
 
-from custom_components.face_lock import runtime
 from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.people import people_of
+from custom_components.face_lock.recognition import models as runtime
+from custom_components.face_lock.recognition.executor import Worker
 from custom_components.face_lock.settings import CONF_ALLOWED
-from custom_components.face_lock.store import PictureStore
-from custom_components.face_lock.worker import Worker
+from custom_components.face_lock.storage.templates import PictureStore
 
 from .conftest import raw, real_bundle, unsealed
 
@@ -78,7 +78,7 @@ async def test_enrolled_while_the_door_is_loaded_anew(
     answer = await call("enroll", name="Grace", files=[str(folder / "hopper.jpg")])
     assert answer["created"]
     assert answer["person_id"] in stored(hass_storage, door)
-    assert answer["person_id"] in door.entry.runtime_data.store.gallery()
+    assert answer["person_id"] in door.household.store.gallery()
 
 
 async def test_enrolled_by_the_door_that_comes_after(
@@ -106,7 +106,7 @@ async def test_forgotten_while_the_door_is_loaded_anew(
 ) -> None:
     door = await set_up(BARACK)
     go_on = slow_start()
-    feedback = type(door.entry.runtime_data.records.feedback)
+    feedback = type(door.household.records.feedback)
     count = feedback.async_count
 
     async def counted(self):
@@ -121,7 +121,7 @@ async def test_forgotten_while_the_door_is_loaded_anew(
     monkeypatch.setattr(feedback, "async_count", counted)
     await call("forget", person="Barack")
     assert stored(hass_storage, door) == set()
-    assert door.entry.runtime_data.store.gallery() == {}
+    assert door.household.store.gallery() == {}
 
 
 async def test_suspended_while_the_door_starts(hass, set_up, slow_platforms) -> None:
@@ -134,7 +134,7 @@ async def test_suspended_while_the_door_starts(hass, set_up, slow_platforms) -> 
     hass.config_entries.async_update_subentry(door.entry, subentry, data=data)
     go_on.set()
     assert await reloading
-    assert not door.entry.runtime_data.entrance.people["barack"].allowed
+    assert not door.household.residents.rules["barack"].allowed
     assert hass.states.get("switch.barack_allowed").state == "off"
 
 
@@ -150,15 +150,14 @@ async def test_removed_while_the_door_starts(hass, set_up, slow_platforms, hass_
     assert await reloading
     await hass.async_block_till_done()
     assert stored(hass_storage, door) == set()
-    assert door.entry.runtime_data.store.gallery() == {}
-    assert door.entry.runtime_data.is_current
+    assert door.household.store.gallery() == {}
 
 
 async def test_a_door_ends_only_when_its_pictures_are_written(
     hass, set_up, hass_storage, monkeypatch
 ) -> None:
     door = await set_up(BARACK)
-    store, wait = door.entry.runtime_data.store, asyncio.Event()
+    store, wait = door.household.store, asyncio.Event()
     save = type(store._file).async_save
 
     async def slow(self, content):

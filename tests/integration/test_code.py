@@ -4,7 +4,7 @@ import pytest
 from homeassistant.core import Context
 from homeassistant.exceptions import ServiceValidationError
 
-from custom_components.face_lock.codes import hash_code, is_code
+from custom_components.face_lock.access.codes import hash_code, is_code
 from custom_components.face_lock.const import DOMAIN
 
 from .conftest import TARGET
@@ -93,7 +93,7 @@ async def test_wrong_codes_lock_out_and_a_keypad_is_not_listened_to_then(
 async def test_the_owner_ends_a_lockout(set_up, call) -> None:
     door = await set_up(BARACK, settings=security(attempts=3))
     for _ in range(4):
-        door.entry.runtime_data.entrance.lockout.fail(door.clock())
+        door.door.controller.lockout.fail(door.clock())
     await door.until(lambda: door.state(LOCKED_OUT) == "on")
     assert await call("clear_lockout") == {"failures": 4}
     await door.until(lambda: door.state(LOCKED_OUT) == "off")

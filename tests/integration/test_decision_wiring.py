@@ -6,20 +6,21 @@ import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.helpers.storage import Store
 
-from custom_components.face_lock import codes, door_lock, entrance, unlocking
+from custom_components.face_lock.access import codes, controller as entrance
 from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.locking import driver as door_lock, unlock as unlocking
 
-from .conftest import LOCK, TARGET
+from .conftest import FRONT, LOCK, TARGET
 
 BARACK = {"Barack": ("obama", "obama2")}
 
 
 def file_of(door) -> str:
-    return f"{DOMAIN}.{door.entry.entry_id}.lockout"
+    return f"{DOMAIN}.{FRONT}.lockout"
 
 
 def lockout(door):
-    return door.entry.runtime_data.entrance.lockout
+    return door.door.controller.lockout
 
 
 async def fail(door, camera, number=1) -> None:
@@ -39,15 +40,15 @@ async def test_strangers_lock_the_door_out_over_a_restart(
 ) -> None:
     door = await set_up(BARACK, lock=TARGET, settings={"security": {"attempts": 2}})
     seen_on_disk = []
-    door.entry.runtime_data.async_subscribe_access(
+    door.door.async_subscribe_visits(
         lambda _: seen_on_disk.append(hass_storage[file_of(door)]["data"]["failures"])
     )
     await fail(door, camera, 1)
-    assert not door.entry.runtime_data.entrance.is_locked_out
+    assert not door.door.controller.is_locked_out
     await fail(door, camera, 2)
     # Each failure was on the disk before it was told.
     assert seen_on_disk == [1, 2]
-    assert door.entry.runtime_data.entrance.is_locked_out
+    assert door.door.controller.is_locked_out
     stored = hass_storage[file_of(door)]
     assert stored["data"]["remaining"] == pytest.approx(30, abs=1)
     assert set(stored["data"]) == {"failures", "remaining"}
@@ -56,7 +57,7 @@ async def test_strangers_lock_the_door_out_over_a_restart(
     await hass.config_entries.async_unload(door.entry.entry_id)
     hass_storage[file_of(door)] = stored
     await hass.config_entries.async_setup(door.entry.entry_id)
-    assert door.entry.runtime_data.entrance.is_locked_out
+    assert door.door.controller.is_locked_out
 
     # The restored entity tells its last event again.
     before = len(door.accesses)
@@ -82,15 +83,15 @@ async def test_a_lockout_that_is_over_does_not_begin_again(hass, set_up, camera)
     door.clock.jump(31)
     await hass.config_entries.async_reload(door.entry.entry_id)
     assert lockout(door).failures == 5
-    assert not door.entry.runtime_data.entrance.is_locked_out
+    assert not door.door.controller.is_locked_out
 
 
 async def test_the_owner_ends_a_lockout(hass, set_up, camera, hass_storage) -> None:
     door = await set_up(BARACK)
     for _ in range(5):
         lockout(door).fail(door.clock())
-    await door.entry.runtime_data.entrance.async_end_lockout()
-    assert not door.entry.runtime_data.entrance.is_locked_out
+    await door.door.controller.async_end_lockout()
+    assert not door.door.controller.is_locked_out
     await hass.config_entries.async_reload(door.entry.entry_id)
     assert lockout(door).failures == 0
 
@@ -112,10 +113,10 @@ async def test_a_file_that_cannot_be_read_locks_out_for_a_while(
     hass_storage[file_of(door)] = {"key": file_of(door), "minor_version": 1, **content}
     await hass.config_entries.async_setup(door.entry.entry_id)
     assert door.entry.state is ConfigEntryState.LOADED
-    assert door.entry.runtime_data.entrance.is_locked_out
+    assert door.door.controller.is_locked_out
     assert "lockout cannot be read" in caplog.text
     door.clock.jump(31)
-    assert not door.entry.runtime_data.entrance.is_locked_out
+    assert not door.door.controller.is_locked_out
 
 
 async def test_a_full_disk_keeps_no_denial_back(set_up, camera, monkeypatch, caplog) -> None:
@@ -143,7 +144,7 @@ async def test_a_removed_door_leaves_no_file(hass, set_up, camera, hass_storage)
 
 async def test_a_suspended_person_is_denied_at_once(set_up, camera, target) -> None:
     door = await set_up(BARACK, lock=TARGET)
-    door.entry.runtime_data.async_set_allowed("barack", allowed=False)
+    door.household.residents.async_set_allowed("barack", allowed=False)
     camera.show("obama3")
     access = await door.access()
     assert (access.reason, access.person) == ("suspended", "Barack")
@@ -174,7 +175,7 @@ async def test_an_entity_that_is_not_in_its_state_keeps_the_door_shut(
 async def test_a_code_is_waited_for_and_good_for_one_visit(set_up, camera, target) -> None:
     settings = {"security": {"code": codes.hash_code("2468")}}
     door = await set_up(BARACK, lock=TARGET, settings=settings)
-    running = door.entry.runtime_data.entrance
+    running = door.door.controller
     camera.show("obama3")
     await door.recognised(6)
     assert target.calls == []
@@ -196,7 +197,7 @@ async def test_a_code_is_waited_for_and_good_for_one_visit(set_up, camera, targe
 
 async def test_wrong_codes_lock_out_and_the_right_one_ends_it(hass, set_up, camera) -> None:
     door = await set_up(BARACK, settings={"security": {"code": codes.hash_code("2468")}})
-    running = door.entry.runtime_data.entrance
+    running = door.door.controller
     for _ in range(5):
         assert not await running.async_offer_code("0000")
     assert running.is_locked_out
@@ -311,7 +312,7 @@ async def test_a_person_who_is_suspended_between_two_tries(
 
     async def failing(lock) -> None:
         lock.calls.append(("unlock", None))
-        door.entry.runtime_data.async_set_allowed("barack", allowed=False)
+        door.household.residents.async_set_allowed("barack", allowed=False)
         raise RuntimeError("bluetooth")
 
     monkeypatch.setattr(type(target), "async_unlock", failing)

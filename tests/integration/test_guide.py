@@ -3,7 +3,13 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from custom_components.face_lock.flows.guide import INSISTENCE, PATIENCE, POSES, Guide, Seen
+from custom_components.face_lock.enrollment.pose_guide import (
+    INSISTENCE,
+    PATIENCE,
+    POSES,
+    Guide,
+    Seen,
+)
 from custom_components.face_lock.vision import HeadPose
 
 FRONT = HeadPose(0.0, 0.58)

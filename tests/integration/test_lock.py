@@ -63,9 +63,9 @@ async def test_own_lock_by_hand(hass, set_up) -> None:
 async def test_unlocking_twice_waits_anew(hass, set_up, freezer) -> None:
     door = await set_up({}, settings={"door": {"relock_after": 5}})
     await call(hass, "unlock")
-    first = door.entry.runtime_data.lock._relocker._cancel
+    first = door.door.lock._relocker._cancel
     await call(hass, "unlock")
-    assert door.entry.runtime_data.lock._relocker._cancel is not first
+    assert door.door.lock._relocker._cancel is not first
 
 
 async def test_own_lock_is_locked_after_a_reload(hass, set_up) -> None:
@@ -174,7 +174,7 @@ async def test_targets_error_reaches_the_user(hass, set_up, target) -> None:
 async def test_target_that_becomes_unavailable_is_no_success(hass, set_up, target) -> None:
     door = await set_up({}, lock=TARGET)
     hass.states.async_remove(TARGET)
-    lock = door.entry.runtime_data.lock
+    lock = door.door.lock
     with pytest.raises(HomeAssistantError) as caught:
         await lock.async_unlock()
     assert caught.value.translation_key == "lock_unavailable"
@@ -223,7 +223,7 @@ async def test_removed_target_is_never_replaced_by_an_own_lock(hass, set_up, tar
     er.async_get(hass).async_remove(TARGET)
     await hass.async_block_till_done()
     assert door.state(LOCK) == STATE_UNAVAILABLE
-    assert door.entry.data["lock"]
+    assert door.subentry.data["lock"]
 
 
 async def test_target_that_comes_back_is_followed_again(hass, set_up, target) -> None:

@@ -14,8 +14,8 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 )
 
 from custom_components.face_lock import logbook
-from custom_components.face_lock.access import EVENT_TYPES
 from custom_components.face_lock.const import DOMAIN, EVENT_ACCESS
+from custom_components.face_lock.visit import OUTCOMES
 
 from .conftest import EVENT, ROOT
 
@@ -68,7 +68,8 @@ async def test_a_visit_is_told_with_the_persons_name(hass, set_up, camera) -> No
         "entity_id": EVENT,
     }
     # Nothing that the event entity would not say, but where it belongs.
-    said = {"person", "confidence", "reason", "duration", "response_time", "event_type"}
+    said = {"person", "person_entity", "confidence", "reason", "duration", "response_time"}
+    said |= {"camera", "visit", "event_type"}
     assert set(event.data) == said | {"entity_id", "device_id", "name"}
     for key in said:
         assert event.data[key] == getattr(access, key)
@@ -100,7 +101,7 @@ async def test_sentences(describe, event_type, person, reason, sentence) -> None
 
 
 async def test_every_type_has_a_sentence_and_braces_in_names_are_harmless(describe) -> None:
-    for event_type in EVENT_TYPES:
+    for event_type in OUTCOMES:
         assert "logbook_" not in describe(event_type, person="Ada", reason="expired")
     assert describe("access_granted", person="{reason} {0}", confidence=1.0) == (
         "{reason} {0} was let in (1.0 %)"

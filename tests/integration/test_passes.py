@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from custom_components.face_lock.passes import MAX_SECONDS, Passes
+from custom_components.face_lock.access.one_time_pass import MAX_SECONDS, Passes
 
 PEOPLE = st.sampled_from(["ada", "bob"])
 RULES = st.sampled_from(["as given", "changed"])

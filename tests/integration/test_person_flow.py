@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -22,13 +23,15 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.file import WriteError
 from PIL import Image
 
-from custom_components.face_lock import vision
+from custom_components.face_lock import localize, vision
 from custom_components.face_lock.const import DOMAIN
-from custom_components.face_lock.flows import album, fields, texts
+from custom_components.face_lock.enrollment import album
+from custom_components.face_lock.flows import markdown as texts
+from custom_components.face_lock.people import people_of
 from custom_components.face_lock.settings import PersonSettings
 from tests.harness.devices import jpeg, portrait
 
-from .conftest import raw
+from .conftest import FRONT, front_door, raw
 
 FLOW = "/api/config/config_entries/subentries/flow"
 PERSON = "person.barack"
@@ -87,7 +90,7 @@ class Flow:
 
     async def change(self, option: str | None = None) -> dict:
         """Begin to change the one person enrolled."""
-        (subentry,) = self._entry.subentries.values()
+        (subentry,) = people_of(self._entry).values()
         result = await self.open(source="reconfigure", subentry_id=subentry.subentry_id)
         assert result["step_id"] == "reconfigure"
         return result if option is None else await self.choose(option)
@@ -158,15 +161,13 @@ async def test_over_http_as_the_frontend_does_it(hass, set_up, hass_client, uplo
 
     assert result["type"] == "create_entry"
     assert result["title"] == "Barack"
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     # Neither pictures nor templates are in the entry.
     assert list(subentry.data) == ["enrolled_at"]
-    store = door.entry.runtime_data.store
+    store = door.household.store
     assert len(store.album(subentry.unique_id)) == 2
     assert hass.states.get("sensor.barack_pictures").state == "2"
-    person = device(hass, door, subentry.unique_id)
-    assert person.name == "Barack"
-    assert person.via_device_id == device(hass, door, door.entry.entry_id).id
+    assert device(hass, door, subentry.unique_id).name == "Barack"
     # The uploaded files are gone.
     assert not hass.data[file_upload._DATA].files
 
@@ -237,7 +238,7 @@ async def test_refused_pictures(hass, set_up, upload, reason) -> None:
     count, said = shown(await flow.add(REFUSED[reason]()))
 
     assert count == kept
-    (why,) = await texts.async_sentences(hass, "config_subentries.person.error", [reason])
+    (why,) = await localize.async_sentences(hass, "config_subentries.person.error", [reason])
     assert why != reason
     assert said == f"Not kept:\n\n- file-1.jpg: {why}"
     # Another picture can follow at once, and the refused one left nothing behind.
@@ -258,13 +259,13 @@ async def test_of_several_pictures_each_is_judged_for_itself(hass, set_up, uploa
 
 async def test_an_upload_ends_no_lockout(hass, set_up, upload) -> None:
     door = await set_up({})
-    for _ in range(door.entry.runtime_data.settings.attempts):
-        await door.entry.runtime_data.entrance.async_offer_code("wrong")
+    for _ in range(door.door.settings.attempts):
+        await door.door.controller.async_offer_code("wrong")
     flow = Flow(hass, door.entry, upload)
     await flow.start("Barack")
     await flow.add(raw("obama"))
     assert (await flow.finish())["type"] is FlowResultType.CREATE_ENTRY
-    assert door.entry.runtime_data.entrance.is_locked_out
+    assert door.door.controller.is_locked_out
 
 
 async def test_an_upload_is_used_once(hass, set_up, upload) -> None:
@@ -328,8 +329,8 @@ async def test_single_pictures_can_be_removed(hass, set_up, upload) -> None:
     await flow.choose("remove")
     assert shown(await flow.submit())[0] == 1
     await flow.finish()
-    (kept,) = door.entry.runtime_data.store.album("barack")
-    bundle = door.entry.runtime_data.bundle
+    (kept,) = door.household.store.album("barack")
+    bundle = door.household.bundle
     expected = vision.examine(bundle, vision.decode_rgb(raw("obama2")))
     assert np.array_equal(kept.crop, expected.crop)
 
@@ -360,7 +361,7 @@ async def test_a_guest_until_sunday(hass, set_up, upload) -> None:
     await flow.add(raw("obama"))
     await flow.finish()
 
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     assert PersonSettings.of(subentry) == PersonSettings(
         name="Barack",
         person_entity=PERSON,
@@ -381,10 +382,10 @@ async def test_a_guest_until_sunday(hass, set_up, upload) -> None:
     result = await flow.submit(name="Barry", expires=text, no_end=True)
     await hass.async_block_till_done()
     assert result["reason"] == "reconfigure_successful"
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     assert PersonSettings.of(subentry) == PersonSettings(name="Barry")
     assert "enrolled_at" in subentry.data
-    assert len(door.entry.runtime_data.store.album(subentry.unique_id)) == 1
+    assert len(door.household.store.album(subentry.unique_id)) == 1
     assert device(hass, door, subentry.unique_id).name == "Barry"
     assert "no_end" not in (await flow.change("details"))["data_schema"].schema
 
@@ -414,7 +415,7 @@ async def test_a_date_that_is_none(hass, set_up) -> None:
 
 async def test_somebody_whose_time_is_over_can_be_renamed(hass, set_up) -> None:
     door = await set_up({"Barack": ("obama",)})
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     past = dt_util.utcnow() - timedelta(days=1)
     hass.config_entries.async_update_subentry(
         door.entry, subentry, data={**subentry.data, "expires": past.isoformat()}
@@ -424,7 +425,7 @@ async def test_somebody_whose_time_is_over_can_be_renamed(hass, set_up) -> None:
     before = suggested(await flow.change("details"))
     await flow.submit(**before | {"name": "Obama"})
     await hass.async_block_till_done()
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     assert subentry.title == "Obama"
     assert PersonSettings.of(subentry).expires == past.replace(microsecond=0)
     # Another moment that has passed is refused.
@@ -440,9 +441,9 @@ async def test_suspend_and_allow(hass, set_up) -> None:
     assert result["menu_options"] == ["add", "replace", "details", "suspend"]
     result = await flow.choose("suspend")
     assert result["reason"] == "reconfigure_successful"
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     assert PersonSettings.of(subentry).allowed is False
-    assert len(door.entry.runtime_data.store.album("barack")) == 1
+    assert len(door.household.store.album("barack")) == 1
 
     # It holds through a change of other things.
     await flow.change("details")
@@ -451,7 +452,7 @@ async def test_suspend_and_allow(hass, set_up) -> None:
     result = await flow.change()
     assert result["menu_options"][-1] == "allow"
     await flow.choose("allow")
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     assert PersonSettings.of(subentry).allowed is True
 
 
@@ -459,17 +460,16 @@ async def test_suspend_at_a_door_that_does_not_run(hass, set_up) -> None:
     door = await set_up({"Barack": ("obama",)})
     await hass.config_entries.async_unload(door.entry.entry_id)
     await Flow(hass, door.entry).change("suspend")
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     assert PersonSettings.of(subentry).allowed is False
 
 
 async def test_one_person_too_many_for_the_rate(hass, set_up) -> None:
     door = await set_up({"Barack": ("obama",)})
     rows = [vision.OperatingPoint(1e-4, 0.6, 0.0, 1e-4, True, 1.0)]
-    with patch.object(
-        fields, "load_thresholds", return_value=vision.Thresholds(rows, slope=1, offset=0)
-    ):
-        result = await Flow(hass, door.entry).open()
+    short = vision.Thresholds(rows, slope=1, offset=0)
+    door.household.bundle = replace(door.household.bundle, thresholds=short)
+    result = await Flow(hass, door.entry).open()
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "rate_unavailable"
 
@@ -503,7 +503,7 @@ async def test_somebody_like_another_is_asked_for_again(
     loose, strict = (bundle.thresholds.operating_point(r).threshold for r in (1e-3, 1e-4))
     assert loose < strict
     monkeypatch.setattr(
-        "custom_components.face_lock.flows.person.examine_upload",
+        "custom_components.face_lock.enrollment.procedure.examine_upload",
         alike(bundle, (loose + strict) / 2),
     )
     door = await set_up({"Barack": ("obama",)})
@@ -521,7 +521,7 @@ async def test_somebody_like_another_is_asked_for_again(
     again = await hass.config_entries.subentries.async_configure(flow._id)
     assert again["step_id"] == "resembles"
     assert (await flow.choose("keep"))["type"] is FlowResultType.CREATE_ENTRY
-    assert {s.title for s in door.entry.subentries.values()} == {"Barack", "Malik"}
+    assert {s.title for s in people_of(door.entry).values()} == {"Barack", "Malik"}
 
 
 async def test_somebody_unlike_all_others_is_not_asked_for(
@@ -529,7 +529,8 @@ async def test_somebody_unlike_all_others_is_not_asked_for(
 ) -> None:
     loose = bundle.thresholds.operating_point(1e-3).threshold
     monkeypatch.setattr(
-        "custom_components.face_lock.flows.person.examine_upload", alike(bundle, loose - 0.02)
+        "custom_components.face_lock.enrollment.procedure.examine_upload",
+        alike(bundle, loose - 0.02),
     )
     door = await set_up({"Barack": ("obama",)})
     flow = Flow(hass, door.entry, upload)
@@ -557,9 +558,9 @@ async def test_adding_pictures(hass, set_up, upload) -> None:
 
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reconfigure_successful"
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     assert subentry.title == "Barack"
-    assert len(door.entry.runtime_data.store.album("barack")) == 2
+    assert len(door.household.store.album("barack")) == 2
 
 
 @pytest.mark.parametrize("way", ["replace", "start_over"])
@@ -573,17 +574,17 @@ async def test_pictures_are_replaced_only_when_finished(hass, set_up, upload, wa
         result = await flow.choose("start_over")
     assert result["menu_options"] == ["capture", "upload"]
     assert result["description_placeholders"]["name"] == "Barack"
-    assert len(door.entry.runtime_data.store.album("barack")) == 2
+    assert len(door.household.store.album("barack")) == 2
     await flow.add(raw("obama3"))
     await flow.finish()
-    (kept,) = door.entry.runtime_data.store.album("barack")
-    expected = vision.examine(door.entry.runtime_data.bundle, vision.decode_rgb(raw("obama3")))
+    (kept,) = door.household.store.album("barack")
+    expected = vision.examine(door.household.bundle, vision.decode_rgb(raw("obama3")))
     assert np.array_equal(kept.crop, expected.crop)
 
 
 async def test_person_removed_in_mid_flow(hass, set_up, upload) -> None:
     door = await set_up({"Barack": ("obama",)})
-    (subentry,) = door.entry.subentries.values()
+    (subentry,) = people_of(door.entry).values()
     flow = Flow(hass, door.entry, upload)
     await flow.change("add")
     hass.config_entries.async_remove_subentry(door.entry, subentry.subentry_id)
@@ -591,7 +592,7 @@ async def test_person_removed_in_mid_flow(hass, set_up, upload) -> None:
     result = await flow.finish()
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "person_removed"
-    assert door.entry.runtime_data.store.people == {}
+    assert door.household.store.people == {}
 
 
 async def test_full_disk_is_an_issue_and_the_person_can_come_in(hass, set_up, upload) -> None:
@@ -626,4 +627,94 @@ async def test_unloaded_in_mid_flow(hass, set_up, upload) -> None:
     result = await flow.add(raw("obama"))
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "not_loaded"
-    assert not door.entry.subentries
+    assert not people_of(door.entry)
+
+
+# Two at once
+
+
+async def test_two_dialogues_make_no_two_people_of_one_name(hass, set_up, upload) -> None:
+    door = await set_up({})
+    first, second = (Flow(hass, door.entry, upload) for _ in range(2))
+    await first.start("Grace")
+    await second.start("grace")
+    await first.add(raw("hopper"))
+    await second.add(raw("collins"))
+    assert (await first.finish())["type"] is FlowResultType.CREATE_ENTRY
+    result = await second.finish()
+    assert (result["step_id"], result["errors"]) == ("rename", {"name": "name_taken"})
+    assert (await second.submit(name=" "))["errors"] == {"name": "name_missing"}
+    assert (await second.submit(name="Eileen"))["type"] is FlowResultType.CREATE_ENTRY
+    assert [s.title for s in people_of(door.entry).values()] == ["Grace", "Eileen"]
+
+
+async def test_two_dialogues_make_no_two_people_of_one_face(hass, set_up, upload) -> None:
+    door = await set_up({})
+    first, second = (Flow(hass, door.entry, upload) for _ in range(2))
+    await first.start("Grace")
+    await second.start("Murray")
+    await first.add(raw("hopper"))
+    await second.add(raw("hopper"))
+    assert (await first.finish())["type"] is FlowResultType.CREATE_ENTRY
+    assert (await second.finish())["step_id"] == "resembles"
+    count, said = shown(await second.choose("keep"))
+    assert count == 0
+    assert "too much like another" in said
+    assert [s.title for s in people_of(door.entry).values()] == ["Grace"]
+
+
+async def test_an_old_dialogue_does_not_undo_what_was_added_since(
+    hass, set_up, upload, call, folder
+) -> None:
+    door = await set_up({"Barack": ("obama",)})
+    flow = Flow(hass, door.entry, upload)
+    await flow.change("replace")
+    (folder / "obama2.jpg").write_bytes(raw("obama2"))
+    assert (await call("enroll", name="Barack", files=[str(folder / "obama2.jpg")]))["kept"] == 1
+    await flow.add(raw("obama3"))
+    await flow.finish()
+    # The one that was replaced is gone; the one that was added meanwhile is there.
+    kept = door.household.store.album("barack")
+    wanted = [
+        vision.examine(door.household.bundle, vision.decode_rgb(raw(name)))
+        for name in ("obama3", "obama2")
+    ]
+    assert len(kept) == 2
+    for one, other in zip(kept, wanted, strict=True):
+        assert np.array_equal(one.crop, other.crop)
+
+
+async def test_the_doors_that_a_person_may_open(hass, set_up, camera, upload, target) -> None:
+    garage = front_door(hass, title="Garage", door="garage", lock="lock.deadbolt")
+    door = await set_up({}, doors=(front_door(hass), garage))
+    flow = Flow(hass, door.entry, upload)
+    form = await flow.open()
+    (options,) = (
+        field.config["options"]
+        for key, field in form["data_schema"].schema.items()
+        if str(key) == "doors"
+    )
+    assert options == [
+        {"value": FRONT, "label": "Front door"},
+        {"value": "garage", "label": "Garage"},
+    ]
+    await flow.submit(name="Barack", doors=[FRONT])
+    await flow.add(raw("obama"), raw("obama2"))
+    await flow.finish()
+    await hass.async_block_till_done()
+    camera.show("obama3")
+    assert (await door.access()).event_type == "access_granted"
+    await door.until(lambda: hass.states.get("event.garage_access").state != "unknown")
+    refused = hass.states.get("event.garage_access").attributes
+    assert (refused["person"], refused["reason"]) == ("Barack", "other_door")
+    assert target.calls == []
+    # The dialogue shows it again, and emptied it is all doors.
+    result = await flow.change("details")
+    assert suggested(result)["doors"] == [FRONT]
+    await flow.submit(name="Barack")
+    await hass.async_block_till_done()
+    (rules,) = door.household.residents.rules.values()
+    assert rules.doors is None
+    await door.leave(camera)
+    camera.show("obama3")
+    await door.until(lambda: target.calls)

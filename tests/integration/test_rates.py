@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from custom_components.face_lock.rates import UNKNOWN, of_hundred, rate_costs
+from custom_components.face_lock.flows.rate_costs import UNKNOWN, of_hundred, rate_costs
 from custom_components.face_lock.settings import FALSE_POSITIVE_RATES
 from custom_components.face_lock.vision import OperatingPoint, Thresholds, load_thresholds
 

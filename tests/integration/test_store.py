@@ -20,13 +20,13 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.file import AtomicWriter, WriteError
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.face_lock import store as store_module, vision
+from custom_components.face_lock import vision
 from custom_components.face_lock.const import DOMAIN
-from custom_components.face_lock.disk import NotSavedError
-from custom_components.face_lock.records import async_open_records, async_remove_records
-from custom_components.face_lock.store import PictureStore, embed_anew
-from custom_components.face_lock.upkeep import SAVE_AGAIN
-from custom_components.face_lock.vault import (
+from custom_components.face_lock.maintenance import SAVE_AGAIN
+from custom_components.face_lock.settings import DoorSettings
+from custom_components.face_lock.storage import templates as store_module
+from custom_components.face_lock.storage.checked_store import NotSavedError
+from custom_components.face_lock.storage.key import (
     KEY_FILE,
     DamagedError,
     KeyMissingError,
@@ -36,6 +36,8 @@ from custom_components.face_lock.vault import (
     WrongKeyError,
     async_load_vault,
 )
+from custom_components.face_lock.storage.records import async_open_records, async_remove_records
+from custom_components.face_lock.storage.templates import PictureStore, embed_anew
 
 from .conftest import LOCK, person, raw, sealed, unsealed
 from .test_texts import TEXTS
@@ -161,14 +163,14 @@ async def test_each_write_looks_different(hass, disk) -> None:
 
 async def test_the_later_commit_is_the_one_that_stays(hass, disk, monkeypatch) -> None:
     store = await opened(hass)
-    serialise = store_module._serialise
+    serialise = store_module.serialise_picture
 
-    def slow_at_first(people, aside):
-        if len(people["barack"]) == 2:
-            time.sleep(0.3)
-        return serialise(people, aside)
+    def slow_at_first(portrait):
+        time.sleep(0.3)
+        monkeypatch.setattr(store_module, "serialise_picture", serialise)
+        return serialise(portrait)
 
-    monkeypatch.setattr(store_module, "_serialise", slow_at_first)
+    monkeypatch.setattr(store_module, "serialise_picture", slow_at_first)
     store.put("barack", [picture(1), picture(2)])
     first = hass.async_create_task(store.async_commit({"barack"}))
     await asyncio.sleep(0)
@@ -290,48 +292,20 @@ def test_every_error_has_a_text() -> None:
 # Versions
 
 
-def write_version_1(disk: Path, data: object, version: int = 1) -> bytes:
+def write_plain(disk: Path, data: object, version: int = 1) -> bytes:
     disk.mkdir(exist_ok=True)
     (disk / NAME).write_text(json.dumps({"version": version, "key": NAME, "data": data}))
     return (disk / NAME).read_bytes()
 
 
-async def test_version_1_is_encrypted_and_loses_nothing(hass, disk) -> None:
-    portraits = [picture(1), picture(2)]
-    damaged = plain(picture(3)) | {"embedding": "%%%"}
-    people = {
-        "barack": {"pictures": [plain(portraits[0]), damaged, plain(portraits[1])]},
-        "joe": {"pictures": []},
-    }
-    write_version_1(disk, {"people": people})
-    store = await opened(hass)
-    assert all(map(same, store.album("barack"), portraits))
-    assert store.damaged == 1
-    assert list(store.people) == ["barack", "joe"]
-
-    stored = json.loads((disk / NAME).read_bytes())
-    assert (stored["version"], stored["minor_version"]) == (2, 1)
-    assert stat.S_IMODE((disk / NAME).stat().st_mode) == 0o600
-    assert plain(portraits[0])["embedding"].encode() not in (disk / NAME).read_bytes()
-    vault = await async_load_vault(hass, [NAME])
-    assert json.loads(vault.open(stored["data"], NAME)) == {"people": people}
-
-    again = await opened(hass)
-    assert all(map(same, again.album("barack"), portraits))
-    assert again.damaged == 1
-
-
-async def test_version_1_stays_while_it_cannot_be_replaced(hass, disk) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [[], {}, 5, {"people": {}}, {"people": {"barack": {"pictures": [plain(picture(1))]}}}],
+)
+async def test_what_is_not_encrypted_is_never_read(hass, disk, data) -> None:
+    """Version 1 was not: anybody who can write a file could have enrolled somebody."""
     await async_load_vault(hass, [NAME])
-    before = write_version_1(disk, {"people": {"barack": {"pictures": [plain(picture(1))]}}})
-    with patch("homeassistant.helpers.storage.write_utf8_file_atomic", side_effect=WriteError):
-        assert same((await opened(hass)).album("barack")[0], picture(1))
-    assert (disk / NAME).read_bytes() == before
-
-
-@pytest.mark.parametrize("data", [[], {}, {"people": [1]}, {"people": {"barack": {"x": 1}}}, 5])
-async def test_nonsense_of_version_1_is_left_as_it_is(hass, disk, data) -> None:
-    before = write_version_1(disk, data)
+    before = write_plain(disk, data)
     with pytest.raises(DamagedError):
         await opened(hass)
     assert (disk / NAME).read_bytes() == before
@@ -345,7 +319,7 @@ async def test_newer_minor_version_is_read(hass, disk) -> None:
 
 
 async def test_newer_version_is_left_as_it_is(hass, disk) -> None:
-    before = write_version_1(disk, {"whatever": 1}, version=3)
+    before = write_plain(disk, {"whatever": 1}, version=3)
     with pytest.raises(UnsupportedStorageVersionError):
         await opened(hass)
     assert (disk / NAME).read_bytes() == before
@@ -357,7 +331,9 @@ async def test_newer_version_is_left_as_it_is(hass, disk) -> None:
 async def damaged_store(hass, disk: Path) -> PictureStore:
     damaged = plain(picture(3)) | {"embedding": "%%%"}
     people = {"barack": {"pictures": [plain(picture(1)), damaged]}}
-    write_version_1(disk, {"people": people})
+    vault = await async_load_vault(hass, [NAME])
+    content = vault.seal(json.dumps({"people": people}).encode(), NAME)
+    write_plain(disk, content, version=2)
     return await opened(hass)
 
 
@@ -461,24 +437,28 @@ def test_embedding_anew_leaves_what_has_no_crop(bundle) -> None:
 # Deleting
 
 
-async def test_removing_doors_deletes_all_files_and_at_last_the_key(hass, disk) -> None:
+async def test_removing_a_household_deletes_all_files_and_at_last_the_key(hass, disk) -> None:
     await filled(hass, picture(1))
-    for name in (f"{NAME}.feedback", f"{NAME}.visit", f"{NAME}.corrupt.2026-11-24T00:00:00"):
-        (disk / name).write_text("{}")
+    kept = (".feedback", ".visit", ".visits", ".lockout", ".corrupt.2026-11-24T00:00:00")
+    for name in (NAME, "face_lock.front"):
+        for kind in kept:
+            (disk / f"{name}{kind}").write_text("{}")
+    (disk / "face_lock.front.corrupt.2026-11-24T00:00:00").unlink()
+    (disk / "face_lock.front.feedback").unlink()
     (disk / f"{NAME}.visit.corrupt.2026-11-24T00:00:00").write_text("{}")
     (disk / "face_lock.abcd").write_text("{}")
     other = MockConfigEntry(domain=DOMAIN)
     other.add_to_hass(hass)
-    await async_remove_records(hass, "abc")
+    await async_remove_records(hass, "abc", ["front"])
     assert set(content(disk)) == {KEY_FILE, "face_lock.abcd"}
 
     (disk / f"{KEY_FILE}.corrupt.2026-11-24T00:00:00").write_text("{}")
     del hass.config_entries._entries[other.entry_id]
-    await async_remove_records(hass, other.entry_id)
+    await async_remove_records(hass, other.entry_id, [])
     assert set(content(disk)) == {"face_lock.abcd"}
 
 
-async def test_the_last_door_takes_the_key_along(hass, set_up, hass_storage) -> None:
+async def test_the_household_takes_the_key_along(hass, set_up, hass_storage) -> None:
     door = await set_up(BARACK)
     assert KEY_FILE in hass_storage
     await hass.config_entries.async_remove(door.entry.entry_id)
@@ -523,9 +503,7 @@ async def test_door_stays_shut_without_its_key(
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.SETUP_ERROR
     assert entry.error_reason_translation_key == reason
-    assert ir.async_get(hass).async_get_issue(DOMAIN, issue).translation_placeholders == {
-        "door": "Front door"
-    }
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
     assert hass.states.get(LOCK).state == "unavailable"
     assert json.dumps(hass_storage[f"{DOMAIN}.{entry.entry_id}"]) == before
     assert (KEY_FILE in hass_storage) is (key is not None)
@@ -540,7 +518,7 @@ async def test_door_stays_shut_without_its_key(
 
 async def test_full_disk_is_tried_again(hass, set_up) -> None:
     with patch(
-        "custom_components.face_lock.records.async_load_vault", side_effect=KeyNotSavedError
+        "custom_components.face_lock.storage.records.async_load_vault", side_effect=KeyNotSavedError
     ):
         door = await set_up(BARACK)
     assert door.entry.state is ConfigEntryState.SETUP_RETRY
@@ -593,20 +571,20 @@ async def test_owner_hears_of_a_full_disk_until_it_took_the_pictures(
     full.clear()
     door = await set_up(BARACK)
     issue = f"pictures_not_saved_{door.entry.entry_id}"
-    store = door.entry.runtime_data.store
+    store = door.household.store
     full.append(True)
     store.put("joe", [vision.examine(bundle, vision.decode_rgb(raw("biden")))])
     hass.config_entries.async_add_subentry(door.entry, person("Joe"))
     await hass.async_block_till_done()
     assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
     assert door.entry.state is ConfigEntryState.LOADED
-    assert door.entry.runtime_data.store.album("joe")
+    assert door.household.store.album("joe")
 
     full.clear()
     async_fire_time_changed(hass, dt_util.utcnow() + SAVE_AGAIN * 1.1)
     await door.until(lambda: ir.async_get(hass).async_get_issue(DOMAIN, issue) is None)
     await hass.config_entries.async_reload(door.entry.entry_id)
-    assert door.entry.runtime_data.store.album("joe")
+    assert door.household.store.album("joe")
 
 
 async def test_option_drops_the_crops_and_the_door_still_opens(
@@ -615,9 +593,7 @@ async def test_option_drops_the_crops_and_the_door_still_opens(
     door = await set_up(BARACK)
     key = f"{DOMAIN}.{door.entry.entry_id}"
     assert all("crop" in p for p in unsealed(hass_storage, key)["people"]["barack"]["pictures"])
-    hass.config_entries.async_update_entry(
-        door.entry, options={**door.entry.options, "privacy": {"keep_pictures": False}}
-    )
+    hass.config_entries.async_update_entry(door.entry, options={"keep_pictures": False})
     await hass.async_block_till_done()
     pictures = unsealed(hass_storage, key)["people"]["barack"]["pictures"]
     assert [p.keys() for p in pictures] == [{"embedding", "model"}] * 2
@@ -626,7 +602,7 @@ async def test_option_drops_the_crops_and_the_door_still_opens(
 
 
 async def test_new_model_without_crops_asks_for_enrolment(hass, set_up, hass_storage) -> None:
-    door = await set_up(BARACK, settings={"privacy": {"keep_pictures": False}})
+    door = await set_up(BARACK, options={"keep_pictures": False})
     key = f"{DOMAIN}.{door.entry.entry_id}"
     await hass.config_entries.async_unload(door.entry.entry_id)
     stored = unsealed(hass_storage, key)
@@ -656,7 +632,9 @@ async def test_feedback_that_cannot_be_read_keeps_no_door_shut(
 
 
 async def test_records_open_for_the_first_door(hass, disk) -> None:
-    records = await async_open_records(hass, "abc", keep_pictures=True, visit_days=None)
+    records = await async_open_records(hass, "abc", ["front"], keep_pictures=True)
     assert records.pictures.people == {}
-    assert records.visit is None
+    door = await records.async_open_door("front", DoorSettings())
+    assert door.history.visits == ()
+    assert door.picture is None
     assert set(content(disk)) == {KEY_FILE}

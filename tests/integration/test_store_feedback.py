@@ -11,9 +11,11 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from custom_components.face_lock import feedback as module, vision
-from custom_components.face_lock.feedback import Feedback, FeedbackStore, Verdict
-from custom_components.face_lock.vault import TamperedError, async_load_vault
+from custom_components.face_lock import vision
+from custom_components.face_lock.people import people_of
+from custom_components.face_lock.storage import feedback as module
+from custom_components.face_lock.storage.feedback import Feedback, FeedbackStore, Verdict
+from custom_components.face_lock.storage.key import TamperedError, async_load_vault
 
 from .conftest import ROOT
 from .test_store import BARACK, picture
@@ -25,6 +27,8 @@ WHEN = datetime(2026, 11, 24, 7, 30, tzinfo=timezone(timedelta(hours=1)))
 
 def record(person: str | None, verdict: Verdict = ME, seed: int = 1, **changes: object) -> Feedback:
     values = {
+        "visit": "1",
+        "door": "front",
         "when": WHEN,
         "decision": "below_threshold",
         "similarity": 0.61,
@@ -78,6 +82,8 @@ async def test_export_is_what_training_reads(hass, disk, tmp_path, folders) -> N
         "decision": "below_threshold",
         "similarity": "0.61",
         "model": "m1",
+        "door": "front",
+        "visit": "1",
     }
     assert [row["person"] for row in rows] == ["barack", "barack", "", "joe", "barack"]
     assert [bool(row["file"]) for row in rows] == [True, True, True, False, True]
@@ -170,13 +176,11 @@ async def test_unreadable_feedback_is_left_as_it_is(hass, disk) -> None:
 
 
 async def test_removing_a_person_removes_the_feedback(hass, set_up) -> None:
-    door = await set_up(
-        {**BARACK, "Joe": ("biden",)}, settings={"privacy": {"keep_pictures": True}}
-    )
-    store = door.entry.runtime_data.records.feedback
+    door = await set_up({**BARACK, "Joe": ("biden",)})
+    store = door.household.records.feedback
     await store.async_add(record("barack"))
     await store.async_add(record("joe"))
-    (barack, _) = door.entry.subentries.values()
+    barack = people_of(door.entry)["barack"]
     hass.config_entries.async_remove_subentry(door.entry, barack.subentry_id)
     await hass.async_block_till_done()
-    assert await door.entry.runtime_data.records.feedback.async_count() == 1
+    assert await door.household.records.feedback.async_count() == 1

@@ -7,7 +7,14 @@ import torch
 from training.verifier import model
 from training.verifier.backbones import build_backbone
 from training.verifier.config import Config, CrowdSettings, ModelSettings
-from training.verifier.crowding import Taught, fit, targets, views
+from training.verifier.crowding import (
+    Taught,
+    equal_soft_maxima,
+    fit,
+    targets,
+    views,
+    wanted_crowding,
+)
 from training.verifier.network import Crowding, Verifier
 
 OPTIONS = {"width": 0.25, "embedding": 32}
@@ -47,6 +54,40 @@ def test_neither_another_view_of_oneself_nor_a_double_is_a_stranger():
     # Its own view and its double (cosine 0.98) are left out; the other is a stranger.
     assert targets(taught, nearest=1, double=0.9)[0] == pytest.approx(0.0, abs=1e-6)
     assert targets(taught, nearest=1, double=0.99)[0] == pytest.approx(float(near @ one), abs=1e-6)
+
+
+def test_with_its_crowding_everybody_s_strangers_reach_equally_far():
+    settings = CrowdSettings(temperature=0.1, double=0.9)
+    embeddings, picture = crowds(np.random.default_rng(2), 80), np.arange(80) // 2
+    taught = Taught(embeddings, picture, np.arange(80) < 60)
+
+    def reach(crowding: np.ndarray) -> np.ndarray:
+        """Soft maximum of each face's scores with the strangers of the cohort."""
+        scores = embeddings @ embeddings.T - crowding[:, None] - crowding[None]
+        cosines = embeddings @ embeddings.T
+        stranger = (picture[:, None] != picture[None]) & (cosines <= 0.9) & taught.cohort[None]
+        return np.array(
+            [0.1 * np.log(np.exp(scores[row][stranger[row]] / 0.1).sum() / 60) for row in range(80)]
+        )
+
+    assert np.ptp(reach(np.zeros(80))) > 0.2
+    # The same for all, in the cohort and out of it.
+    assert reach(equal_soft_maxima(taught, settings)) == pytest.approx(np.zeros(80), abs=1e-3)
+
+
+def test_whoever_has_no_stranger_is_not_crowded_and_hardly_anything_is_below_0():
+    rng = np.random.default_rng(3)
+    alone = np.eye(1, 32, dtype=np.float32)
+    taught = Taught(
+        np.concatenate([crowds(rng, 200), alone, alone]), np.arange(202), np.arange(202) < 200
+    )
+    wanted = wanted_crowding(taught, CrowdSettings(nearest=5))
+    assert np.isfinite(wanted).all()
+    assert np.quantile(wanted, 0.01) >= 0.0
+    lonely = Taught(np.concatenate([alone, alone]), np.arange(2), np.ones(2, bool))
+    assert np.isfinite(wanted_crowding(lonely, CrowdSettings(nearest=1))).all()
+    # Half of them live close together.
+    assert wanted[:100].mean() > wanted[100:200].mean() + 0.05
 
 
 def test_the_network_learns_who_lives_in_a_crowd_and_makes_one_threshold_hold_for_both():

@@ -23,7 +23,12 @@ class Frontend {
     const browser = await chromium.launch({ executablePath, args: FLAGS });
     const page = await browser.newPage({ viewport: SIZE, deviceScaleFactor: 1 });
     page.setDefaultTimeout(PATIENCE);
-    return new Frontend(browser, page, url);
+    const frontend = new Frontend(browser, page, url);
+    await page.exposeFunction("faceLockClicked", () => frontend.clicks++);
+    await page.addInitScript(() => {
+      addEventListener("click", (event) => event.isTrusted && window.faceLockClicked(), true);
+    });
+    return frontend;
   }
 
   constructor(browser, page, url) {
@@ -32,6 +37,8 @@ class Frontend {
     this.url = url;
     this.dialog = page.locator("dialog-data-entry-flow");
     this.errors = [];
+    /** How often the user has clicked. */
+    this.clicks = 0;
     const note = (text) => HARMLESS.some((known) => known.test(text)) || this.errors.push(text);
     page.on("pageerror", (error) => note(error.message));
     page.on("console", (message) => {
@@ -94,7 +101,10 @@ class Frontend {
     await this.dialog.getByText(text, { exact: true }).last().click();
   }
 
-  /** Choose an entity in the dialogue's field for entities of this number, from 0. */
+  /**
+   * Choose an entity in the dialogue's field for entities of this number, from 0. A field that takes
+   * several has one more behind each that was chosen.
+   */
   async pick(field, name) {
     await this.dialog.locator("ha-entity-picker").nth(field).click();
     await this.page.locator("ha-picker-combo-box").getByText(name, { exact: true }).click();

@@ -296,7 +296,7 @@ class Oracle:
         if grant is None:
             return
         attempt = grant if problem is None else replace(grant, granted=False, problem=problem)
-        self.decider.outcome(attempt, momentary=momentary)
+        self.decider.conclude(attempt, momentary=momentary)
         guest = self.guests.get(grant.person)
         if guest is None or guest.let_in_at != grant.decided_at:
             return
@@ -467,7 +467,8 @@ class Oracle:
         found = False
         for match in known:
             if self.stays[face.segment].leaving:
-                self.guests.setdefault(match.person, Guest(NEVER, now)).settled = True
+                guest = self.guests.setdefault(match.person, Guest(NEVER, now))
+                guest.seen_at, guest.settled = now, True
         for match in known:
             guest = self.guests.get(match.person)
             if guest is not None:

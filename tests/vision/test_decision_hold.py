@@ -294,7 +294,7 @@ def shown_until_let_in(door, at_most=60.0):
 def test_a_lock_that_did_not_open_is_tried_again_after_the_cool_down(door, problem):
     (grant,) = door.attempts
     door.see(evidence())
-    door.decider.outcome(replace(grant, granted=False, problem=problem))
+    door.decider.conclude(replace(grant, granted=False, problem=problem))
     assert not door.decider.is_hosting
     (again,) = shown_until_let_in(door)
     assert (again.person, again.granted) == ("anna", True)
@@ -306,33 +306,33 @@ def test_a_lock_that_did_not_open_is_tried_again_after_the_cool_down(door, probl
 def test_it_is_tried_as_often_as_it_fails(door):
     for _ in range(5):
         refused = replace(door.attempts[-1], granted=False, problem=Problem.LOCK_TIMEOUT)
-        door.decider.outcome(refused)
+        door.decider.conclude(refused)
         (again,) = shown_until_let_in(door)
         assert again.granted
 
 
 def test_a_relay_is_pulsed_again_for_who_stays(door):
-    door.decider.outcome(door.attempts[0], momentary=True)
+    door.decider.conclude(door.attempts[0], momentary=True)
     (again,) = shown_until_let_in(door)
     assert again.granted
 
 
 def test_a_lock_that_opened_is_not_tried_again(door):
-    door.decider.outcome(door.attempts[0])
+    door.decider.conclude(door.attempts[0])
     assert shown_until_let_in(door, at_most=100.0) == []
 
 
 def test_an_outcome_of_another_grant_changes_nothing(door):
     refused = replace(door.attempts[0], granted=False, problem=Problem.LOCK_FAILED)
-    door.decider.outcome(replace(refused, decided_at=refused.decided_at - 1.0))
-    door.decider.outcome(replace(refused, person="ben"))
+    door.decider.conclude(replace(refused, decided_at=refused.decided_at - 1.0))
+    door.decider.conclude(replace(refused, person="ben"))
     assert door.decider.is_hosting
 
 
 def test_a_lock_that_fails_after_the_person_left_opens_for_nobody(door):
     (grant,) = door.attempts
     door.wait(POLICY.absence)
-    door.decider.outcome(replace(grant, granted=False, problem=Problem.LOCK_FAILED))
+    door.decider.conclude(replace(grant, granted=False, problem=Problem.LOCK_FAILED))
     for _ in range(20):
         door.see(stranger())
     assert not any(a.granted for a in door.attempts[1:])
@@ -341,5 +341,5 @@ def test_a_lock_that_fails_after_the_person_left_opens_for_nobody(door):
 def test_a_door_that_closes_before_the_outcome_is_known_lets_nobody_in_again(door):
     (grant,) = door.attempts
     door.decider.door_closed(door.now)
-    door.decider.outcome(replace(grant, granted=False, problem=Problem.LOCK_TIMEOUT))
+    door.decider.conclude(replace(grant, granted=False, problem=Problem.LOCK_TIMEOUT))
     assert shown_until_let_in(door) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-VERSION = "0.4.0"
+VERSION = "0.5.0"
 """Of a new bundle; raised, here and in models.json, with every bundle that is released."""
 NAME = "models.json"
 ROLES = ("detector", "verifier", "presence", "liveness", "antispoofing")

@@ -3,7 +3,7 @@
 Training looks at celebrities now and then, to see that it goes well. What is kept is decided here,
 at its end: between the start (share 0) and the trained network (1) lie blends of their weights
 (Wortsman et al. 2022, arXiv:2109.01903). Of each, the score that the door uses is stood in for by a
-cohort: crowding is the mean cosine with the nearest strangers of the training side, as `crowd` will
+cohort: crowding is told by the strangers of the training side themselves, as `crowd` will
 teach it. One threshold keeps the satisficing rate in the worst group of strangers and the worst
 condition; the network that then accepts most of the enrolled people is the best. `choose.csv` has a
 row for each.
@@ -21,7 +21,7 @@ from training.common.split import TRAIN, VALIDATION
 from training.verifier import gallery, metrics, model, strangers
 from training.verifier.augment import in_condition
 from training.verifier.config import Config, CrowdSettings
-from training.verifier.crowding import Taught, targets
+from training.verifier.crowding import Taught, wanted_crowding
 from training.verifier.network import Verifier
 from training.verifier.train import blend
 
@@ -35,10 +35,8 @@ def with_cohort(embeddings: np.ndarray, cohort: np.ndarray, settings: CrowdSetti
     """Put the crowding of unit float32 [N, D] behind it, told by a cohort float32 [C, D]."""
     together = np.concatenate([embeddings, cohort])
     marks = np.arange(len(together)) >= len(embeddings)
-    crowding = targets(
-        Taught(together, np.arange(len(together)), marks), settings.nearest, settings.double
-    )
-    crowding = settings.weight * crowding[: len(embeddings), None]
+    crowding = wanted_crowding(Taught(together, np.arange(len(together)), marks), settings)
+    crowding = crowding[: len(embeddings), None]
     return np.hstack([embeddings, crowding]).astype(np.float32)
 
 

@@ -100,10 +100,12 @@ class TrainSettings:
 class CrowdSettings:
     """What teaches the network how crowded a face's neighbourhood is (`crowding.py`)."""
 
-    # What the score takes of the crowding of each of two faces.
-    weight: float = 0.9
-    # Crowding is the mean cosine with so many nearest strangers.
+    # Of the soft maximum that is made equal for all (crowding.equal_soft_maxima), and its share.
+    temperature: float = 0.05
+    weight: float = 1.12
+    # Added to it: so much of the mean cosine with so many nearest strangers.
     nearest: int = 30
+    nearest_weight: float = 0.15
     # Strangers with a cosine above this are held to be one person twice.
     double: float = 0.62
     # Each picture is shown as it is, in one of these conditions, and degraded at random.
@@ -172,7 +174,6 @@ class EvaluateSettings:
             "dark/dark",
             "very dark/very dark",
             "infrared/infrared",
-            "lamp/lamp",
         ]
     )
     # Of each group where frames are stacked, which takes ten times as long; 0: all.

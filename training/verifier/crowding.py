@@ -1,8 +1,10 @@
 """Step `crowd`: teach the network to tell from a face how crowded its neighbourhood is.
 
-The crowding of a face is the mean cosine with its nearest strangers, a cohort of portraits of all
-origins in good light and bad (`vision/matching/similarity.py` says what it is for). A small
-perceptron on the embedding learns it, so that neither the door nor the bundle needs the cohort:
+The crowding of a face is what makes its highest scores with strangers as high as everybody else's;
+the strangers are a cohort of portraits of all origins in good light and bad
+(`vision/matching/similarity.py` says what it is for). A little of the mean cosine with the nearest
+of them is added, which knows what all pictures of one camera have in common. A few small
+perceptrons on the embedding learn it, so that neither the door nor the bundle needs the cohort:
 other people's embeddings are biometric data of people who were not asked.
 
 What teaches: the training side and its half of the strangers, as they are and degraded. Bad
@@ -38,6 +40,9 @@ FIGURES = "crowd.json"
 TAUGHT = "taught.npz"
 CHUNK = 128
 PER_CAMERA = 40
+SINKHORN_STEPS = 20
+# A face without any stranger counts as if one stood at a right angle to it.
+LONELY = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,44 @@ def views(
             shown.append(seen)
             picture.append(number)
     return np.stack(shown), np.array(picture)
+
+
+def equal_soft_maxima(taught: Taught, settings: CrowdSettings) -> np.ndarray:
+    """Crowding float32 [N] with which the soft maximum of a face's scores is the same for all.
+
+    That is temperature * log mean exp((cosine - crowding - crowding') / temperature) over the
+    cohort: how far strangers' scores reach. Within the cohort it is Sinkhorn's scaling of a
+    symmetric matrix (Sinkhorn and Knopp 1967; half steps make it converge, Knight et al. 2014,
+    doi:10.1137/110825753); everybody else follows from it. Who counts as a stranger is as in
+    `targets`.
+    """
+    temperature, double = settings.temperature, settings.double
+    cohort, own = taught.embeddings[taught.cohort], taught.picture[taught.cohort]
+
+    def kernel(rows: np.ndarray, of: np.ndarray) -> np.ndarray:
+        cosines = rows @ cohort.T
+        cosines[(of[:, None] == own[None]) | (cosines > double)] = -np.inf
+        return np.exp(cosines / temperature)
+
+    among = kernel(cohort, own)
+    scaling = np.ones(len(cohort), np.float32)
+    for _ in range(SINKHORN_STEPS):
+        scaling = np.sqrt(scaling / np.maximum(among @ scaling, LONELY) * len(cohort))
+    found = np.empty(len(taught.embeddings), np.float32)
+    for start in range(0, len(found), 1024):
+        rows = slice(start, start + 1024)
+        found[rows] = kernel(taught.embeddings[rows], taught.picture[rows]) @ scaling
+    return temperature * np.log(np.maximum(found, LONELY) / len(cohort))
+
+
+def wanted_crowding(taught: Taught, settings: CrowdSettings) -> np.ndarray:
+    """Return what the perceptrons are to tell, float32 [N], moved so that hardly any is below 0.
+
+    One constant for all moves every score and every threshold alike.
+    """
+    wanted = settings.weight * equal_soft_maxima(taught, settings)
+    wanted += settings.nearest_weight * targets(taught, settings.nearest, settings.double)
+    return wanted - min(0.0, float(np.quantile(wanted, 0.01)))
 
 
 def targets(taught: Taught, nearest: int, double: float, block: int = 1024) -> np.ndarray:
@@ -189,7 +232,7 @@ def crowd(config: Config) -> dict[str, Any]:
     torch.set_num_threads(config.train.threads)
     verifier = model.load(folder / model.BEST)
     taught = _remembered(folder / TAUGHT, folder / model.BEST, config, verifier)
-    wanted = settings.weight * targets(taught, settings.nearest, settings.double)
+    wanted = wanted_crowding(taught, settings)
     head, explained = fit(taught.embeddings, wanted, settings)
     model.save(folder / model.SCORED, Verifier(verifier.backbone, head), config)
     figures = {

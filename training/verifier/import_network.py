@@ -21,7 +21,7 @@ from training.common.runs import open_run, write_json
 from training.verifier import contract as contracts, gallery, joining, known_pairs
 from training.verifier.calibrate import calibrate
 from training.verifier.config import Config
-from training.verifier.crowding import fit, load_taught, targets
+from training.verifier.crowding import fit, load_taught, wanted_crowding
 from training.verifier.export import INPUT
 from training.verifier.network import Crowding
 from training.verifier.prepare import TABLE, prepare
@@ -216,7 +216,7 @@ def teach(config: Config, path: Path) -> tuple[Crowding | None, dict[str, Any] |
         return np.concatenate([part[joining.DIRECTION] for part in parts])
 
     taught = load_taught(config, directions)
-    wanted = settings.weight * targets(taught, settings.nearest, settings.double)
+    wanted = wanted_crowding(taught, settings)
     head, explained = fit(taught.embeddings, wanted, settings)
     return head, {
         "views": len(wanted),

@@ -15,6 +15,8 @@ import numpy as np
 
 from vision.matching.similarity import pairwise_scores
 
+# Trials of a few people that must lie above a threshold for its rate to have been counted.
+LEAST_COUNTED = 5
 # Lower than any score.
 NO_SCORE = -4.0
 

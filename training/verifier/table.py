@@ -147,10 +147,11 @@ def make_table(
         for column in range(len(settings.rates))
     ]
     names = [one.name for one in setting]
-    counted = {
-        name: metrics.thresholds_at(trials, np.array(settings.rates) / size)
-        for name, trials in few.items()
-    }
+    counted = {}
+    for name, trials in few.items():
+        each = np.array(settings.rates) / size
+        enough = each * trials.impostors >= metrics.LEAST_COUNTED
+        counted[name] = np.where(enough, metrics.thresholds_at(trials, each), np.nan)
     thresholds: list[float] = []
     for column, one in enumerate(setting):
         above = thresholds[-1] + 1e-4 if thresholds else metrics.NO_SCORE

@@ -1,10 +1,8 @@
-"""Pictures from the door's own camera, taken while the dialogue says what to do.
+"""Pictures from a door's camera, taken while the dialogue says what to do.
 
 A dialogue's progress can only change its text from one task to the next: each task here ends as
 soon as there is something else to say.
 """
-
-# ruff: noqa: ARG002 - Home Assistant calls the steps with fixed signatures
 
 from __future__ import annotations
 
@@ -14,30 +12,35 @@ from abc import abstractmethod
 from time import monotonic
 from typing import Any, Final
 
-from homeassistant.config_entries import ConfigEntryState, ConfigSubentryFlow, SubentryFlowResult
-from homeassistant.data_entry_flow import AbortFlow
+import probatio
+from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.core import callback
+from homeassistant.helpers.selector import SelectOptionDict, SelectSelector, SelectSelectorConfig
 
-from ..const import CONF_CAMERA
-from ..coordinator import FaceLockCoordinator
-from ..source import CameraError, async_resolve, async_take_picture
-from .album import Album, Look, RefusedError, Standard, look
-from .guide import Guide, Seen
-from .texts import picture
+from ..enrollment.album import Album, RefusedError
+from ..enrollment.pose_guide import Guide, Seen
+from ..enrollment.procedure import Enrollment
+from ..entity_reference import async_resolve
+from ..household import Household
+from ..recognition.snapshot import CameraError, async_take_picture
+from .markdown import picture
 
 _LOGGER = logging.getLogger(__name__)
 
 INTERVAL: Final = 0.5
 """Seconds between two looks, so that the face has moved a little."""
+CONF_CAMERA: Final = "camera"
 PICTURE_TIME: Final = 5.0
 """Seconds for one picture; the next one may come faster."""
 
 
 class CaptureFlow(ConfigSubentryFlow):
-    """The steps that take pictures with the door's camera."""
+    """The steps that take pictures with a door's camera."""
 
     def __init__(self) -> None:
-        self._album = Album()
-        self._person = ""
+        self._enrollment: Enrollment | None = None
+        self._camera: str | None = None
+        self._camera_name = ""
         self._guide: Guide | None = None
         self._looking: asyncio.Task[None] | None = None
         self._seen = ""
@@ -46,7 +49,16 @@ class CaptureFlow(ConfigSubentryFlow):
     async def async_step_capture(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Say what to do before the camera, until the pictures are taken."""
+        """Ask for the camera if there are several; then say what to do until it has pictures."""
+        if self._guide is None:
+            cameras = self._cameras()
+            if user_input is not None:
+                self._camera = user_input.get(CONF_CAMERA)
+            elif len(cameras) == 1:
+                (self._camera,) = cameras
+            if self._camera not in cameras or (user_input is None and len(cameras) > 1):
+                return self._ask_camera(cameras)
+            self._camera_name = cameras[self._camera]
         if self._guide is None:
             self._guide = Guide(monotonic(), self._album.room)
             self._album.refused = []
@@ -75,6 +87,19 @@ class CaptureFlow(ConfigSubentryFlow):
             },
         )
 
+    def _ask_camera(self, cameras: dict[str, str]) -> SubentryFlowResult:
+        options = [SelectOptionDict(value=value, label=name) for value, name in cameras.items()]
+        default = self._camera if self._camera in cameras else next(iter(cameras), None)
+        field = probatio.Required(CONF_CAMERA, default=default)
+        return self.async_show_form(
+            step_id="capture",
+            data_schema=probatio.Schema(
+                {field: SelectSelector(SelectSelectorConfig(options=options))}
+            ),
+            description_placeholders={"name": self._name},
+            last_step=False,
+        )
+
     def _captured(self, problem: str) -> SubentryFlowResult:
         """Go on to the review, which says why if not a single picture was kept."""
         guide, self._guide = self._guide, None
@@ -97,17 +122,12 @@ class CaptureFlow(ConfigSubentryFlow):
 
     async def _async_look_once(self, guide: Guide) -> str:
         """Take one picture, keep it if it will do, and return how to show it."""
-        entry, door = self._get_entry(), self._door
         try:
-            taken = await async_take_picture(self.hass, entry.data[CONF_CAMERA], PICTURE_TIME)
-            seen: Look = await door.worker.async_run(
-                look, self._standard, taken.data, tuple(self._album.portraits), guide.wants
-            )
+            taken = await async_take_picture(self.hass, self._camera or "", PICTURE_TIME)
+            seen = await self._enrolled.async_look(taken.data, guide.wants)
         except (CameraError, RefusedError) as error:
             guide.note(Seen(error.key), monotonic())
             return ""
-        if seen.portrait is not None:
-            self._album.portraits.append(seen.portrait)
         guide.note(Seen(seen.problem, seen.pose, seen.portrait is not None), monotonic())
         return await self.hass.async_add_executor_job(picture, seen.preview)
 
@@ -119,25 +139,31 @@ class CaptureFlow(ConfigSubentryFlow):
         """The person's name."""
 
     @property
-    def _camera_name(self) -> str:
-        entity_id = async_resolve(self.hass, self._get_entry().data[CONF_CAMERA])
-        state = self.hass.states.get(entity_id or "")
-        return self._get_entry().title if state is None else state.name
+    def _enrolled(self) -> Enrollment:
+        """What this dialogue enrols; a new person's begins with the first use."""
+        if self._enrollment is None:
+            self._enrollment = Enrollment(self._get_entry())
+        return self._enrollment
 
     @property
-    def _standard(self) -> Standard:
-        door = self._door
-        others = {p: album for p, album in door.store.gallery().items() if p != self._person}
-        return Standard(door.bundle, others, door.settings.false_positive_rate)
+    def _album(self) -> Album:
+        return self._enrolled.album
 
     @property
-    def _door(self) -> FaceLockCoordinator:
-        """The running door; it may have been reloaded since the last step."""
-        entry = self._get_entry()
-        if entry.state is not ConfigEntryState.LOADED:
-            raise AbortFlow("not_loaded")
-        door: FaceLockCoordinator = entry.runtime_data
-        return door
+    def _running(self) -> Household:
+        """The household, which may have been reloaded since the last step."""
+        return self._enrolled.household
+
+    @callback
+    def _cameras(self) -> dict[str, str]:
+        """Return reference -> name, of all cameras of all doors."""
+        found: dict[str, str] = {}
+        for door in self._running.doors.values():
+            for camera in door.settings.cameras:
+                entity_id = async_resolve(self.hass, camera)
+                state = self.hass.states.get(entity_id or "")
+                found[camera] = door.title if state is None else state.name
+        return found
 
 
 def _action(instruction: str) -> str:

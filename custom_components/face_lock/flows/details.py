@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import probatio
-from homeassistant.config_entries import ConfigSubentry
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.selector import (
@@ -15,12 +15,22 @@ from homeassistant.helpers.selector import (
     DateTimeSelector,
     EntitySelector,
     EntitySelectorConfig,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
     TextSelector,
 )
 from homeassistant.util import dt as dt_util
 
-from ..settings import CONF_EXPIRES, CONF_PERSON_ENTITY, CONF_SCHEDULE, PersonSettings
-from ..source import async_entity_reference, async_resolve
+from ..entity_reference import async_entity_reference, async_resolve
+from ..people import doors_of
+from ..settings import (
+    CONF_DOORS,
+    CONF_EXPIRES,
+    CONF_PERSON_ENTITY,
+    CONF_SCHEDULE,
+    PersonSettings,
+)
 from .fields import entities, exists
 
 CONF_NO_END: Final = "no_end"
@@ -34,7 +44,9 @@ ENTITY_FIELDS: Final = {
 
 
 @callback
-def details_schema(hass: HomeAssistant, known: PersonSettings | None) -> probatio.Schema:
+def details_schema(
+    hass: HomeAssistant, entry: ConfigEntry, known: PersonSettings | None
+) -> probatio.Schema:
     """Make the form for a new person, or one who is ``known``."""
     fields: dict[probatio.Marker, Any] = {
         probatio.Required(CONF_NAME): TextSelector(),
@@ -44,15 +56,25 @@ def details_schema(hass: HomeAssistant, known: PersonSettings | None) -> probati
         probatio.Optional(CONF_SCHEDULE): entities(hass, SCHEDULE_DOMAINS),
         probatio.Optional(CONF_EXPIRES): DateTimeSelector(),
     }
+    doors = doors_of(entry)
+    if len(doors) > 1 or (known is not None and known.doors is not None):
+        options = [
+            SelectOptionDict(value=door, label=subentry.title) for door, subentry in doors.items()
+        ]
+        fields[probatio.Optional(CONF_DOORS)] = SelectSelector(
+            SelectSelectorConfig(options=options, multiple=True)
+        )
     if known is not None and known.expires is not None:
         fields[probatio.Required(CONF_NO_END, default=False)] = BooleanSelector()
     return probatio.Schema(fields)
 
 
 @callback
-def shown_details(hass: HomeAssistant, known: PersonSettings) -> dict[str, Any]:
+def shown_details(hass: HomeAssistant, entry: ConfigEntry, known: PersonSettings) -> dict[str, Any]:
     """Return what the form shows of somebody who is known."""
     shown: dict[str, Any] = {CONF_NAME: known.name}
+    if known.doors is not None:
+        shown[CONF_DOORS] = [door for door in doors_of(entry) if door in known.doors]
     for key, reference in (
         (CONF_PERSON_ENTITY, known.person_entity),
         (CONF_SCHEDULE, known.schedule),
@@ -68,17 +90,10 @@ def shown_details(hass: HomeAssistant, known: PersonSettings) -> dict[str, Any]:
 def details_problems(
     hass: HomeAssistant,
     user_input: Mapping[str, Any],
-    names: list[str],
     known: PersonSettings | None,
 ) -> dict[str, str]:
-    """Return the form's errors; ``names`` are those of everybody else."""
-    errors: dict[str, str] = {}
-    name = user_input[CONF_NAME].strip()
-    if not name:
-        errors[CONF_NAME] = "name_missing"
-    elif name.casefold() in (other.casefold() for other in names):
-        errors[CONF_NAME] = "name_taken"
-    errors |= {
+    """Return the form's errors but for the name's."""
+    errors = {
         key: problem
         for key, problem in ENTITY_FIELDS.items()
         if (entity_id := user_input.get(key)) and not exists(hass, entity_id)
@@ -96,10 +111,14 @@ def details_data(
 ) -> dict[str, Any]:
     """Return what the subentry keeps; what is not in the form stays as it is."""
     before = {} if subentry is None else subentry.data
-    data = {key: before[key] for key in before if key not in {*ENTITY_FIELDS, CONF_EXPIRES}}
+    data = {
+        key: before[key] for key in before if key not in {*ENTITY_FIELDS, CONF_DOORS, CONF_EXPIRES}
+    }
     for key in ENTITY_FIELDS:
         if entity_id := user_input.get(key):
             data[key] = async_entity_reference(hass, entity_id)
+    if doors := user_input.get(CONF_DOORS):
+        data[CONF_DOORS] = sorted(doors)
     if (expires := _expiry(user_input)) is not None:
         data[CONF_EXPIRES] = expires.isoformat()
     return data

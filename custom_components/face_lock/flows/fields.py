@@ -1,13 +1,11 @@
-"""Fields of the door's forms, and what may be put into them."""
+"""Fields that several forms share, and what may be put into them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import probatio
-from homeassistant.components.camera.const import DOMAIN as CAMERA_DOMAIN
-from homeassistant.components.lock.const import DOMAIN as LOCK_DOMAIN
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import (
@@ -17,9 +15,9 @@ from homeassistant.helpers.selector import (
     SelectSelectorConfig,
 )
 
-from ..const import CONF_CAMERA, CONF_LOCK, DOMAIN
-from ..own_models import models_folder
-from ..rates import UNKNOWN, rate_costs
+from ..const import DOMAIN
+from ..entity_reference import async_entity_reference, async_resolve
+from ..recognition.own_models import models_folder
 from ..settings import (
     BUNDLED,
     CONF_FALSE_POSITIVE_RATE,
@@ -27,8 +25,8 @@ from ..settings import (
     DEFAULT_FALSE_POSITIVE_RATE,
     FALSE_POSITIVE_RATES,
 )
-from ..source import async_entity_reference, async_resolve
 from ..vision import BundleError, Thresholds, load_thresholds
+from .rate_costs import UNKNOWN, rate_costs
 
 TRIGGER_DOMAINS: Final = ("binary_sensor", "event", "input_boolean")
 
@@ -58,29 +56,6 @@ def entities(
             domain=list(domains), exclude_entities=own_entities(hass), multiple=multiple
         )
     )
-
-
-@callback
-def door_schema(hass: HomeAssistant) -> probatio.Schema:
-    """Ask for the camera and the lock."""
-    return probatio.Schema(
-        {
-            probatio.Required(CONF_CAMERA): EntitySelector(
-                EntitySelectorConfig(domain=CAMERA_DOMAIN)
-            ),
-            probatio.Optional(CONF_LOCK): entities(hass, [LOCK_DOMAIN]),
-        }
-    )
-
-
-@callback
-def door_data(hass: HomeAssistant, user_input: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a config entry keeps of the camera and the lock."""
-    return {
-        key: async_entity_reference(hass, user_input[key])
-        for key in (CONF_CAMERA, CONF_LOCK)
-        if user_input.get(key)
-    }
 
 
 @callback
@@ -134,3 +109,15 @@ async def _async_thresholds(hass: HomeAssistant, bundle: str) -> Thresholds:
     except ValueError as error:
         raise BundleError(str(error)) from error
     return await hass.async_add_executor_job(load_thresholds, folder)
+
+
+def required(key: str, settings: Any) -> probatio.Marker:
+    """Make a field whose default is that of the typed settings, which name it alike."""
+    return probatio.Required(key, default=getattr(settings, key))
+
+
+def choice(key: str, options: Iterable[Any]) -> SelectSelector:
+    """Offer some options, whose texts are those of selector ``key``."""
+    return SelectSelector(
+        SelectSelectorConfig(options=[str(option) for option in options], translation_key=key)
+    )

@@ -1,6 +1,6 @@
 """Enrolling a person: who it is, and pictures that are looked at one by one.
 
-Pictures come from the door's camera, or through Home Assistant's file upload, which hands them
+Pictures come from a door's camera, or through Home Assistant's file upload, which hands them
 over once and deletes them. The media store would keep them, and serves them to whoever knows the
 address.
 """
@@ -10,31 +10,29 @@ address.
 from __future__ import annotations
 
 from typing import Any, Final
-from uuid import uuid4
 
 import probatio
 from homeassistant.config_entries import (
-    SOURCE_RECONFIGURE,
     ConfigSubentry,
     SubentryFlowResult,
 )
+from homeassistant.const import CONF_NAME
 from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers.selector import (
     FileSelector,
     FileSelectorConfig,
     SelectSelector,
     SelectSelectorConfig,
+    TextSelector,
 )
-from homeassistant.util import dt as dt_util
 
-from ..const import CONF_ENROLLED_AT
-from ..people import people_of
+from ..enrollment.album import RefusedError, read_upload
+from ..enrollment.procedure import Enrollment, name_problem
+from ..localize import async_sentences
 from ..settings import CONF_ALLOWED, PersonSettings
-from .album import RefusedError, examine_upload, read_upload, resembled
 from .capture import CaptureFlow
 from .details import details_data, details_problems, details_schema, shown_details
-from .fields import async_check_rate
-from .texts import async_sentences, numbered, plain
+from .markdown import numbered, plain
 
 CONF_PICTURES: Final = "pictures"
 AT_ONCE: Final = 5
@@ -45,24 +43,20 @@ TEXTS: Final = "config_subentries.person.error"
 
 
 class PersonFlow(CaptureFlow):
-    """Adds a person to a door, or changes a person's pictures and permissions."""
+    """Adds a person to the household, or changes a person's pictures and permissions."""
 
     def __init__(self) -> None:
         super().__init__()
         self._input: dict[str, Any] = {}
-        self._person = uuid4().hex
-        self._other = ""
 
     # Who it is
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask who the new person is."""
-        door = self._door
-        if user_input is None:
-            people = len(people_of(self._get_entry())) + 1
-            rate, bundle = door.settings.false_positive_rate, door.settings.bundle
-            if problem := await async_check_rate(self.hass, rate, people, bundle):
-                return self.async_abort(reason=problem)
+        if not self._running.doors:
+            return self.async_abort(reason="not_loaded")
+        if user_input is None and (problem := self._enrolled.room_problem()):
+            return self.async_abort(reason=problem)
         return await self._async_ask_details("user", user_input, None)
 
     async def async_step_reconfigure(
@@ -90,7 +84,10 @@ class PersonFlow(CaptureFlow):
         errors: dict[str, str] = {}
         if user_input is not None:
             self._input = user_input
-            errors = details_problems(self.hass, user_input, self._names_of_others(), known)
+            errors = details_problems(self.hass, user_input, known)
+            person = None if subentry is None else subentry.unique_id
+            if problem := name_problem(self._get_entry(), self._name, person):
+                errors[CONF_NAME] = problem
             if not errors:
                 if subentry is None:
                     return await self.async_step_pictures()
@@ -101,8 +98,8 @@ class PersonFlow(CaptureFlow):
                     data=details_data(self.hass, user_input, subentry),
                 )
         elif known is not None:
-            self._input = shown_details(self.hass, known)
-        schema = details_schema(self.hass, known)
+            self._input = shown_details(self.hass, self._get_entry(), known)
+        schema = details_schema(self.hass, self._get_entry(), known)
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(schema, self._input),
@@ -131,15 +128,14 @@ class PersonFlow(CaptureFlow):
 
     async def async_step_add(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Begin with the pictures that are enrolled."""
-        self._person = self._subentry.unique_id or self._person
-        self._album.portraits = list(self._door.store.album(self._person))
+        self._enroll_again()
         return await self.async_step_pictures()
 
     async def async_step_replace(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Begin with none; those enrolled stay until the new ones are finished."""
-        self._person = self._subentry.unique_id or self._person
+        self._enroll_again().album.portraits = []
         return await self.async_step_pictures()
 
     async def async_step_pictures(
@@ -186,14 +182,10 @@ class PersonFlow(CaptureFlow):
     async def _async_take_upload(self, file_id: str, label: str) -> None:
         try:
             name, data = await self.hass.async_add_executor_job(read_upload, self.hass, file_id)
-            label = plain(name)
-            portrait = await self._door.worker.async_run(
-                examine_upload, self._standard, data, tuple(self._album.portraits)
-            )
         except RefusedError as error:
             self._album.refused.append((label, error.key))
         else:
-            self._album.portraits.append(portrait)
+            await self._enrolled.async_examine(plain(name), data)
 
     async def async_step_remove(
         self, user_input: dict[str, Any] | None = None
@@ -226,16 +218,13 @@ class PersonFlow(CaptureFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Keep the person, unless there is somebody like this one already."""
-        other = await self._door.worker.async_run(
-            resembled, self._standard, tuple(self._album.portraits)
-        )
-        subentry = people_of(self._get_entry()).get(other or "")
-        if subentry is None:
+        other = await self._enrolled.async_resembled()
+        if other is None:
             return await self.async_step_keep()
         return self.async_show_menu(
             step_id="resembles",
             menu_options=["keep", "pictures"],
-            description_placeholders={"name": self._name, "other": subentry.title},
+            description_placeholders={"name": self._name, "other": other},
         )
 
     async def async_step_resembles(
@@ -245,22 +234,50 @@ class PersonFlow(CaptureFlow):
         return await self.async_step_finish()
 
     async def async_step_keep(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Keep the person."""
+        """Keep the person, if name and face still are nobody else's."""
+        household, enrollment = self._running, self._enrolled
         if self._was_before_camera:
-            # To the door this was an unknown face all the while; it must not be locked out for it.
-            await self._door.entrance.async_end_lockout()
-        # No await from here on: the store in memory and the entry change together, and the entry's
-        # update listener writes both.
-        store, enrolled = self._door.store, {CONF_ENROLLED_AT: dt_util.utcnow().isoformat()}
-        if self.source == SOURCE_RECONFIGURE:
-            subentry = self._subentry
-            store.put(self._person, self._album.portraits)
-            return self.async_update_and_abort(self._get_entry(), subentry, data_updates=enrolled)
-        store.put(self._person, self._album.portraits)
-        return self.async_create_entry(
-            title=self._name,
-            data=details_data(self.hass, self._input, None) | enrolled,
-            unique_id=self._person,
+            # To the doors this was an unknown face all the while; nobody is locked out for it.
+            for door in household.doors.values():
+                if self._camera in door.settings.cameras:
+                    await door.controller.async_end_lockout()
+        async with household.enrolling:
+            enrollment.album.refused = []
+            problem = await enrollment.async_check_again(self._name)
+            if problem == "name_taken":
+                return await self.async_step_rename()
+            if problem is not None:
+                return self.async_abort(reason=problem)
+            if enrollment.album.refused:
+                return await self.async_step_pictures()
+            if not enrollment.is_new:
+                # The entry and the store change together: nothing is awaited in between.
+                subentry, enrolled = self._subentry, enrollment.keep()
+                return self.async_update_and_abort(
+                    self._get_entry(), subentry, data_updates=enrolled
+                )
+            data = details_data(self.hass, self._input, None)
+            return self.async_create_entry(
+                title=self._name, data=data | enrollment.keep(), unique_id=enrollment.person
+            )
+
+    async def async_step_rename(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for another name: somebody of this one was enrolled while pictures were taken."""
+        errors = {CONF_NAME: "name_taken"}
+        if user_input is not None:
+            self._input = {**self._input, **user_input}
+            problem = name_problem(self._get_entry(), self._name, None)
+            if problem is None:
+                return await self.async_step_keep()
+            errors = {CONF_NAME: problem}
+        schema = probatio.Schema({probatio.Required(CONF_NAME): TextSelector()})
+        return self.async_show_form(
+            step_id="rename",
+            data_schema=self.add_suggested_values_to_schema(schema, {CONF_NAME: self._name}),
+            errors=errors,
+            last_step=True,
         )
 
     # What the steps share
@@ -279,10 +296,10 @@ class PersonFlow(CaptureFlow):
             return str(self._input["name"]).strip()
         return self._subentry.title
 
-    def _names_of_others(self) -> list[str]:
-        mine = self._subentry.unique_id if self.source == SOURCE_RECONFIGURE else None
-        people = people_of(self._get_entry())
-        return [subentry.title for person, subentry in people.items() if person != mine]
+    def _enroll_again(self) -> Enrollment:
+        """Begin to change somebody's pictures."""
+        self._enrollment = Enrollment(self._get_entry(), self._subentry.unique_id)
+        return self._enrollment
 
     async def _async_shown(self) -> str:
         crops = [portrait.crop for portrait in self._album.portraits]

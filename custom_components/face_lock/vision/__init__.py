@@ -11,6 +11,7 @@ Its rooms, from the ground up: ``types``, ``imaging``, ``matching``, ``networks`
 """
 
 from .decision.challenge import Ask, Asking
+from .decision.cool_down import CoolDown
 from .decision.decider import Decider
 from .decision.lockout import Lockout, LockoutState
 from .decision.policy import CLEAR, Circumstances, DecisionPolicy, Judge
@@ -39,6 +40,7 @@ from .networks.presence import Presence, PresenceScore
 from .networks.runtime import RuntimeUnavailableError
 from .networks.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from .pad import ChallengeState, LivenessLevel, Turn, judge
+from .pipeline.camera import Pipeline, Seen
 from .pipeline.enrolment import Portrait, embed_crop, examine, find_face, is_same_person, portray
 from .pipeline.recognition import gallery_matcher, recognise
 from .pipeline.survey import Shortcoming, Survey, survey, with_boxes
@@ -77,6 +79,7 @@ __all__ = [
     "BundleIntegrityError",
     "ChallengeState",
     "Circumstances",
+    "CoolDown",
     "Decider",
     "DecisionPolicy",
     "Evidence",
@@ -104,6 +107,7 @@ __all__ = [
     "Opening",
     "OperatingPoint",
     "PictureError",
+    "Pipeline",
     "Portrait",
     "Pose",
     "Presence",
@@ -113,6 +117,7 @@ __all__ = [
     "RuntimeUnavailableError",
     "ScoreLimit",
     "ScoreLimits",
+    "Seen",
     "SeenFrames",
     "Shortcoming",
     "Sighting",

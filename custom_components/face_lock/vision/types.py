@@ -49,6 +49,7 @@ class Problem(StrEnum):
     SUSPENDED = "suspended"
     OUTSIDE_SCHEDULE = "outside_schedule"
     EXPIRED = "expired"
+    OTHER_DOOR = "other_door"
     SECOND_FACTOR_MISSING = "second_factor_missing"
     LOCKED_OUT = "locked_out"
     # A grant that the lock did not carry out.

@@ -24,39 +24,49 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.face_lock.access import Access
-from custom_components.face_lock.codes import hash_code
-from custom_components.face_lock.const import CONF_CAMERA, CONF_LOCK, DOMAIN
-from custom_components.face_lock.coordinator import people_of
-from custom_components.face_lock.vault import KEY_FILE
-from custom_components.face_lock.vision import AccessAttempt, Bundle, Problem, load_bundle
+from custom_components.face_lock.access.codes import hash_code
+from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.people import people_of
+from custom_components.face_lock.storage.key import KEY_FILE
+from custom_components.face_lock.vision import Bundle, load_bundle
 from custom_components.face_lock.vision.imaging.decode import MAX_SIDE
+from custom_components.face_lock.visit import EVENT_ACCESS_DENIED, Visit
 from tests.harness.devices import Deadbolt, DoorCamera
-from tests.integration.conftest import CAMERA, STORED_KEY, TARGET, person, raw, sealed, stored
+from tests.integration.conftest import (
+    CAMERA,
+    FRONT,
+    STORED_KEY,
+    TARGET,
+    front_door,
+    person,
+    raw,
+    sealed,
+    stored,
+)
 
 from .faces import face
 from .home import Home
 from .target import ACCEPTED, Call, ensure, refused
 from .values import changed, odd
 
-FOLDER, ENTRY = "{folder}", "{entry}"
-"""Placeholders in an input for the folder that may be read and written, and for the door."""
+FOLDER, VISIT = "{folder}", "{visit}"
+"""What stands in an input for the folder that may be read and written, and for a visit."""
 CODE = "2468"
 PEOPLE = {"Anna": ("obama",), "Ben": ("collins",)}
 STRANGERS = ("biden", "hopper")
 """The person in the camera's pictures, more or less: nobody for whom the door may open."""
 CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("verify", {"file": f"{FOLDER}/picture", "config_entry_id": ENTRY}),
+    ("verify", {"file": f"{FOLDER}/picture", "door": FRONT}),
     ("verify", {"camera": CAMERA}),
     ("enroll", {"name": "Chloe", "files": [f"{FOLDER}/picture", f"{FOLDER}/none"]}),
-    ("enroll", {"name": "ben", "from_camera": True, "config_entry_id": ENTRY}),
-    ("forget", {"person": "nobody", "config_entry_id": ENTRY}),
+    ("enroll", {"name": "ben", "from_camera": True, "door": "Front door"}),
+    ("forget", {"person": "nobody"}),
     ("unlock_for", {"person": "anna", "minutes": 10}),
-    ("present_code", {"code": CODE, "config_entry_id": ENTRY}),
-    ("clear_lockout", {"config_entry_id": ENTRY}),
+    ("present_code", {"code": CODE, "door": FRONT}),
+    ("clear_lockout", {"door": FRONT}),
     ("feedback", {"verdict": "that_was_me", "person": "Anna"}),
-    ("feedback", {"verdict": "that_was_not_me", "visit": "2026-11-24T08:00:00+00:00"}),
-    ("export_feedback", {"folder": f"{FOLDER}/export", "config_entry_id": ENTRY}),
+    ("feedback", {"verdict": "that_was_not_me", "visit": VISIT}),
+    ("export_feedback", {"folder": f"{FOLDER}/export"}),
 )
 
 
@@ -102,22 +112,20 @@ class Actions:
         hass.config.allowlist_external_dirs = {str(self._folder.resolve())}
         module = "custom_components.face_lock"
         for name, value in (
-            ("runtime.load_bundle", lambda: bundle),
-            ("actions.enroll.CAPTURE_INTERVAL", 0.0),
-            ("actions.enroll.CAPTURE_TIMEOUT", 0.05),
+            ("recognition.models.load_bundle", lambda: bundle),
+            ("services.enroll.CAPTURE_INTERVAL", 0.0),
+            ("services.enroll.CAPTURE_TIMEOUT", 0.05),
         ):
             self._stack.enter_context(patch(f"{module}.{name}", value))
+        settings = {
+            "security": {"liveness": "off", "code": hash_code(CODE)},
+            "privacy": {"keep_last_visit": True},
+        }
+        door = front_door(hass, lock=TARGET, settings=settings)
         entry = MockConfigEntry(
             domain=DOMAIN,
-            title="Front door",
-            unique_id="front door",
-            data={CONF_CAMERA: CAMERA, CONF_LOCK: TARGET},
-            options={
-                "security": {"liveness": "off", "code": hash_code(CODE)},
-                "privacy": {"keep_last_visit": True},
-            },
-            minor_version=2,
-            subentries_data=[person(name).as_dict() for name in PEOPLE],
+            version=2,
+            subentries_data=[s.as_dict() for s in (door, *(person(name) for name in PEOPLE))],
         )
         pictures = f"{DOMAIN}.{entry.entry_id}"
         storage = self._home.path / ".storage"
@@ -128,10 +136,25 @@ class Actions:
         await hass.config_entries.async_setup(entry.entry_id)
         await hass.async_block_till_done()
         ensure(entry.state is ConfigEntryState.LOADED, entry.state)
-        denied = AccessAttempt(False, "anna", Problem.TOO_FEW_FRAMES, 0.5, 0.0, 1.0, 0.5, 3, 1)
         now = dt_util.utcnow()
-        entry.runtime_data.memory.visits.add(Access(denied, "Anna", None), now)
-        await entry.runtime_data.records.visit.async_save(raw("obama"), now, ["anna"])
+        denied = Visit(
+            id="1",
+            door=FRONT,
+            camera=CAMERA,
+            began=now,
+            ended=now,
+            began_at=0.0,
+            ended_at=1.0,
+            outcome=EVENT_ACCESS_DENIED,
+            person="anna",
+            name="Anna",
+            reason="too_few_frames",
+            confidence=0.5,
+            response_time=None,
+        )
+        records = entry.runtime_data.doors[FRONT].records
+        records.history.add(denied)
+        await records.picture.async_save(raw("obama"), denied.id, now, ["anna"])
         return entry
 
     def _filled(self, value: Any) -> Any:
@@ -141,7 +164,7 @@ class Actions:
         if isinstance(value, list):
             return [self._filled(part) for part in value]
         if isinstance(value, str):
-            return value.replace(FOLDER, str(self._folder)).replace(ENTRY, self._entry.entry_id)
+            return value.replace(FOLDER, str(self._folder)).replace(VISIT, "1")
         return value
 
     def _call(self, action: str, data: dict[str, Any], picture: bytes) -> str:
@@ -156,7 +179,7 @@ class Actions:
         return told
 
     async def _async_call(self, action: str, data: dict[str, Any]) -> str:
-        hass, door = self._home.hass, self._entry.runtime_data
+        hass, door = self._home.hass, self._entry.runtime_data.doors[FRONT]
         try:
             answer = await hass.services.async_call(
                 DOMAIN, action, data, blocking=True, return_response=True
@@ -169,7 +192,7 @@ class Actions:
             ensure(error.translation_key, f"{error!r} has no translation")
             told = refused(error, f"{action}: {error.translation_key}")
         await self._async_check()
-        ensure(door.watcher.counters.failed_recognitions == 0, "recognition raised an error")
+        ensure(door.watchers[0].counters.failed_recognitions == 0, "recognition raised an error")
         return told
 
     async def _async_check(self) -> None:

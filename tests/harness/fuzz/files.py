@@ -16,13 +16,21 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
 from custom_components.face_lock import vision
-from custom_components.face_lock.feedback import feedback_file
-from custom_components.face_lock.lockout_store import LockoutStore
-from custom_components.face_lock.records import DoorRecords, async_open_records
-from custom_components.face_lock.store import CROP_SHAPE, pictures_file
-from custom_components.face_lock.vault import KEY_FILE, Vault
-from custom_components.face_lock.visit_picture import visit_file
-from custom_components.face_lock.worker import Worker
+from custom_components.face_lock.recognition.executor import Worker
+from custom_components.face_lock.settings import DoorSettings
+from custom_components.face_lock.storage.feedback import feedback_file
+from custom_components.face_lock.storage.history import history_file
+from custom_components.face_lock.storage.key import KEY_FILE, Vault
+from custom_components.face_lock.storage.lockout import LockoutStore
+from custom_components.face_lock.storage.records import (
+    DoorRecords,
+    HouseholdRecords,
+    async_open_records,
+)
+from custom_components.face_lock.storage.template_format import CROP_SHAPE
+from custom_components.face_lock.storage.templates import pictures_file
+from custom_components.face_lock.storage.visit_picture import visit_file
+from custom_components.face_lock.visit import OUTCOMES
 
 from .home import Home
 from .pictures import damage_anywhere
@@ -38,16 +46,17 @@ NAMES = {
     "pictures": pictures_file(DOOR),
     "feedback": feedback_file(DOOR),
     "visit": visit_file(DOOR),
+    "visits": history_file(DOOR),
     "lockout": f"{pictures_file(DOOR)}.lockout",
 }
 VERSIONS = {"pictures": 2}
 DAYS = 36_500
-"""How long a visit's picture is kept: an input must not mean something else tomorrow."""
+"""For which visits are kept: an input must not mean something else tomorrow."""
 ODD_VERSIONS = (0, -1, 1, 2, 3, 99, 2**70, 1.5, True, None, "2", [2], {})
 
 
 class Store:
-    """The files of one door. An input is JSON: kind of file -> its bytes, as Latin-1."""
+    """The files of a household. An input is JSON: kind of file -> its bytes, as Latin-1."""
 
     name = "store"
 
@@ -91,9 +100,7 @@ class Store:
         """Do with a door's files everything that its start and its later life do."""
         await self._async_lockout()
         try:
-            records = await async_open_records(
-                self._home.hass, DOOR, keep_pictures=True, visit_days=DAYS
-            )
+            records = await async_open_records(self._home.hass, DOOR, [DOOR], keep_pictures=True)
         except HomeAssistantError as error:
             path = self._folder / NAMES["pictures"]
             now = path.read_bytes() if path.exists() else None
@@ -101,14 +108,15 @@ class Store:
             return refused(error, type(error).__name__)
         await records.async_settle(PEOPLE, self._bundle, self._worker)
         self._look_at(records)
-        for told in (await self._async_visit(records), await self._async_feedback(records)):
-            if told is not None:
-                return told
+        settings = DoorSettings(keep_last_visit=True, days=DAYS)
+        await self._async_visits(await records.async_open_door(DOOR, settings))
+        if (told := await self._async_feedback(records)) is not None:
+            return told
         await records.async_commit(PEOPLE)
         return ACCEPTED
 
-    def _look_at(self, records: DoorRecords) -> None:
-        """Check the types of what was read, and recognise faces with it."""
+    def _look_at(self, records: HouseholdRecords) -> None:
+        """Check the types of what was read, and recognise with it."""
         for person, album in records.pictures.people.items():
             ensure(person in PEOPLE, person)
             for portrait in album:
@@ -120,15 +128,20 @@ class Store:
         match = matcher.match(self._probe)
         ensure(match is None or -1.01 <= match.similarity <= 1.01, match)
 
-    async def _async_visit(self, records: DoorRecords) -> str | None:
-        visit = records.visit
-        ensure(visit is not None, "visit")
-        if visit is not None and (taken := await visit.async_taken_at()) is not None:
+    async def _async_visits(self, records: DoorRecords) -> None:
+        """Check the last visit's picture and the records; what cannot be read is forgotten."""
+        picture = records.picture
+        ensure(picture is not None, "picture")
+        if picture is not None and (taken := await picture.async_taken_at()) is not None:
             ensure(taken.tzinfo is not None, taken)
-            ensure(isinstance(await visit.async_load(), bytes), "picture")
-        return None
+            ensure(isinstance(await picture.async_load(), bytes), "picture")
+        for visit in records.history.visits:
+            ensure(visit.ended.tzinfo is not None and visit.outcome in OUTCOMES, visit)
+            ensure(isinstance(visit.duration, float | int), visit)
+        await records.async_forget_all_but(PEOPLE)
+        ensure(all(v.person in {None, *PEOPLE} for v in records.history.visits), "forgotten")
 
-    async def _async_feedback(self, records: DoorRecords) -> str | None:
+    async def _async_feedback(self, records: HouseholdRecords) -> str | None:
         path = self._folder / NAMES["feedback"]
         before = path.read_bytes() if path.exists() else None
         target = self._home.path / "export"
@@ -175,6 +188,8 @@ def _valid(verifier: Any) -> dict[str, Any]:
         for number, embedding in enumerate(embeddings)
     ]
     record = {
+        "visit": "1",
+        "door": DOOR,
         "when": "2026-11-24T08:00:00+00:00",
         "person": "anna",
         "verdict": "that_was_me",
@@ -183,7 +198,23 @@ def _valid(verifier: Any) -> dict[str, Any]:
         "model": verifier.model,
         "crop": crop,
     }
-    visit = {"people": ["anna"], "jpeg": base64.b64encode(seeds()["jpeg"]).decode()}
+    visited = {
+        "id": "1",
+        "door": DOOR,
+        "camera": "camera.front_door",
+        "began": "2026-11-24T08:00:00+00:00",
+        "ended": "2026-11-24T08:00:03+00:00",
+        "began_at": 100.0,
+        "ended_at": 103.0,
+        "outcome": "access_granted",
+        "person": "anna",
+        "name": "Anna",
+        "reason": None,
+        "confidence": 0.9,
+        "response_time": 0.5,
+        "picture": True,
+    }
+    visit = {"visit": "1", "people": ["anna"], "jpeg": base64.b64encode(seeds()["jpeg"]).decode()}
     return {
         "key": {"id": VAULT.key_id, "key": base64.b64encode(VAULT.key).decode()},
         "pictures": {
@@ -191,6 +222,7 @@ def _valid(verifier: Any) -> dict[str, Any]:
         },
         "feedback": {"records": [record, record | {"person": None, "crop": None}]},
         "visit": visit | {"at": "2026-11-24T08:00:00+00:00"},
+        "visits": {"visits": [visited, visited | {"person": None, "name": None}]},
         "lockout": {"failures": 7, "remaining": 61.5},
     }
 

@@ -9,7 +9,6 @@ replayed frame, and two people who each contribute a part.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Final
 
@@ -19,6 +18,7 @@ from ..tracking.seen_frames import SeenFrames
 from ..tracking.tracker import Tracker
 from ..types import AccessAttempt, Evidence, Face, FloatArray, Match, Problem, Sighting
 from .challenge import Ask, Asking
+from .cool_down import NEVER, CoolDown
 from .crowd import Shown
 from .hold import Hold
 from .lockout import Lockout
@@ -39,21 +39,10 @@ not: they are known, gain nothing by trying, and could lock the household out.""
 
 REPEATED: Final = (Problem.NOT_LIVE, Problem.CHALLENGE_FAILED, Problem.CHALLENGE_UNAVAILABLE)
 """Denials that are one more attempt each time; the others are told of a face once."""
-NEVER: Final = float("-inf")
-
-
-@dataclass(slots=True)
-class _Guest:
-    """A person whose face must not open again now. Times are monotonic seconds."""
-
-    let_in_at: float
-    seen_at: float
-    settled: bool = False
-    """Whether that holds until the person has gone, and not just for the cool-down."""
 
 
 class Decider:
-    """Turns the sightings of one door into access attempts.
+    """Turns the sightings of one camera into access attempts.
 
     Failures, which lead to a lockout, are what an attacker does and repeats. One is: a face that
     showed as many distinct usable frames as a quorum takes, two of them or more taken for somebody
@@ -78,20 +67,22 @@ class Decider:
         ask: Callable[[], Ask] | None = None,
         lockout: Lockout | None = None,
         frames: SeenFrames | None = None,
+        cool_down: CoolDown | None = None,
     ) -> None:
         """Open only for similarities of at least ``operating_point.threshold``.
 
         ``judge`` is asked once a face's quorum is complete, with the evidence of its votes within
         the window (another face, shown in between, must not hide what is wrong with this one); then
-        twice per window while the face waits (for its answer, or the second factor), and always at
-        the grant. ``ask`` draws each visit's question; nobody is let in without answering it.
-        ``lockout`` is shared with the shell, which keeps it across restarts; ``frames`` is kept by
-        the shell when a door is rebuilt while its camera stays.
+        twice in each window while the face waits (for its answer, or the second factor), and
+        always at the grant. ``ask`` draws each visit's question; nobody is let in who did not
+        answer it. ``lockout`` and ``cool_down`` are the door's, shared by the deciders of all its
+        cameras; the shell keeps the lockout over restarts, and the camera's ``frames`` where a
+        door is made again and its camera is not.
         """
         self.lockout = Lockout(policy) if lockout is None else lockout
         self._policy = policy
         self._thresholds = thresholds
-        self._voting = Voting(policy, operating_point.threshold, thresholds.rows[0].threshold)
+        self.use(operating_point)
         self._judge = judge
         self._ask = ask
         self._asking: Asking | None = None
@@ -105,14 +96,18 @@ class Decider:
         """Track -> what it did since it came into view."""
         self._holds: dict[str, Hold] = {}
         """Person -> how they hold the door."""
-        self._guests: dict[str, _Guest] = {}
-        """People who were let in or came out; forgotten once nobody is in view any more."""
+        self._cool_down = CoolDown() if cool_down is None else cool_down
         self._granted_at = NEVER
         """When a grant was made that no closing door has used up."""
         self._from_inside = False
         """Whether the door stands open, and was opened from inside."""
         self._leaving_until = NEVER
         """Time until which whoever comes into view is taken for one who came out of the door."""
+
+    def use(self, operating_point: OperatingPoint) -> None:
+        """Open only for this similarity from now on: the people enrolled are more, or fewer."""
+        loosest = self._thresholds.rows[0].threshold
+        self._voting = Voting(self._policy, operating_point.threshold, loosest)
 
     @property
     def in_visit(self) -> bool:
@@ -153,6 +148,7 @@ class Decider:
         if not sighting.evidence or stepped_back or not isfinite(now):
             return ended
         self._last_face_at = now
+        self._cool_down.face(now)
         fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
         shot = Shot(sighting.taken_at, fresh, repeated=self._frames.known(sighting.digest))
         tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
@@ -204,13 +200,8 @@ class Decider:
             return self._reset(now)
         self._now = now
         self._end_holds(now)
-        self._guests = {
-            person: guest
-            for person, guest in self._guests.items()
-            if not guest.settled or now - guest.seen_at < self._policy.absence
-        }
+        self._cool_down.tick(now, self._policy.absence)
         if now - self._last_face_at >= self._policy.absence:
-            self._guests = {}
             self._asked_at = NEVER
         visit = self._visit
         if visit is None:
@@ -224,7 +215,8 @@ class Decider:
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come, and drop all evidence."""
         visit, self._visit, self._asking = self._visit, None, None
-        self._holds = {}
+        for person in list(self._holds):
+            self._release(person)
         if visit is None:
             return None
         if problem is Problem.CAMERA_LOST and isfinite(now):
@@ -232,19 +224,19 @@ class Decider:
             self._count(visit.stays.values(), now)
         return self._tell(visit, max(visit.started_at, now), problem)
 
-    def outcome(self, attempt: AccessAttempt, *, momentary: bool = False) -> None:
-        """Take what became of a grant, once the lock is known to be open or not to be.
+    def conclude(self, outcome: AccessAttempt, *, momentary: bool = False) -> None:
+        """Take back what became of a grant of this decider, once the lock has answered.
 
         A person whose lock did not open, or opened only for a moment without saying so
         (``momentary``, such as a relay), is looked at again after the cool-down if they stay.
         """
-        guest = self._guests.get(attempt.person or "")
-        if attempt.person is None or guest is None or guest.let_in_at != attempt.decided_at:
+        person = outcome.person
+        if person is None or self._cool_down.let_in_at(person) != outcome.decided_at:
             return
-        if not attempt.granted:
+        if not outcome.granted:
             self._granted_at = NEVER
-        if not attempt.granted or momentary:
-            self._holds.pop(attempt.person, None)
+        if (not outcome.granted or momentary) and person in self._holds:
+            self._release(person)
 
     def door_opened(self, now: float) -> None:
         """Note that the door itself opened: from inside, unless somebody was let in before."""
@@ -272,8 +264,7 @@ class Decider:
         self._stays, self._holds = {}, {}
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
-        for guest in self._guests.values():
-            guest.let_in_at = guest.seen_at = now
+        self._cool_down.start_again(now)
         self._granted_at = NEVER
         if self._leaving_until > now:
             self._leaving_until = now + self._policy.cool_down
@@ -296,37 +287,38 @@ class Decider:
 
     def _is_guest(self, shot: Shot, track: int, evidence: Evidence, now: float) -> bool:
         """Whether a face is no visitor: it holds the door, was let in just now, or came out."""
-        claims = [h.claims(self._voting, shot, track, evidence, now) for h in self._holds.values()]
-        if any(claims):
+        holds = self._holds.values()
+        if any([hold.claims(self._voting, shot, track, evidence, now) for hold in holds]):  # noqa: C419 - each has to see it
+            for hold in holds:
+                self._cool_down.hold(hold.person, hold.proven_at)
             return True
         looks = (evidence.match, None if evidence.look is None else evidence.look.match)
         known = [match for match in looks if match is not None and self._voting.accepts(match)]
         if self._stays[track].leaving:
             for match in known:
-                guest = self._guests.setdefault(match.person, _Guest(NEVER, now))
-                guest.settled = True
-        waits = [self._must_wait(match) for match in known]
+                self._cool_down.settle(match.person, now)
+        policy = self._policy
+        waits = [
+            self._cool_down.meet(match.person, now, policy.cool_down, policy.absence)
+            for match in known
+        ]
         return any(waits)
-
-    def _must_wait(self, match: Match) -> bool:
-        """Whether a face is that of a person who must not be let in again now."""
-        guest = self._guests.get(match.person)
-        if guest is None:
-            return False
-        guest.seen_at = self._now
-        return guest.settled or self._now - guest.let_in_at < self._policy.cool_down
 
     def _end_holds(self, now: float) -> None:
         for person, hold in list(self._holds.items()):
             if hold.is_too_long(now, self._policy):
                 self._let_go(person, now)
             elif hold.is_over(now, self._policy):
-                del self._holds[person]
+                self._release(person)
 
     def _let_go(self, person: str, now: float) -> None:
         """End a hold for good: the person has to leave before they are let in again."""
-        hold = self._holds.pop(person)
-        self._guests[person] = _Guest(hold.began_at, now, settled=True)
+        self._release(person)
+        self._cool_down.settle(person, now)
+
+    def _release(self, person: str) -> None:
+        del self._holds[person]
+        self._cool_down.release(person)
 
     def _asks(self, shot: Shot, seen: Iterable[Evidence], now: float) -> bool:
         """Whether to ask now: at any first usable face, and not again for a while."""
@@ -421,7 +413,7 @@ class Decider:
         for stay in self._stays.values():
             stay.forget()
         self._granted_at = now
-        self._guests[person] = _Guest(now, now)
+        self._cool_down.begin(person, now)
         attempt = visit.attempt(self._thresholds, now, None, votes)
         visit.votes = [vote for vote in visit.votes if vote.person == person]
         self._holds[person] = Hold(person, track, visit, now, now, now)

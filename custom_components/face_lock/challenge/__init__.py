@@ -1,0 +1,1 @@
+"""Putting a question to whoever stands at the door."""

@@ -1,0 +1,1 @@
+"""The lock that a door opens, and locking it again."""

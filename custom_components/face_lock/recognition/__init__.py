@@ -1,0 +1,1 @@
+"""From a camera entity to access attempts: pictures, the thread that looks at them, the models."""

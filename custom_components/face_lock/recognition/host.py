@@ -1,0 +1,65 @@
+"""What a watcher knows and reports, and the door that it reports to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..vision import AccessAttempt, Asking, Circumstances
+from .metrics import Performance
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """What the watcher knows now. ``confidence`` is 0..1, of the running visit."""
+
+    motion: bool = False
+    face: bool = False
+    confidence: float | None = None
+    outage: str | None = None
+    """Why nothing is recognised (a translation key), None while all is well."""
+    performance: Performance | None = None
+
+
+@dataclass(slots=True)
+class Counters:
+    """For diagnostics."""
+
+    pictures: int = 0
+    failed_pictures: int = 0
+    spared: int = 0
+    """Pictures that moved and in which the presence network saw nobody."""
+    recognised: int = 0
+    failed_recognitions: int = 0
+    visits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """How a visit before one camera was decided.
+
+    ``picture`` is the encoded frame that showed the visitor best, None where it is not to be kept.
+    """
+
+    attempt: AccessAttempt
+    camera: str
+    picture: bytes | None
+    conclude: Callable[[AccessAttempt], None]
+    """To be told once what became of a grant."""
+
+
+class Host(Protocol):
+    """The door that a watcher works for."""
+
+    def circumstances(self) -> Circumstances:
+        """Say what holds at the door now, once a picture was looked at."""
+
+    def camera_changed(self) -> None:
+        """Take note that a camera's state may be another; time has passed at least."""
+
+    def decided(self, decided: Decided) -> None:
+        """Carry out the end of a visit."""
+
+    def ask(self, asking: Asking) -> None:
+        """Put a question to the visitors."""

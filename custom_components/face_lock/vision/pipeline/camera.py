@@ -1,0 +1,104 @@
+"""A camera's picture -> what moved in it, and who is in it: the frame's whole way to evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from ..imaging.decode import decode_grey, decode_rgb
+from ..imaging.motion import GateSettings, MotionGate
+from ..matching.gallery import Matcher
+from ..networks.bundle import Bundle
+from ..tracking.stacking import Stacker
+from ..types import Frame, GreyImage, Motion, Sighting
+from .recognition import recognise
+
+SEARCH_INTERVAL: Final = 1.0
+"""Seconds after which an open gate's pictures are searched for faces even if the presence network
+sees nobody: heads that fill less than a twelfth of the picture's height are too small for it, and
+now and then it misses one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one picture showed; ``seconds`` is how long the networks took."""
+
+    motion: Motion
+    sighting: Sighting | None = None
+    spared: bool = False
+    """Something moved, and the presence network saw nobody."""
+    seconds: float = 0.0
+
+
+class Pipeline:
+    """Looks at the pictures of one camera. Times are monotonic seconds.
+
+    ``look`` belongs to one thread. The rest may be called by another: what either writes, the other
+    only reads.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        matcher: Matcher,
+        gate: GateSettings | None = None,
+        *,
+        cues_from: float | None = None,
+    ) -> None:
+        """Prepare to look, for the people whom ``matcher`` knows.
+
+        ``cues_from`` is the similarity from which liveness is measured, None for never.
+        """
+        gate = gate or GateSettings()
+        self._bundle = bundle
+        self._gate = MotionGate(gate)
+        self._hold = gate.hold
+        self._held_until = float("-inf")
+        self._searched_at = float("-inf")
+        self._stacker = Stacker()
+        self._people = (matcher, cues_from)
+
+    def use(self, matcher: Matcher, cues_from: float | None) -> None:
+        """Recognise other people from the next picture on."""
+        self._people = (matcher, cues_from)
+
+    def keep_open(self, now: float) -> None:
+        """Hold the gate open for a while: somebody is in view, or may be."""
+        self._held_until = max(self._held_until, now + self._hold)
+
+    def is_open(self, now: float) -> bool:
+        """Whether pictures are searched for faces at ``now``."""
+        return now < self._held_until or self._gate.is_open(now)
+
+    def look(self, picture: bytes, asked_at: float, *, in_visit: bool) -> Seen:
+        """Run the gate and, if it is open, the networks; blocks.
+
+        ``asked_at`` is when the picture was asked for. ``in_visit``: somebody is known to be there,
+        so that no picture is spared.
+
+        Raises:
+            PictureError: it cannot be read.
+
+        """
+        grey = decode_grey(picture)
+        moved = self._gate.update(grey, asked_at)
+        motion = Motion(moved.level, moved.open or asked_at < self._held_until)
+        if not motion.open:
+            return Seen(motion)
+        recently = asked_at - self._searched_at < SEARCH_INTERVAL
+        if not in_visit and recently and not self._somebody(grey):
+            return Seen(motion, spared=True)
+        self._searched_at = asked_at
+        matcher, cues_from = self._people
+        frame = Frame(decode_rgb(picture), asked_at)
+        began = monotonic()
+        sighting = recognise(
+            self._bundle, matcher, frame, cues_from=cues_from, stacker=self._stacker
+        )
+        return Seen(motion, sighting, seconds=monotonic() - began)
+
+    def _somebody(self, grey: GreyImage) -> bool:
+        """Ask the small network before the large ones; without it, somebody may be there."""
+        presence = self._bundle.presence
+        return presence is None or presence.look(grey).present
