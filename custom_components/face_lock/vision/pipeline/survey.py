@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..imaging.align import align
-from ..imaging.decode import decode_rgb, picture_size
+from ..imaging.decode import CAMERA_SIDE, decode_rgb, picture_size
 from ..imaging.quality import luma, measure
 from ..networks.bundle import Bundle
 from ..types import Face, Problem, RgbImage
@@ -55,8 +55,8 @@ class Survey:
 
     ``brightness`` is the mean luma of the last picture, 0..255; ``rate`` is the number of different
     pictures per second, None if they came all at once; ``face_px`` is the width of the widest face
-    in pixels, None without a face; ``preview`` is the last picture, shrunk, with a box around each
-    face.
+    in the camera's own pixels, None without a face; ``preview`` is the last picture, shrunk, with a
+    box around each face.
     """
 
     width: int
@@ -79,7 +79,8 @@ def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> 
 
     """
     width, height = picture_size(pictures[-1])
-    rgb = decode_rgb(pictures[-1])
+    # As at the door: what is measured here is what counts there.
+    rgb = decode_rgb(pictures[-1], CAMERA_SIDE)
     brightness = float(luma(rgb).mean())
     changes = sum(new != old for old, new in pairwise(pictures))
     rate = changes / seconds if seconds > 0 else None
