@@ -30,8 +30,12 @@ class DecisionPolicy:
     the running share ever reaches ``share`` is at most q / ``share``, however long the visit lasts:
     the maximal ergodic theorem (Garsia 1965), which requires neither independence nor
     exchangeability. That is 2 q with the default, and an upper bound:
-    `training/verifier/visits.py` counts strangers' visits, stacks included. One thing exceeds it: a
-    face that leaves its track starts a new one, which is a new chance.
+    `training/verifier/visits.py` counts strangers' visits, stacks included. What exceeds it: a face
+    that leaves its track starts a new one, and one that stays starts a new visit every
+    ``max_duration``; each is a new chance, and no visit knows the tries of another. And the
+    argument is about stationary tries: if single moments may be special, bursts of doubling length
+    of which each is as rare as q reach (2 + log2(n / 6)) q over n tries. ``docs/security.md`` turns
+    this into strangers per year; ``crowd`` and ``attempts`` bound how many there can be.
     """
 
     quorum: int = 3
