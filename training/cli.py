@@ -51,16 +51,16 @@ def parser_of(role: Role) -> argparse.ArgumentParser:
 def _add_step(parser: argparse.ArgumentParser, step: Step) -> None:
     _add_common(parser)
     for option in step.options:
-        # argparse lets nobody say whether a word without a flag is required: it is.
-        named = {"required": option.required} if option.flag.startswith("-") else {}
-        parser.add_argument(
+        added = parser.add_argument(
             option.flag,
             help=option.help,
             type=option.type,
             default=option.default,
             choices=option.choices,
-            **named,
         )
+        if option.flag.startswith("-"):
+            # A word without a flag is required in any case, and argparse refuses to be told so.
+            added.required = option.required
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

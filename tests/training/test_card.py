@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from training.cli import ROLES, main
 from training.common.card import NAME, TEXTS
-from training.common.card.figures import percent, shown, small, table
+from training.common.card.figures import percent, shown, small
 from training.common.card.render import render
 from training.common.card.report import read_reports
 from training.common.card.size import multiply_adds, parameters
@@ -286,4 +286,3 @@ def test_figures_are_written_with_their_intervals_or_as_missing():
     assert small({"value": 2e-5, "low": 0.0, "high": 3e-5}) == "2e-05 (0 to 3e-05)"
     assert percent(None) == percent({"value": None}) == "not measured"
     assert shown(0.1234, digits=2, unit=" ms") == "0.12 ms"
-    assert table(["group", "x"], []) == "Group: not measured."

@@ -87,6 +87,9 @@ def test_a_stack_opens_where_its_frames_do_not():
     assert opens(stacked(0.8, 0.6))
     # A mean of two faces is nobody's: each half is to be as alike as the loosest row asks.
     assert not opens(stacked(0.8, 0.2))
+    # However near the loosest row is: they have half of the frames.
+    assert opens(stacked(0.8, 0.72), threshold=0.75, loosest=0.74)
+    assert not opens(stacked(0.8, 0.6), threshold=0.75, loosest=0.74)
 
 
 def embed(crops: np.ndarray) -> np.ndarray:

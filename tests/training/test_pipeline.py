@@ -318,7 +318,8 @@ def test_a_loss_that_is_not_a_number_stops_training():
     network = Verifier(build_backbone("mobilefacenet", **NETWORK))
     settings = TrainSettings()
     trainer = train.Trainer(network, 0, settings)
-    image = torch.full((2, 3, 112, 112), math.nan)
-    batch = train.Batch(image, image, torch.zeros(2, 32), torch.tensor([-1, -1]))
+    image = torch.zeros((2, 112, 112, 3), dtype=torch.uint8)
+    nobody = torch.tensor([-1, -1])
+    batch = train.Batch(image, image, torch.full((2, 32), math.nan), nobody, nobody)
     with pytest.raises(FloatingPointError):
         trainer.step(batch, 1e-3)

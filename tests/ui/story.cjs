@@ -45,7 +45,7 @@ async function addDoor(ha, name) {
 async function change(ha, name) {
   await ha.go(PEOPLE);
   const row = ha.page.locator("ha-config-sub-entry-row").filter({ hasText: name });
-  await row.getByRole("button", { name: "Reconfigure" }).or(row.locator("ha-icon-button").first()).first().click();
+  await row.getByRole("button", { name: /^Change (door|person)$/ }).first().click();
   await ha.see(`Change ${name}`, ha.dialog);
 }
 
@@ -101,7 +101,7 @@ const STORY = {
 
   async "sees the lock open"({ ha, demo, picture }) {
     await ha.go(PEOPLE);
-    await ha.page.locator("ha-config-entry-device-row").first().click();
+    await ha.page.locator("ha-config-entry-device-row").filter({ hasText: "Front door" }).first().click();
     await ha.page.waitForURL(/devices\/device/);
     await ha.state(DOOR, "locked");
     await demo.tell("visit obama2");

@@ -238,8 +238,10 @@ def _tile(picture: Image.Image, box: np.ndarray) -> Image.Image:
     box = np.clip(box, -reach, reach)
     side = float(max(box[2] - box[0], box[3] - box[1], 2.0))
     middle = (box[:2] + box[2:]) / 2
-    corners = [round(float(value)) for value in (*(middle - side), *(middle + side))]
-    return picture.crop(tuple(corners)).resize((96, 96))
+    left, top, right, bottom = (
+        round(float(value)) for value in (*(middle - side), *(middle + side))
+    )
+    return picture.crop((left, top, right, bottom)).resize((96, 96))
 
 
 def table(report: Mapping[str, Mapping[str, Any]]) -> str:

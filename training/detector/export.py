@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import ncnn
 import numpy as np
@@ -35,6 +35,15 @@ YUNET_ORIGIN = (
 )
 # Chosen on the validation split by `evaluate`; see README.md.
 YUNET_THRESHOLD = 0.5
+
+
+class Card(TypedDict):
+    """What a checkpoint says of its weights."""
+
+    version: str
+    licence: str
+    origin: str
+    score_threshold: float
 
 
 def to_onnx(detector: FaceDetector, path: Path) -> None:
@@ -158,12 +167,12 @@ def export(checkpoint: Path | str, out_dir: Path | str) -> dict[str, Any]:
     if checkpoint.suffix == ".onnx":
         detector = FaceDetector()
         load_yunet(detector, checkpoint)
-        card = {
-            "version": YUNET_VERSION,
-            "licence": YUNET_LICENCE,
-            "origin": YUNET_ORIGIN,
-            "score_threshold": YUNET_THRESHOLD,
-        }
+        card = Card(
+            version=YUNET_VERSION,
+            licence=YUNET_LICENCE,
+            origin=YUNET_ORIGIN,
+            score_threshold=YUNET_THRESHOLD,
+        )
     else:
         detector = load_checkpoint(checkpoint)
         card = torch.load(str(checkpoint), map_location="cpu", weights_only=True)["card"]

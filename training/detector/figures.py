@@ -86,7 +86,7 @@ def figures(
         faces = result.above(threshold)
         pairs = match(faces, result.labels)
         false[picture] = len(false_faces(faces, result.labels))
-        for label in np.flatnonzero(result.labels.sure):
+        for label in np.flatnonzero(result.labels.sure).tolist():
             box = result.labels.boxes[label]
             widths.append(float(box[2] - box[0]))
             hits.append(label in pairs)

@@ -9,11 +9,15 @@ folded into the convolutions, so that the published weights load one to one.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from training.common.layers import bias_of
+
+Part = TypeVar("Part", bound=nn.Module)
 
 STRIDES = (8, 16, 32)
 """Pixels per cell of the three output grids."""
@@ -91,16 +95,16 @@ class FaceDetector(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(bias_of(module))
         # The picture arrives as 0..255: centre it and bring it to unit scale in the first
         # convolution, where that costs nothing.
         with torch.no_grad():
             self.stem.weight.div_(64.0)
-            self.stem.bias.copy_(-127.5 * self.stem.weight.sum(dim=(1, 2, 3)))
-        for head in self.heads:
+            bias_of(self.stem).copy_(-127.5 * self.stem.weight.sum(dim=(1, 2, 3)))
+        for head in _parts(self, Head):
             # Faces are rare among cells: start at a score of 0.01 (Lin et al. 2017, section 3.3).
-            nn.init.constant_(head.cls.depthwise.bias, -4.6)
-            nn.init.constant_(head.obj.depthwise.bias, -4.6)
+            nn.init.constant_(bias_of(head.cls.depthwise), -4.6)
+            nn.init.constant_(bias_of(head.obj.depthwise), -4.6)
             for unit in (head.cls, head.obj, head.box, head.kps):
                 nn.init.normal_(unit.pointwise.weight, std=0.05)
 
@@ -132,6 +136,11 @@ class FaceDetector(nn.Module):
                 above = lateral(level + wider)
             merged.insert(0, above)
         return merged
+
+
+def _parts(module: nn.Module, kind: type[Part]) -> list[Part]:
+    """Return the parts of a kind in a module, in the order in which they were made."""
+    return [part for part in module.modules() if isinstance(part, kind)]
 
 
 class ExportedDetector(nn.Module):
@@ -184,17 +193,17 @@ def load_yunet(detector: FaceDetector, path: Path | str) -> None:
             if index == 0:
                 weight = weight[:, ::-1]
             convolution.weight.copy_(torch.from_numpy(weight.copy()))
-            convolution.bias.copy_(torch.from_numpy(bias.copy()))
+            bias_of(convolution).copy_(torch.from_numpy(bias.copy()))
 
 
 def _graph_order(detector: FaceDetector) -> list[nn.Conv2d]:
     """Return the convolutions in the order of YuNet's ONNX graph."""
-    units: list[DepthwiseUnit] = [detector.stem_unit]
-    units += [unit for stage in detector.stages for unit in stage]
-    units += list(reversed(detector.laterals))
-    units += [head.share for head in detector.heads]
+    heads = _parts(detector, Head)
+    units = [detector.stem_unit, *_parts(detector.stages, DepthwiseUnit)]
+    units += reversed(_parts(detector.laterals, DepthwiseUnit))
+    units += [head.share for head in heads]
     for branch in ("cls", "box", "obj", "kps"):
-        units += [getattr(head, branch) for head in detector.heads]
+        units += [getattr(head, branch) for head in heads]
     convolutions = [detector.stem]
     for unit in units:
         convolutions += [unit.pointwise, unit.depthwise]

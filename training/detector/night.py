@@ -77,7 +77,7 @@ def recolour(picture: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Vary brightness, contrast, colour and saturation of uint8[H,W,3] by daylight amounts."""
     if generator.random() < 0.3:
         return picture
-    light = picture.astype(np.float32)
+    light: np.ndarray = picture.astype(np.float32)
     grey = (light @ _LUMA)[..., None]
     light = grey + (light - grey) * np.float32(generator.uniform(0.0, 1.4))
     light = (light - 127.5) * np.float32(generator.uniform(0.7, 1.25)) + 127.5

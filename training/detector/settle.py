@@ -38,7 +38,7 @@ def settle(scene: Scene, teacher: Detector) -> Labels:
             labels = labels.flipped(shown.width) if mirrored else labels
             faces = teacher.detect(np.asarray(shown))
             for label, face in match(faces, labels).items():
-                points = faces[face].landmarks
+                points: np.ndarray = faces[face].landmarks
                 if mirrored:
                     points = points[list(MIRROR)] * [-1.0, 1.0] + [shown.width, 0.0]
                 answers[label].append(points / scale)
@@ -62,7 +62,8 @@ def settle_all(scenes: Sequence[Scene], teacher: Detector, cache: Path) -> list[
     if any(missing):
         cache.parent.mkdir(parents=True, exist_ok=True)
         partial = cache.with_suffix(".partial.npz")
-        np.savez(partial, **known)
+        # The names are hashes: none of them is `allow_pickle`, as mypy fears.
+        np.savez(partial, **known)  # type: ignore[arg-type]
         partial.replace(cache)
     return [
         replace(scene, labels=replace(scene.labels, landmarks=known[name]))

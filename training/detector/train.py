@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from training.common.average import Average
+from training.common.layers import channels_last
 from training.detector.data import Batch, CanvasMaker, Scene, batches, read_empty, read_scenes
 from training.detector.evaluate import detector_of, open_detector
 from training.detector.losses import LossWeights, detection_loss, feature_loss, to_cells
@@ -119,7 +120,7 @@ def train(config: DetectorConfig, report: Callable[[str], None] = _LOGGER.info) 
 
 def _networks(config: DetectorConfig) -> tuple[FaceDetector, FaceDetector | None]:
     """Return the network to train and its teacher."""
-    model = FaceDetector().to(memory_format=torch.channels_last)
+    model = channels_last(FaceDetector())
     teacher = None
     if config.warm_start:
         load_yunet(model, config.warm_start)

@@ -115,7 +115,7 @@ def joined(models: list[onnx.ModelProto]) -> onnx.ModelProto:
             helper.make_node("Slice", living, [alive[-1]]),
         ]
         weights += [*graph.initializer, *constants.values()]
-    weights.append(numpy_helper.from_array(np.float32(1 / len(models)), "share"))
+    weights.append(numpy_helper.from_array(np.array(1 / len(models), np.float32), "share"))
     nodes += [
         helper.make_node("Add", alive, ["sum"]),
         helper.make_node("Mul", ["sum", "share"], [OUTPUT]),

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.common.average import Average
+from training.common.layers import channels_last
 from training.common.split import TRAIN
 from training.liveness.model import LivenessNet, Logits
 from training.liveness.pool import LIVE, PACKS, PRINT, Pool, open_pool
@@ -49,7 +50,7 @@ def train(config: LivenessConfig, pool: Pool | None = None) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     pool = pool or open_pool(config, output / "pool")
 
-    net = LivenessNet().to(memory_format=torch.channels_last).train()
+    net = channels_last(LivenessNet()).train()
     average = Average(net, _AVERAGE)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay

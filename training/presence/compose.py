@@ -151,7 +151,10 @@ def place_of(cutout: Cutout, shape: tuple[int, int], generator: np.random.Genera
 
 
 def paste(
-    view: View, cutout: Cutout, corner: Sequence[int], generator: np.random.Generator
+    view: View,
+    cutout: Cutout,
+    corner: Sequence[int] | np.ndarray,
+    generator: np.random.Generator,
 ) -> View:
     """Paste a cut-out at (x, y) of a view, in the view's light; its people are labelled."""
     x, y = corner

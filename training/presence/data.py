@@ -166,7 +166,9 @@ def heads_of(labels: Labels, shape: tuple[int, int]) -> np.ndarray:
     return marked
 
 
-def cut(source: Source, corner: Sequence[float], scale: float, size: tuple[int, int]) -> View:
+def cut(
+    source: Source, corner: Sequence[float] | np.ndarray, scale: float, size: tuple[int, int]
+) -> View:
     """Cut (width, height) `size` at `corner` of the source's own pixels, scaled by `scale`.
 
     The window must lie inside the picture.
@@ -235,7 +237,7 @@ def empty_parts(source: Source, most: int = 3) -> list[Source]:
     """
     rows, columns = (side // _GRID for side in source.taken.shape)
     cells = source.taken[: rows * _GRID, : columns * _GRID]
-    free = ~cells.reshape(rows, _GRID, columns, _GRID).any((1, 3))
+    free = np.asarray(~cells.reshape(rows, _GRID, columns, _GRID).any((1, 3)))
     parts = []
     for _ in range(most):
         left, top, right, bottom = largest_rectangle(free)

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.common.layers import bias_of
+
 HEIGHT = 96
 """Rows of a view; its width is any multiple of `MULTIPLE`."""
 
@@ -82,7 +84,7 @@ class PresenceNet(nn.Module):
         nn.init.zeros_(self.whole.weight)
         for head in (self.fine, self.coarse):
             # Heads are rare: starting from "nobody" spares the first steps a huge loss.
-            nn.init.constant_(head.bias, -3.0)
+            nn.init.constant_(bias_of(head), -3.0)
 
     def forward(self, image: Tensor) -> Maps:
         """Return the logits of both grids."""
@@ -123,10 +125,10 @@ def grow(net: PresenceNet, state: dict[str, Tensor]) -> None:
         for name, part in net.named_modules():
             if isinstance(part, Unit) and part.adds and f"{name}.depthwise.0.weight" not in state:
                 # The last normalisation scales the unit's own part by nothing.
-                nn.init.zeros_(part.pointwise[1].weight)
+                nn.init.zeros_(net.get_parameter(f"{name}.pointwise.1.weight"))
         if "lateral.weight" not in state:
             nn.init.zeros_(net.lateral.weight)
-            nn.init.zeros_(net.lateral.bias)
+            nn.init.zeros_(bias_of(net.lateral))
     unexpected = net.load_state_dict(state, strict=False).unexpected_keys
     if unexpected:
         raise RuntimeError(f"weights of another network: {unexpected}")

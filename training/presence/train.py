@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.common.average import Average
+from training.common.layers import channels_last
 from training.presence.canvases import Batch, CanvasMaker, batches
 from training.presence.data import read_empty, read_sources, read_things
 from training.presence.model import Maps, PresenceNet, grow, view_logit
@@ -99,7 +100,7 @@ def train(config: PresenceConfig) -> Path:
     net = PresenceNet()
     if config.start:
         grow(net, torch.load(config.start, map_location="cpu", weights_only=True)["model"])
-    net = net.to(memory_format=torch.channels_last)
+    net = channels_last(net)
     average = Average(net, _DECAY)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay

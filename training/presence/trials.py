@@ -54,7 +54,7 @@ class Trial:
 
 def of_scenes(sources: list[Source], seed: int, per_picture: int = 2) -> list[Trial]:
     """Cut windows 64 to 176 px wide with a whole face, and 48 to 160 px wide without anyone."""
-    made = []
+    made: list[Trial] = []
     for index, source in enumerate(sources):
         generator = np.random.default_rng([seed, index])
         for _ in range(per_picture):

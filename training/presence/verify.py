@@ -49,15 +49,16 @@ def verify(
         }
         for title, chosen in (("recall", ours & somebody), ("false_alarms", ours & ~somebody))
     }
+    differences = common.largest_differences(scores)
     report = {
         "views": len(trials),
-        "score_difference": common.largest_differences(scores),
+        "score_difference": differences,
         **rates,
         "ms": _latency(gates),
         "bytes": common.sizes("presence", models),
     }
     common.keep(config, report)
-    common.check(report["score_difference"], TOLERANCE, "presence")
+    common.check(differences, TOLERANCE, "presence")
     for title, by_runtime in rates.items():
         common.check(common.spread(by_runtime), common.RATE_PARITY, title)
     return report

@@ -162,8 +162,14 @@ def make_crowd(path: Path, sizes: Sizes) -> None:
     for person in range(sizes.crowd):
         generator = np.random.default_rng([sizes.seed, 3, person])
         rgb, shown = portrait(make_head(_CROWD + person), generator)
-        rows.append({"image": aligned(rgb, shown), "source": "crowd", "identity": None})
-        rows[-1]["face_px"] = float(shown.box[2] - shown.box[0])
+        rows.append(
+            {
+                "image": aligned(rgb, shown),
+                "source": "crowd",
+                "identity": None,
+                "face_px": float(shown.box[2] - shown.box[0]),
+            }
+        )
     fields = [("image", pa.binary()), ("source", pa.string()), ("identity", pa.string())]
     schema = pa.schema([*fields, ("face_px", pa.float32())])
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)

@@ -290,7 +290,7 @@ def _stacked(view: Degrade) -> Degrade:
 
     def stack(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         frames = [view(jitter(with_border(rgb), rng), rng).astype(np.float32) for _ in range(MOST)]
-        mean = frames[0]
+        mean: np.ndarray = frames[0]
         for number, frame in enumerate(frames[1:], 1):
             moved = shifted(frame, *offset(frame, mean))
             mean = mean + (moved - mean) / (number + 1)

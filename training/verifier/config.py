@@ -61,9 +61,10 @@ class TrainSettings:
     # So many degraded pictures of a batch are one camera's: the same light, noise and colours.
     per_camera: int = 1
     # Before one camera people are to be as unlike as their targets are (losses.relation_loss),
-    # and pushed apart, the most alike first (losses.apart_loss).
     relation_weight: float = 0.0
+    # and pushed apart, the most alike first (losses.apart_loss):
     apart_weight: float = 0.0
+    # the lower it is, the less do others count than the most alike.
     apart_temperature: float = 0.07
     # How far the target moves from the picture's own teacher embedding towards the mean of its
     # person's (training people only): poses and lamps of one person are pulled together.
@@ -100,11 +101,13 @@ class TrainSettings:
 class CrowdSettings:
     """What teaches the network how crowded a face's neighbourhood is (`crowding.py`)."""
 
-    # Of the soft maximum that is made equal for all (crowding.equal_soft_maxima), and its share.
+    # Of the soft maximum that is made equal for all (crowding.equal_soft_maxima),
     temperature: float = 0.05
+    # and its share in the crowding that is taught.
     weight: float = 1.12
-    # Added to it: so much of the mean cosine with so many nearest strangers.
+    # Added to it: the mean cosine with so many nearest strangers,
     nearest: int = 30
+    # and its share.
     nearest_weight: float = 0.15
     # Strangers with a cosine above this are held to be one person twice.
     double: float = 0.62
@@ -116,8 +119,9 @@ class CrowdSettings:
     degraded: int = 1
     # Of everybody but the strangers, drawn at random; the strangers all teach.
     pictures: int = 16000
-    # Perceptrons, and the width of the two hidden layers of each.
+    # How many perceptrons,
     heads: int = 4
+    # and the width of the two hidden layers of each.
     hidden: int = 128
     epochs: int = 30
     batch_size: int = 1024

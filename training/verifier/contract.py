@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.common import settings
+from training.common.layers import bias_of
 from training.common.pictures import CROP
 
 ORDERS = {"RGB": (0, 1, 2), "BGR": (2, 1, 0)}
@@ -144,7 +145,7 @@ class Front(nn.Module):
         weight = torch.zeros(3, 3, dtype=torch.float64)
         weight[range(3), ORDERS[contract.channels]] = scale
         self.scale.weight.data = weight[:, :, None, None].float()
-        self.scale.bias.data = (-mean * scale).float()
+        bias_of(self.scale).data = (-mean * scale).float()
 
     def forward(self, image: Tensor) -> Tensor:
         """Show the crops as the contract says."""

@@ -107,10 +107,9 @@ def load_training_set(config: Config) -> TrainingSet:
     table = pq.read_table(config.prepared_dir / TABLE)
     sides = np.array(table["side"].to_pylist())
     sources = np.array(table["source"].to_pylist())
-    rows = np.nonzero(
+    rows = np.flatnonzero(
         np.isin(sides, [TRAIN, UNLABELLED]) & ~np.isin(sources, settings.skip_sources)
     )
-    rows = rows[0]
     names = [table["person"][int(row)].as_py() for row in rows]
     pictures = Counter(name for name in names if name)
     known = sorted(name for name, count in pictures.items() if count >= settings.min_pictures)

@@ -67,7 +67,7 @@ def embedder(config: Config, what: str) -> Embed:
 def fingerprint(embed: Embed) -> str:
     """Return a hash of what `embed` does: weights, runtime and code together, on two pictures."""
     crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
-    return blake2b(np.ascontiguousarray(embed(crops)), digest_size=16).hexdigest()
+    return blake2b(embed(crops).tobytes(), digest_size=16).hexdigest()
 
 
 def remembered(embed: Embed, folder: Path) -> Embed:
@@ -81,13 +81,14 @@ def remembered(embed: Embed, folder: Path) -> Embed:
         known.update(zip((key.tobytes() for key in keys), values, strict=True))
 
     def recall(crops: np.ndarray) -> np.ndarray:
-        keys = [blake2b(np.ascontiguousarray(crop), digest_size=16).digest() for crop in crops]
+        keys = [blake2b(crop.tobytes(), digest_size=16).digest() for crop in crops]
         fresh = {key: row for row, key in enumerate(keys) if key not in known}
         if fresh:
             values = embed(crops[list(fresh.values())])
             known.update(zip(fresh, values, strict=True))
-            stored = np.frombuffer(b"".join(fresh), np.uint8).reshape(-1, 16)
-            name = blake2b(stored, digest_size=8).hexdigest()
+            joined = b"".join(fresh)
+            stored = np.frombuffer(joined, np.uint8).reshape(-1, 16)
+            name = blake2b(joined, digest_size=8).hexdigest()
             # Renamed when whole: another step may be reading.
             partial = folder / f"{name}.partial"
             with partial.open("wb") as file:

@@ -22,6 +22,7 @@ from training.verifier.config import Config
 from training.verifier.embedders import Embed, embedder
 from training.verifier.evaluate import COUNTED, common_threshold
 from training.verifier.gallery import Protocol
+from vision.matching.similarity import pairwise_scores
 
 # A loss of TAR smaller than this is not worth collecting pictures for.
 NOTICED = 0.01
@@ -94,7 +95,7 @@ def score(config: Config, embed: Embed, shown: Protocol, condition: str) -> Scor
     templates, owner = gallery.templates(embeddings[True], shown.person[rows[True]])
     person = shown.person[rows[False]]
     return Scored(
-        metrics.pairwise_scores(templates, embeddings[False]),
+        pairwise_scores(templates, embeddings[False]),
         owner,
         person,
         rows[True],

@@ -16,6 +16,7 @@ from training.verifier.conditions import Measured
 from training.verifier.config import Config
 from training.verifier.gallery import Protocol
 from training.verifier.inspect_data import kinds_of
+from vision.matching.similarity import pairwise_scores
 
 SOURCE = "from "
 ONE_ENROLLED = "of people with one enrolled picture"
@@ -138,14 +139,14 @@ def stranger_figures(
     protocol than enrolling several. Intervals of the first draw strangers and enrolled people.
     """
     known, _ = gallery.templates(measured.enrolled, measured.enrolled_person)
-    above = (metrics.pairwise_scores(known, embeddings) >= threshold).astype(float)
+    above = (pairwise_scores(known, embeddings) >= threshold).astype(float)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(draws):
         rows = rng.multinomial(len(above), np.full(len(above), 1 / len(above)))
         columns = rng.multinomial(above.shape[1], np.full(above.shape[1], 1 / above.shape[1]))
         drawn.append(float(rows @ above @ columns) / above.size)
-    own = metrics.pairwise_scores(embeddings, embeddings) >= threshold
+    own = pairwise_scores(embeddings, embeddings) >= threshold
     pairs = len(embeddings) * (len(embeddings) - 1) / 2
     return {
         "pictures": len(embeddings),

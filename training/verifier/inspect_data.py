@@ -100,7 +100,7 @@ def centres_of(
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Return the people's names, each row's number among them (-1: unknown), their sums [P, D]."""
     names = sorted({name for name in person if name})
-    index = {name: number for number, name in enumerate(names)}
+    index: dict[str | None, int] = {name: number for number, name in enumerate(names)}
     number = np.array([index.get(name, -1) for name in person])
     sums = np.zeros((len(names), embeddings.shape[1]), np.float32)
     np.add.at(sums, number[number >= 0], embeddings[number >= 0])
@@ -334,7 +334,7 @@ def inspect(config: Config) -> list[str]:
         len(inside),
     )
     lines += _people_found(suspects, alike)
-    refused: dict[str, str] = dict(summary.get("refused", {}))  # type: ignore[call-overload]
+    refused: dict[str, str] = dict(summary.get("refused", {}))
     lines += [
         f"{number} pictures were left out: {why}."
         for why, number in Counter(refused.values()).items()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vision.matching.similarity import pairwise_scores
 
@@ -172,7 +173,7 @@ def _accepted(trials: Trials, weights: np.ndarray, size: int) -> np.ndarray:
 
 
 def thresholds_at(
-    trials: Trials, rates: np.ndarray, weights: np.ndarray | None = None, *, size: int = 1
+    trials: Trials, rates: ArrayLike, weights: np.ndarray | None = None, *, size: int = 1
 ) -> np.ndarray:
     """Lowest thresholds whose false accept rate (score >= threshold) is at most each rate.
 
@@ -189,7 +190,7 @@ def thresholds_at(
 
 
 def false_accept_rates(
-    trials: Trials, thresholds: np.ndarray, weights: np.ndarray | None = None, *, size: int = 1
+    trials: Trials, thresholds: ArrayLike, weights: np.ndarray | None = None, *, size: int = 1
 ) -> np.ndarray:
     """Share of impostor trials at or above each threshold (which must lie inside the tail)."""
     weights = np.ones(trials.people) if weights is None else weights
@@ -200,7 +201,7 @@ def false_accept_rates(
 
 
 def true_accept_rates(
-    trials: Trials, thresholds: np.ndarray, weights: np.ndarray | None = None, *, size: int = 1
+    trials: Trials, thresholds: ArrayLike, weights: np.ndarray | None = None, *, size: int = 1
 ) -> np.ndarray:
     """Share of genuine trials at or above each threshold, the person being the gallery's best.
 

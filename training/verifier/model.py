@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from training.common.layers import channels_last
 from training.verifier.backbones import build_backbone
 from training.verifier.config import Config
 from training.verifier.network import Crowding, Scored, Verifier
@@ -64,8 +65,7 @@ def embed(verifier: Verifier, crops: np.ndarray, batch: int = 64) -> np.ndarray:
     The last number is the crowding, 0 for a network that does not know it.
     """
     training, device = verifier.training, next(verifier.parameters()).device
-    network = Scored(verifier)
-    network.eval().to(memory_format=torch.channels_last)
+    network = channels_last(Scored(verifier)).eval()
     parts = []
     with torch.inference_mode():
         for start in range(0, len(crops), batch):

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.verifier.backbones import Backbone
+
 
 class Crowding(nn.Module):
     """Unit directions float32 [N, D] -> crowding float32 [N, 1] between `low` and `high`.
@@ -50,7 +52,7 @@ class Verifier(nn.Module):
     what `crowd` taught it; a network without it counts nobody as crowded.
     """
 
-    def __init__(self, backbone: nn.Module, crowding: Crowding | None = None) -> None:
+    def __init__(self, backbone: Backbone, crowding: Crowding | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.crowding = crowding

@@ -23,6 +23,7 @@ from training.verifier.config import Config
 from training.verifier.embedders import Embed
 from training.verifier.gallery import qualities
 from training.verifier.webcam import Webcam, enrolment
+from vision.imaging.quality import QualityLimits
 
 # Frames of a visit, frames from the start of one to that of the next, and seconds between two.
 FRAMES, STRIDE, INTERVAL = 10, 5, 0.25
@@ -63,7 +64,7 @@ def film(
 def _visit(
     config: Config, embed: Embed, crops: np.ndarray, widths: np.ndarray, condition: str, number: int
 ) -> list[Seen]:
-    limits = vision.networks.bundle.QualityLimits(
+    limits = QualityLimits(
         config.calibrate.min_face_px,
         config.calibrate.min_brightness,
         config.calibrate.min_sharpness,
@@ -86,10 +87,12 @@ def _visit(
         batch += [] if problem is not None else [shown]
         batch += [] if stack is None else [stack.whole, stack.older, stack.newer]
     embeddings = iter(embed(np.stack(batch)) if batch else ())
-    seen = []
+    seen: list[Seen] = []
     for problem, stack in zip(problems, stacks, strict=True):
         own = None if problem is not None else next(embeddings)
-        three = None if stack is None else np.stack([next(embeddings) for _ in range(3)])
+        three: np.ndarray | None = None
+        if stack is not None:
+            three = np.stack([next(embeddings) for _ in range(3)])
         seen.append(Seen(problem, own, three, () if stack is None else stack.taken_at))
     return seen
 
@@ -113,7 +116,8 @@ def opens(visit: list[Seen], template: np.ndarray, threshold: float, loosest: fl
             look = None
             if one.stack is not None:
                 whole, older, newer = (matcher.match(row) for row in one.stack)
-                look = vision.Look(whole, older, newer, one.taken_at)
+                if whole and older and newer:
+                    look = vision.Look(whole, older, newer, one.taken_at)
             match = matcher.match(one.embedding)
             evidence = vision.Evidence(FACE, QUALITY, None, one.embedding, match, look)
         attempt = decider.observe(vision.Sighting(bytes([frame]), now, (evidence,)), now)
@@ -169,7 +173,8 @@ def _count(
 ) -> dict[str, Any]:
     own: dict[str, list[float]] = {f"{row['fpr']:.0e}": [] for row in rows}
     other: dict[str, list[float]] = {rate: [] for rate in own}
-    owners, strangers = [], []
+    owners: list[str] = []
+    strangers: list[str] = []
     for subject, enrolled, template in doors:
         for number, visit in enumerate(filmed):
             if person[number] == subject and session[number] == enrolled:

@@ -100,19 +100,19 @@ def similarities(embed: Embed, folder: Path, pairs: list[Pair]) -> tuple[np.ndar
     Of a pair with such a picture the score is `NOT_FOUND`.
     """
     names = sorted({name for pair in pairs for name in (pair.left, pair.right)})
-    crops = dict(zip(names, align_all(folder, names), strict=True))
-    found = [name for name in names if crops[name] is not None]
-    if not found:
+    aligned = zip(names, align_all(folder, names), strict=True)
+    crops = {name: crop for name, crop in aligned if crop is not None}
+    if not crops:
         raise ValueError(f"no picture in {folder} shows a face")
-    rows = {name: row for row, name in enumerate(found)}
-    embeddings = embed(np.stack([crops[name] for name in found]))
+    rows = {name: row for row, name in enumerate(crops)}
+    embeddings = embed(np.stack(list(crops.values())))
     values = [
         score(embeddings[rows[pair.left]], embeddings[rows[pair.right]])
         if pair.left in rows and pair.right in rows
         else NOT_FOUND
         for pair in pairs
     ]
-    return np.array(values, np.float32), len(names) - len(found)
+    return np.array(values, np.float32), len(names) - len(crops)
 
 
 def pair_figures(

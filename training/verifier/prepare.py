@@ -114,7 +114,7 @@ def find_duplicates(
     trusted: cleaning there with the teacher's own eyes would flatter its impostor tail.
     """
     names = sorted({person for person in people if person})
-    index = {name: number for number, name in enumerate(names)}
+    index: dict[str | None, int] = {name: number for number, name in enumerate(names)}
     centres = np.zeros((len(names), embeddings.shape[1]), np.float32)
     rows = [row for row, person in enumerate(people) if person]
     np.add.at(centres, [index[people[row]] for row in rows], embeddings[rows])

@@ -123,7 +123,14 @@ def _counted(path: Path) -> int:
 def finished(study: optuna.Study) -> list[FrozenTrial]:
     """Return the study's finished trials, best first."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return sorted(trials, key=lambda trial: -trial.value)
+    return sorted(trials, key=lambda trial: -_worth(trial))
+
+
+def _worth(trial: FrozenTrial) -> float:
+    """Return a trial's objective; of one that was given up, the last that it reported."""
+    if trial.value is None:
+        raise ValueError(f"trial {trial.number} has reported nothing")
+    return trial.value
 
 
 def given_up(study: optuna.Study) -> list[FrozenTrial]:
@@ -197,7 +204,10 @@ def report(config: Config, study: optuna.Study, folder: Path) -> None:
     rows = []
     for trial in trials + given_up(study):
         row = {"trial": trial.number, "state": trial.state.name.lower()}
-        row |= {"objective": round(trial.value, 5), "steps": max(trial.intermediate_values or [0])}
+        row |= {
+            "objective": round(_worth(trial), 5),
+            "steps": max(trial.intermediate_values or [0]),
+        }
         row["satisfied"] = trial.user_attrs["satisfied"]
         row |= {key: trial.params[key] for key in config.search.space}
         figures = trial.user_attrs["figures"]

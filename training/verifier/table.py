@@ -142,10 +142,11 @@ def make_table(
     in the domain whose upper bound is highest at that threshold; `tar` is what the threshold
     accepts of the clean genuine trials, the person being the best of the gallery.
     """
-    setting = [
-        max(domains, key=lambda one, column=column: one.columns[size].thresholds[column])
-        for column in range(len(settings.rates))
-    ]
+
+    def setter(column: int) -> Domain:
+        return max(domains, key=lambda one: float(one.columns[size].thresholds[column]))
+
+    setting = [setter(column) for column in range(len(settings.rates))]
     names = [one.name for one in setting]
     counted = {}
     for name, trials in few.items():

@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from training.common import parallel
 from training.common.average import Average
-from training.common.log import CURVES, Log, Tables
+from training.common.layers import channels_last
+from training.common.log import CURVES, Log
 from training.common.parallel import Team
 from training.common.runs import Work, begin, write_json
 from training.verifier import gallery, metrics, model
@@ -92,7 +93,7 @@ class Trainer:
         self.settings = settings
         self.team = team or Team()
         self.precision = precision_of(settings, self.team.device)
-        self.verifier = verifier.to(self.team.device, memory_format=torch.channels_last).train()
+        self.verifier = channels_last(verifier.to(self.team.device)).train()
         self.average = Average(verifier, settings.ema_decay)
         self.start = copy.deepcopy(start or verifier).to(self.team.device).eval()
         self.start.requires_grad_(False)
@@ -325,6 +326,14 @@ def _begin(config: Config) -> Work | None:
     return work
 
 
+@dataclass(frozen=True)
+class _Desk:
+    """What only the first process of a team has: it measures, and writes down."""
+
+    validator: Validator
+    log: Log
+
+
 class _Training:
     """One training from its first step, or from where it was cut off, to its end."""
 
@@ -341,24 +350,31 @@ class _Training:
         data = load_training_set(config)
         if data.target is None and not settings.margin_weight:
             raise ValueError("nothing to learn from: no teacher embeddings and no margin loss")
-        self.validator = (validator or Validator(config)) if team.first else None
+        judge = (validator or Validator(config)) if team.first else None
         self.start = model.build(config)
         first = model.load(Path(settings.first)) if settings.first else copy.deepcopy(self.start)
         self.trainer = Trainer(
             first, data.people, settings, team, centres=data.centres(), start=self.start
         )
         self.step, self.seconds = 0, 0.0
-        self.best: Standing | None = None
-        self.last: Standing | None = None
-        tables = self._load()
-        self.log = Log(work.folder, tables, self.step) if team.first else None
+        state = self._load()
+        self.desk: _Desk | None = None
+        if judge is not None:
+            if state is not None:
+                judge.start = state["start"] and Standing(**state["start"])
+                print(f"train: goes on from step {self.step}", flush=True)
+            tables = {} if state is None else state["tables"]
+            self.desk = _Desk(judge, Log(work.folder, tables, self.step))
         self.batches = batches(data, settings, team, self.step)
+        if state is None:
+            standing, best = self._measure(self.trainer.average.network, None)
+            self.found = Trained(best, standing)
+        else:
+            self.found = Trained(Standing(**state["best"]), Standing(**state["last"]))
 
     def run(self) -> Trained:
         """Take the steps that are left, validate, and write what the run leaves."""
         settings, trained = self.config.train, self.trainer.average.network
-        if self.best is None:
-            self._validate(trained)
         bar = tqdm(
             desc="train",
             total=settings.steps or None,
@@ -379,27 +395,26 @@ class _Training:
             self._validate(trained)
         for share in settings.blends:
             self._validate(blend(self.start, trained, share), share)
-        found = Trained(self.best, self.last)  # type: ignore[arg-type] - the start was measured
-        if self.log:
+        if self.desk:
             model.save(self.work.folder / LAST, trained, self.config, step=self.step)
-            figures = {"steps": self.step, "seconds": self.seconds, **found.best.figures}
-            write_json(self.work.folder / FIGURES, figures | {"standing": asdict(found)})
-            self.log.close()
+            figures = {"steps": self.step, "seconds": self.seconds, **self.found.best.figures}
+            write_json(self.work.folder / FIGURES, figures | {"standing": asdict(self.found)})
+            self.desk.log.close()
             self.work.finish(BEST, LAST, FIGURES, CURVES)
             (self.work.folder / STATE).unlink(missing_ok=True)
-        return found
+        return self.found
 
     def _note(self, rate: float, loss: float) -> None:
         """Write down, validate and save what is due after this step."""
         settings = self.config.train
-        if self.log and self.step % 20 == 0:
+        if self.desk and self.step % 20 == 0:
             row = {"step": self.step, "seconds": round(self.seconds, 1), "rate": rate}
-            self.log.add("metrics", row | {"loss": round(loss, 5)})
+            self.desk.log.add("metrics", row | {"loss": round(loss, 5)})
         due = self.step % settings.validate_every == 0
         if due:
             self._validate(self.trainer.average.network)
-        if self.log and (due or self.step % settings.save_every == 0):
-            self._save()
+        if self.desk and (due or self.step % settings.save_every == 0):
+            self._save(self.desk)
 
     def _spent(self) -> float:
         """Seconds of training; every process must stop at the same step, so the first's count."""
@@ -411,30 +426,38 @@ class _Training:
 
     def _validate(self, verifier: Verifier, share: float = 1.0) -> None:
         """Measure a network on the first process and keep it if it is the best so far."""
+        standing, best = self._measure(verifier, self.found.best, share)
+        self.found = Trained(best, standing if share == 1.0 else self.found.last)
+        if self.watch and share == 1.0:
+            self.watch(self.step, standing)
+
+    def _measure(
+        self, verifier: Verifier, best: Standing | None, share: float = 1.0
+    ) -> tuple[Standing, Standing]:
+        """Return a network's standing, and that of the best once it is compared with `best`."""
 
         def measure() -> tuple[Standing, Standing]:
+            if self.desk is None:
+                raise RuntimeError("only the first process measures")
             # The start is known where a validator or a state brought its standing along.
-            known = self.validator.start if self.step == 0 else None
-            standing = known or self.validator(verifier)
+            known = self.desk.validator.start if self.step == 0 else None
+            standing = known or self.desk.validator(verifier)
             row = {"step": self.step, "share": share, "satisfied": standing.satisfied}
             row |= {name: round(value, 5) for name, value in standing.figures.items()}
-            self.log.add("validation", row, board=share == 1.0)
+            self.desk.log.add("validation", row, board=share == 1.0)
             print(row, flush=True)
             # Of two that are equally good, the one nearer to the start is the safer.
-            if not standing.better_than(self.best, CLOSE if share < 1.0 else 0.0):
-                return standing, self.best
+            if best is not None and not standing.better_than(best, CLOSE if share < 1.0 else 0.0):
+                return standing, best
             model.save(self.work.folder / BEST, verifier, self.config, step=self.step, share=share)
             return standing, standing
 
-        standing, self.best = self.team.from_first(measure)
-        if share == 1.0:
-            self.last = standing
-            if self.watch and self.step:
-                self.watch(self.step, standing)
+        return self.team.from_first(measure)
 
-    def _save(self) -> None:
+    def _save(self, desk: _Desk) -> None:
         """Write the state in one step: a training cut off meanwhile has the one before."""
         partial = self.work.folder / (STATE + ".partial")
+        start = desk.validator.start
         torch.save(
             {
                 "digest": self.work.digest,
@@ -442,17 +465,16 @@ class _Training:
                 "seconds": self.seconds,
                 "trainer": self.trainer.state_dict(),
                 "random": torch.get_rng_state(),
-                "best": asdict(self.best),
-                "last": asdict(self.last),
-                "start": asdict(self.validator.start),
-                "tables": self.log.tables,
+                **asdict(self.found),
+                "start": None if start is None else asdict(start),
+                "tables": desk.log.tables,
             },
             partial,
         )
         partial.replace(self.work.folder / STATE)
 
-    def _load(self) -> Tables:
-        """Go on from the state that the first process has, if any; return its tables."""
+    def _load(self) -> dict[str, Any] | None:
+        """Go on from the state that the first process has, if any, and return it."""
         path = self.work.folder / STATE
 
         def read() -> dict[str, Any] | None:
@@ -462,15 +484,11 @@ class _Training:
 
         state = self.team.from_first(read)
         if state is None:
-            return {}
+            return None
         self.trainer.load_state_dict(state["trainer"])
         torch.set_rng_state(state["random"])
         self.step, self.seconds = state["step"], state["seconds"]
-        self.best, self.last = Standing(**state["best"]), Standing(**state["last"])
-        if self.validator:
-            self.validator.start = Standing(**state["start"])
-            print(f"train: goes on from step {self.step}", flush=True)
-        return state["tables"]
+        return state
 
 
 def _read_figures(path: Path) -> Trained:

@@ -20,6 +20,7 @@ from training.verifier.config import Config
 from training.verifier.embedders import Embed
 from training.verifier.gallery import Protocol
 from vision import Decider, DecisionPolicy
+from vision.matching.similarity import pairwise_scores
 
 # Seconds between two frames: within the policy's window there is room for all of a visit.
 INTERVAL = 0.4
@@ -99,7 +100,7 @@ def film(
         frames.append(embed(crops))
     passes, embeddings = np.stack(usable, axis=1), np.stack(frames, axis=1)
     flat = embeddings.reshape(-1, embeddings.shape[-1])
-    scores = metrics.pairwise_scores(templates, flat).reshape(-1, *embeddings.shape[:2])
+    scores = pairwise_scores(templates, flat).reshape(-1, *embeddings.shape[:2])
     scores[:, ~passes] = NO_EVIDENCE
     return Visits(
         scores, passes, owner, shown.person[rows], templates, embeddings, len(shown.names)
@@ -159,7 +160,7 @@ def decide(
         sighting = vision.Sighting(bytes([number]), now, (seen,))
         attempt = decider.observe(sighting, now)
         if attempt is not None and attempt.granted:
-            return True, int(attempt.person)
+            return True, None if attempt.person is None else int(attempt.person)
     return False, None
 
 

@@ -1,7 +1,8 @@
 """Reading figures out of reports, and writing them down."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
+
+from jinja2 import Undefined
 
 MISSING = "not measured"
 
@@ -16,7 +17,7 @@ def dig(content: Any, *keys: str) -> Any:
 def value_of(figure: Any) -> float | None:
     """Return the number of a figure: a bare number or {"value", "low", "high"}."""
     number = figure.get("value") if isinstance(figure, dict) else figure
-    return None if number is None else float(number)
+    return None if number is None or isinstance(number, Undefined) else float(number)
 
 
 def shown(figure: Any, factor: float = 1.0, digits: int = 3, unit: str = "") -> str:
@@ -52,14 +53,6 @@ def small(figure: Any) -> str:
     if _has_interval(figure):
         return f"{value:.2g} ({figure['low']:.2g} to {figure['high']:.2g})"
     return f"{value:.2g}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay out a Markdown table; a line that says so where there are no rows."""
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    if not lines:
-        return f"{head[0][:1].upper()}{head[0][1:]}: {MISSING}."
-    return "\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *lines])
 
 
 def command(report: dict[str, Any] | None, step: str, *options: str) -> str:

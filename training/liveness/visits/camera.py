@@ -32,7 +32,7 @@ def _tile() -> np.ndarray:
 
 def _noise(shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
     """Return some of a large field of noise: drawing it anew takes longer than all the rest."""
-    top, left = generator.integers(0, np.array(_tile().shape[:2]) - shape)
+    top, left = generator.integers(0, np.subtract(_tile().shape[:2], shape))
     found = _tile()[top : top + shape[0], left : left + shape[1]]
     return found[:, ::-1] if generator.random() < 0.5 else found
 

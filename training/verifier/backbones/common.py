@@ -1,8 +1,19 @@
 """What all backbones share."""
 
 import math
+from abc import ABC, abstractmethod
 
-from torch import nn
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module, ABC):
+    """A network that embeds float32 [N, 3, 112, 112] as `embedding_size` numbers."""
+
+    embedding_size: int
+
+    @abstractmethod
+    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the embedding [N, D] and maps [N, C, H, W] on the way to it, the largest first."""
 
 
 def scaled_channels(channels: int, width: float) -> int:

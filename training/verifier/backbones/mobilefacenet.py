@@ -7,7 +7,7 @@ global depthwise convolution and the embedding.
 
 from torch import Tensor, nn
 
-from training.verifier.backbones.common import initialise, scaled_channels
+from training.verifier.backbones.common import Backbone, initialise, scaled_channels
 
 # (expansion width, output width, repeats, stride of the first) at width 1.0.
 STAGES = ((128, 64, 5, 2), (256, 128, 1, 2), (256, 128, 6, 1), (512, 128, 1, 2), (256, 128, 2, 1))
@@ -66,7 +66,7 @@ class Bottleneck(nn.Module):
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
-class MobileFaceNet(nn.Module):
+class MobileFaceNet(Backbone):
     """Embed float32 [N, 3, 112, 112] RGB in -1..1 as float32 [N, embedding], not normalised.
 
     `width` scales every layer but the embedding (rounded to multiples of 8). `batch_norm=False`

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.verifier.backbones.common import initialise, scaled_channels
+from training.verifier.backbones.common import Backbone, initialise, scaled_channels
 
 # (expansion width, output width, repeats, squeezed width) at width 1.0; each halves the map.
 STAGES = ((128, 64, 5, 8), (256, 128, 7, 16), (512, 128, 3, 16))
@@ -83,6 +83,9 @@ class Bottleneck(nn.Module):
 class Scale(nn.Module):
     """Scale and shift every channel by constants of the published network."""
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.register_buffer("weight", torch.ones(channels))
@@ -93,7 +96,7 @@ class Scale(nn.Module):
         return x * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
 
 
-class MobileNetSE(nn.Module):
+class MobileNetSE(Backbone):
     """Embed float32 [N, 3, 112, 112] RGB in -1..1 as float32 [N, embedding], not normalised.
 
     The cut, the scaling to 128x128 and the published network's own scale of values are inside.

@@ -53,7 +53,7 @@ def source_of(entry: str | dict[str, Any], data: Path) -> Source:
         FileNotFoundError: the path is not there.
 
     """
-    values = dict(entry) if isinstance(entry, dict) else {"path": entry}
+    values: dict[str, Any] = dict(entry) if isinstance(entry, dict) else {"path": entry}
     known = {item.name for item in fields(Source)}
     if "path" not in values or values.keys() - known:
         raise ValueError(f"a source is a path or has `path` and some of {sorted(known)}: {entry}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,12 @@ from ..tracking.stacking import FEWEST
 from ..types import Evidence, FloatArray, Look, Match, Problem
 from .policy import DecisionPolicy
 from .visit import Visit, Vote
+
+HALF: Final = 0.1
+"""How much less alike than a stack its halves may be at least. They have half its frames: in
+simulated darkness an owner's worse half scores 0.065 less in the middle, and rows of the table can
+be nearer than that. Strangers' stacks are let in no more often for it: calibration counts the
+whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +41,23 @@ class Voting:
     """The rules at one threshold, all written so that a value that is not a number never counts."""
 
     def __init__(self, policy: DecisionPolicy, threshold: float, loosest: float = np.inf) -> None:
-        """Accept similarities from ``threshold`` on, and ``loosest`` for halves of a stack."""
+        """Accept similarities from ``threshold`` on, and ``loosest`` for halves of a stack.
+
+        If ``loosest`` is nearer to the threshold than ``HALF``, that counts instead.
+        """
         self._policy = policy
         self._threshold = threshold
         self.alike = min(threshold, loosest)
         """Score from which two faces at the door are taken for the same person, whoever it is."""
-        self._slack = max(0.0, threshold - loosest)
+        self._slack = max(HALF, threshold - loosest)
 
     def said(self, visit: Visit, shot: Shot, track: int, evidence: Evidence) -> Match | None:
         """Return the match that counts for a face in this frame: the frame's own, or its stack's.
 
         It is never the better of both, because each frame is one try. A stack counts only if all
         its frames are usable, distinct and fresh frames of this track, in order and within the
-        window. If half of it falls short of the loosest row of the table by some amount, the whole
-        counts as falling short of its threshold by the same amount: a mean of two faces is
-        nobody's.
+        window. If half of it falls short of what halves need by some amount, the whole counts as
+        falling short of its threshold by the same amount: a mean of two faces is nobody's.
         """
         look = evidence.look
         if look is None or not self._holds(visit, shot, track, look):
