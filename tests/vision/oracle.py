@@ -474,7 +474,9 @@ class Oracle:
             if guest is not None:
                 guest.seen_at = now
                 recent = now - guest.let_in_at < self.policy.cool_down
-                found = found or guest.settled or recent
+                host = self.hosts.get(match.person)
+                holds = host is not None and now - host.proven_at < self.policy.absence
+                found = found or guest.settled or recent or holds
         return found
 
     def _holds(self, host: Host, face: Shown, now: float, distinct: bool) -> bool:
