@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from demo import story, visit  # noqa: E402 - found by the path above
 
-STEPS = ("gate", "presence", "decode", "detect", "align", "embed", "cues")
+STEPS = ("gate", "presence", "decode", "detect", "align", "upright", "embed", "cues")
 
 
 def memory_mib() -> float:
@@ -67,6 +67,8 @@ def measure(runtime: str, threads: int) -> None:
         faces = timed(times["detect"], lambda: bundle.detector.detect(rgb))
         if faces:
             crop = timed(times["align"], lambda: vision.align(rgb, faces[0].landmarks))
+            if bundle.upright:
+                timed(times["upright"], lambda: bundle.upright.score(crop))
             timed(times["embed"], lambda: bundle.verifier.embed(np.stack([crop])))
             timed(
                 times["cues"],
@@ -114,7 +116,7 @@ def report(results: dict[str, Any]) -> None:
     print("".ljust(28) + "".join(f"{name} {results[name]['version']}".rjust(26) for name in names))
     rows = {step: [results[name]["ms"].get(step) for name in names] for step in STEPS}
     rows["detect to embed"] = [
-        sum(results[name]["ms"].get(step, 0) for step in STEPS[3:6]) for name in names
+        sum(results[name]["ms"].get(step, 0) for step in STEPS[3:7]) for name in names
     ]
     rows["load"] = [results[name]["load_ms"] for name in names]
     for title, values in rows.items():

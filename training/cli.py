@@ -11,7 +11,7 @@ from yaml import YAMLError
 from training.common import settings
 from training.common.steps import Role, Step
 
-ROLES = ("verifier", "detector", "presence", "liveness")
+ROLES = ("verifier", "detector", "presence", "liveness", "upright")
 
 
 def role_named(name: str) -> Role:

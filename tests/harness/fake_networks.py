@@ -123,6 +123,7 @@ class FakeNetworks:
             presence=None,
             liveness=None,
             antispoofing=None,
+            upright=None,
             verifier=Verifier(self.model),
         )
 

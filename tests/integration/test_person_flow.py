@@ -214,6 +214,7 @@ REFUSED = {
     "face_too_small": lambda: shrunk("obama", 120),
     "too_dark": lambda: scaled("obama", 0.08),
     "blurred": lambda: blurred("obama"),
+    "turned": lambda: jpeg(portrait("obama").transpose(Image.Transpose.ROTATE_180)),
     "other_person": lambda: raw("biden"),
     "same_picture": lambda: raw("obama2"),
     "enrolled_already": lambda: raw("collins"),

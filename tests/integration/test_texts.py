@@ -54,6 +54,7 @@ FACE_PROBLEMS = {
     "face_too_small",
     "too_dark",
     "blurred",
+    "turned",
     "other_person",
 }
 

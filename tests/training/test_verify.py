@@ -20,7 +20,7 @@ from vision.networks.bundle import BUNDLED
 SIZES = make.Sizes(
     people=2, pictures=1, crowd=1, lamps=1, scenes=40, subjects=2, frames=2, places=4
 )
-ROLES = ("detector", "presence", "liveness")
+ROLES = ("detector", "presence", "liveness", "upright")
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,11 @@ def test_other_weights_in_one_format_are_noticed(role, run, models, gates):
     path = models / f"{role}.bin"
     if role == "presence":
         path.write_bytes((gates[1] / path.name).read_bytes())
+    elif role == "upright":
+        # Half-precision weights, and the answer's bias, one whole number, at the end.
+        weights = path.read_bytes()
+        bias = np.frombuffer(weights[-4:], np.float32) + 1
+        path.write_bytes(weights[:-4] + bias.tobytes())
     else:
         weights = np.frombuffer(path.read_bytes(), np.float32).copy()
         # The last of them are the output's; what is hardly a number is a layer's mark.

@@ -84,9 +84,9 @@ class Frontend {
     await where.getByRole("button", { name, exact: true }).filter({ visible: true }).first().click();
   }
 
-  /** Close a dialogue that has come to its end. */
-  async finish() {
-    await this.press("Finish", this.dialog);
+  /** Close a dialogue that has come to its end: "Finish" where something was added, "Close" where it was changed. */
+  async finish(button = "Finish") {
+    await this.press(button, this.dialog);
     await this.dialog.locator("ha-dialog, ha-adaptive-dialog").first().waitFor({ state: "detached" });
     await this.page.waitForTimeout(1_000); // it goes back in the browser's history, late
   }

@@ -32,8 +32,8 @@ async function addDoor(ha, name) {
   await ha.go(PEOPLE);
   await ha.press("Add door");
   await ha.see("Add a door", ha.dialog);
-  await ha.pick(0, "Front door");
   await ha.dialog.locator("ha-selector-text input").first().fill(name);
+  await ha.pick(0, "Front door");
   await ha.press("Next");
   await ha.see("What the camera sees", ha.dialog);
   await ha.choose("Use this door");
@@ -151,7 +151,7 @@ const STORY = {
     await ha.choose("After unlocking");
     await ha.field("Lock again after").fill(String(RELOCK));
     await ha.press("Submit");
-    await ha.finish();
+    await ha.finish("Close");
     await change(ha, "Front door");
     await ha.choose("After unlocking");
     const kept = await ha.field("Lock again after").inputValue();
@@ -179,7 +179,7 @@ const STORY = {
       await ha.dialog.locator("ha-selector-select").getByText(name, { exact: true }).click();
     }
     await ha.press("Submit");
-    await ha.finish();
+    await ha.finish("Close");
   },
 
   async "sees two doors open, and the third stay shut"({ ha, demo }) {

@@ -146,7 +146,8 @@ def test_a_bystander_does_not_keep_the_door_shut(door):
 
 
 @pytest.mark.parametrize(
-    "problem", [Problem.FACE_TOO_SMALL, Problem.TOO_DARK, Problem.BLURRED, Problem.NO_FACE]
+    "problem",
+    [Problem.FACE_TOO_SMALL, Problem.TOO_DARK, Problem.BLURRED, Problem.TURNED, Problem.NO_FACE],
 )
 def test_the_usual_flaw_of_an_unusable_face_is_the_reason(door, problem):
     door.see(evidence(problem=Problem.BLURRED))

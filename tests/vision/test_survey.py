@@ -43,6 +43,20 @@ def test_an_empty_place_is_no_fault_of_the_camera_but_is_said(bundle):
     assert found.face_px is None
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_camera_is_said_whether_or_not_a_face_is_found(bundle, portrait, quarters):
+    turned = np.ascontiguousarray(np.rot90(portrait, quarters))
+    assert survey(bundle, shots(turned), seconds=1.5).shortcomings == (Shortcoming.FACE_TURNED,)
+
+
+def test_half_a_face_is_no_turned_camera(bundle, portrait):
+    face = max(bundle.detector.detect(portrait), key=lambda one: one.width)
+    half = np.ascontiguousarray(portrait[:, round(float(face.landmarks[2, 0])) :])
+    found = survey(bundle, shots(half), seconds=1.5).shortcomings
+    assert Shortcoming.FACE_TURNED not in found
+    assert {Shortcoming.FACE_PARTIAL, Shortcoming.NO_FACE} & set(found)
+
+
 @pytest.mark.parametrize(
     ("change", "shortcoming"),
     [

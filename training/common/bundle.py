@@ -9,7 +9,7 @@ FORMAT = 1
 VERSION = "0.5.0"
 """Of a new bundle; raised, here and in models.json, with every bundle that is released."""
 NAME = "models.json"
-ROLES = ("detector", "verifier", "presence", "liveness", "antispoofing")
+ROLES = ("detector", "verifier", "presence", "liveness", "antispoofing", "upright")
 """A bundle must have the first two to be loaded; the others are optional."""
 
 

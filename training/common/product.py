@@ -33,7 +33,8 @@ def network(
     return choose(runtime).load(files, threads), entry
 
 
-def detector(models: Path = MODELS) -> Detector:
-    """Return the bundle's face detector, ready to use."""
+def detector(models: Path = MODELS, *, score_threshold: float | None = None) -> Detector:
+    """Return the bundle's face detector, ready to use, at its own threshold unless one is given."""
     loaded, entry = network("detector", models)
-    return Detector(loaded, score_threshold=float(entry["score_threshold"]))
+    threshold = float(entry["score_threshold"]) if score_threshold is None else score_threshold
+    return Detector(loaded, score_threshold=threshold)

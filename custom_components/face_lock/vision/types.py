@@ -33,6 +33,7 @@ class Problem(StrEnum):
     FACE_TOO_SMALL = "face_too_small"
     TOO_DARK = "too_dark"
     BLURRED = "blurred"
+    TURNED = "turned"
     # A face that can be used and does not open the door.
     OTHER_PERSON = "other_person"
     UNKNOWN_FACE = "unknown_face"

@@ -118,6 +118,8 @@ def _is_bundle(found: Any) -> None:
         ensure(0 <= found.presence.threshold <= 1, "presence")
     if found.liveness is not None:
         ensure(all(0 <= point.threshold <= 1 for point in found.liveness.points), "liveness")
+    if found.upright is not None:
+        ensure(0 <= found.upright.threshold <= 1, "upright")
 
 
 def _are_finite(*figures: Any) -> None:

@@ -17,7 +17,7 @@ from training.common.card.size import MEGABYTE, file_sizes, parameters
 from training.common.card.targets import detector_figures, evaluated_by, targets
 
 TEMPLATES = Path(__file__).parent / "templates"
-ROLES = ("verifier", "detector", "presence", "liveness", "antispoofing")
+ROLES = ("verifier", "detector", "upright", "presence", "liveness", "antispoofing")
 
 # Sections of a config that say how a network is measured, not how it was made.
 _MEASURING = ("evaluate", "calibrate", "export", "inspect", "errors", "search")

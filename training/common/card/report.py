@@ -36,6 +36,7 @@ _FILES = {
     ),
     "presence": ("evaluation.json", "verify.json"),
     "liveness": ("evaluation.json", "crossvalidation.json", "verify.json"),
+    "upright": ("evaluation.json", "verify.json"),
 }
 
 Report = dict[str, Any]

@@ -14,7 +14,14 @@ NIGHT = ("dim", "dark", "very dark", "infrared")
 REPORTED = "reported"
 BUNDLE = ("--what", "bundle")
 
-_LARGEST = {"verifier": 5.5, "detector": 0.4, "presence": 0.1, "liveness": 1.0, "antispoofing": 4.0}
+_LARGEST = {
+    "verifier": 5.5,
+    "detector": 0.4,
+    "upright": 0.15,
+    "presence": 0.1,
+    "liveness": 1.0,
+    "antispoofing": 4.0,
+}
 _VERIFIER_CROP = (112, 112)
 # Row, condition and the least TAR of enrolled validation people.
 _ACCEPTED = (
@@ -51,6 +58,7 @@ def targets(models: Path, entries: dict[str, Any], reports: dict[str, Report]) -
     parts = {
         "verifier": _verifier,
         "detector": _detector,
+        "upright": _upright,
         "presence": _presence,
         "liveness": _liveness,
     }
@@ -211,6 +219,28 @@ def _detector(report: Report | None) -> Iterator[Target]:
             dig(test, night, "recall", "24"),
             0.90,
         )
+
+
+def _upright(report: Report | None) -> Iterator[Target]:
+    found = dig(report, "figures", "evaluation")
+    of = command(report, "evaluate")
+    for wanted, name in (
+        ("at most 0.5 % of usable upright faces refused", "lost"),
+        ("at most 0.5 % of faces turned by more than 60 degrees are evidence", "turned"),
+    ):
+        share = dig(found, "test", "all", name)
+        value = value_of(share)
+        yield Target(
+            "upright", wanted, percent(share, 2), of, None if value is None else value <= 0.005
+        )
+    time = value_of(dig(found, "milliseconds"))
+    yield Target(
+        "upright",
+        "less than 1 ms a face",
+        shown(time, 1.0, 2, " ms"),
+        of,
+        None if time is None else time < 1.0,
+    )
 
 
 def _presence(report: Report | None) -> Iterator[Target]:

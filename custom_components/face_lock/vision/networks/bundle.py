@@ -19,12 +19,13 @@ from .liveness import Liveness, LivenessPoint
 from .presence import Presence
 from .runtime import ModelFiles, RuntimeUnavailableError, Session, available, choose
 from .score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
+from .upright import Upright
 
 BUNDLED: Final = Path(__file__).resolve().parents[2] / "models"
 FORMAT: Final = 1
 MAX_EMBEDDING: Final = 4096
 """Upper bound of a direction's length; face verification uses 128 to 512."""
-OPTIONAL: Final = ("presence", "liveness", "antispoofing")
+OPTIONAL: Final = ("presence", "liveness", "antispoofing", "upright")
 """Roles that a bundle may lack."""
 _MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What reading a malformed description raises."""
@@ -54,6 +55,7 @@ class BundleInfo:
     presence: str | None = None
     liveness: str | None = None
     antispoofing: str | None = None
+    upright: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Bundle:
     """Says whether a face is alive; only to deny."""
     antispoofing: Antispoofing | None = None
     """Says so too, having been trained on other data; only to deny."""
+    upright: Upright | None = None
+    """Says whether a face is the right way up; only to deny."""
 
     @property
     def score_limits(self) -> NetworkLimits:
@@ -150,6 +154,11 @@ def load_bundle(
             antispoofing=(
                 Antispoofing(optional["antispoofing"], _score_limits(models["antispoofing"]))
                 if "antispoofing" in optional
+                else None
+            ),
+            upright=(
+                Upright.of(optional["upright"], models["upright"])
+                if "upright" in optional
                 else None
             ),
         )

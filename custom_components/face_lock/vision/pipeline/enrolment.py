@@ -12,12 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from ..imaging.align import align
-from ..imaging.quality import measure
 from ..matching.similarity import centre, score
 from ..networks.bundle import Bundle
 from ..networks.detector import PORTRAIT_SIDE
 from ..types import Face, FloatArray, PictureError, Problem, RgbImage, Template
+from .usable import is_turned, look_at
 
 SAME_PERSON_FPR: Final = 1e-3
 """The rate at which two pictures of one enrolment must show the same person. It is looser than a
@@ -43,7 +42,8 @@ def examine(bundle: Bundle, rgb: RgbImage, others: Sequence[Template] = ()) -> P
     ``others`` are the templates already made of the same person.
 
     Raises:
-        PictureError: no face, several, too small, too dark, blurred, or not the same person.
+        PictureError: no face, several, too small, too dark, blurred, turned, or not the same
+            person.
 
     """
     return portray(bundle, rgb, find_face(bundle, rgb), others)
@@ -53,14 +53,19 @@ def find_face(bundle: Bundle, rgb: RgbImage) -> Face:
     """Find the one face in uint8[H, W, 3].
 
     Raises:
-        PictureError: no face, or several.
+        PictureError: no face, one only if the picture is turned, or several.
 
     """
     faces = sorted(bundle.detector.detect(rgb, PORTRAIT_SIDE), key=lambda face: -face.width)
     if not faces:
-        raise PictureError(Problem.NO_FACE)
+        raise PictureError(
+            Problem.TURNED if is_turned(bundle, rgb, PORTRAIT_SIDE) else Problem.NO_FACE
+        )
     if len(faces) > 1 and faces[1].width >= BYSTANDER * faces[0].width:
-        raise PictureError(Problem.SEVERAL_FACES)
+        # In a turned picture cloth, too, may pass for a face.
+        problems = {look_at(bundle, rgb, face).problem for face in faces[:2]}
+        is_wrong = Problem.TURNED in problems and None not in problems
+        raise PictureError(Problem.TURNED if is_wrong else Problem.SEVERAL_FACES)
     return faces[0]
 
 
@@ -68,14 +73,12 @@ def portray(bundle: Bundle, rgb: RgbImage, face: Face, others: Sequence[Template
     """Make a template of a ``face`` that was found in uint8[H, W, 3].
 
     Raises:
-        PictureError: too small, too dark, blurred, or not the same person as the ``others``.
+        PictureError: too small, too dark, blurred, turned, or not the same person as the
+            ``others``.
 
     """
-    try:
-        crop = align(rgb, face.landmarks)
-    except ValueError as error:
-        raise PictureError(Problem.NO_FACE) from error
-    if (problem := bundle.quality.problem(measure(face, crop))) is not None:
+    crop, _, problem = look_at(bundle, rgb, face)
+    if problem is not None:
         raise PictureError(problem)
     template = embed_crop(bundle, crop)
     if not is_same_person(bundle, template.embedding, others):

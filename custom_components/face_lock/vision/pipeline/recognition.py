@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..imaging.align import CROP_SIZE, align
-from ..imaging.quality import measure
+from ..imaging.align import CROP_SIZE
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
 from ..pad import measure_cues
@@ -20,10 +19,10 @@ from ..types import (
     Frame,
     Gallery,
     Look,
-    Problem,
     RgbImage,
     Sighting,
 )
+from .usable import look_at
 
 MAX_FACES = 8
 """Faces examined per frame, most certain first: a poster full of faces must not stall the door."""
@@ -77,14 +76,8 @@ def gallery_matcher(bundle: Bundle, gallery: Gallery) -> Matcher:
 
 
 def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence]:
-    try:
-        crop = align(rgb, face.landmarks)
-    except ValueError:
-        # Coinciding landmarks: no face can be read from them.
-        crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-        return crop, Evidence(face=face, quality=measure(face, crop), problem=Problem.NO_FACE)
-    quality = measure(face, crop)
-    return crop, Evidence(face=face, quality=quality, problem=bundle.quality.problem(quality))
+    crop, quality, problem = look_at(bundle, rgb, face)
+    return crop, Evidence(face=face, quality=quality, problem=problem)
 
 
 def _with_cues(bundle: Bundle, rgb: RgbImage, evidence: Evidence, cues_from: float) -> Evidence:

@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..imaging.align import align
 from ..imaging.decode import CAMERA_SIDE, decode_rgb, picture_size
-from ..imaging.quality import luma, measure
+from ..imaging.quality import luma
 from ..networks.bundle import Bundle
 from ..types import Face, Problem, RgbImage
+from .usable import is_turned, look_at
 
 MIN_SIDE: Final = 360
 """Pixels; in a smaller picture a face at the door is rarely wide enough."""
@@ -40,9 +40,12 @@ class Shortcoming(StrEnum):
     FACE_SMALL = "check_face_small"
     FACE_DARK = "check_face_dark"
     FACE_BLURRED = "check_face_blurred"
+    FACE_TURNED = "check_face_turned"
+    FACE_PARTIAL = "check_face_partial"
 
 
 _OF_FACE: Final = {
+    Problem.NO_FACE: Shortcoming.NO_FACE,
     Problem.FACE_TOO_SMALL: Shortcoming.FACE_SMALL,
     Problem.TOO_DARK: Shortcoming.FACE_DARK,
     Problem.BLURRED: Shortcoming.FACE_BLURRED,
@@ -92,7 +95,7 @@ def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> 
     if bundle is None:
         found.append(Shortcoming.NO_MODELS)
     elif not faces:
-        found.append(Shortcoming.NO_FACE)
+        found += _of_turned(bundle, rgb, Shortcoming.NO_FACE)
     else:
         found += _of_face(bundle, rgb, faces[0])
     return Survey(
@@ -134,9 +137,11 @@ def _of_picture(width: int, height: int, brightness: float) -> list[Shortcoming]
 
 
 def _of_face(bundle: Bundle, rgb: RgbImage, face: Face) -> list[Shortcoming]:
-    try:
-        quality = measure(face, align(rgb, face.landmarks))
-    except ValueError:
-        return [Shortcoming.NO_FACE]
-    problem = bundle.quality.problem(quality)
+    problem = look_at(bundle, rgb, face).problem
+    if problem is Problem.TURNED:
+        return _of_turned(bundle, rgb, Shortcoming.FACE_PARTIAL)
     return [] if problem is None else [_OF_FACE[problem]]
+
+
+def _of_turned(bundle: Bundle, rgb: RgbImage, otherwise: Shortcoming) -> list[Shortcoming]:
+    return [Shortcoming.FACE_TURNED if is_turned(bundle, rgb) else otherwise]
