@@ -25,7 +25,7 @@ class Networks:
         self.detector = SimpleNamespace(detect=lambda _: self.faces)
         self.quality = SimpleNamespace(problem=lambda _: self.problem)
         self.verifier = SimpleNamespace(embed=self.embed, model="m")
-        self.liveness = self.antispoofing = None
+        self.liveness = self.antispoofing = self.upright = None
 
     def embed(self, crops):
         self.batches.append(crops)
