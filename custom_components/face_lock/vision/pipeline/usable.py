@@ -45,7 +45,8 @@ def is_turned(bundle: Bundle, rgb: RgbImage, max_side: int | None = None) -> boo
     """Whether a face is upright in uint8[H, W, 3] once that is turned by a quarter or a half.
 
     The network sees the picture shrunk to ``max_side`` pixels, see ``Detector.detect``. False
-    without a network that tells upright faces from turned ones. Costs three searches: for when a first one found nobody.
+    without a network that tells upright faces from turned ones. Costs three searches: for when a
+    first one found nobody.
     """
     if bundle.upright is None:
         return False
