@@ -26,6 +26,8 @@ from custom_components.face_lock.maintenance import SAVE_AGAIN
 from custom_components.face_lock.settings import DoorSettings
 from custom_components.face_lock.storage import templates as store_module
 from custom_components.face_lock.storage.checked_store import NotSavedError
+from custom_components.face_lock.storage.feedback import FeedbackStore, feedback_file
+from custom_components.face_lock.storage.history import History, history_file
 from custom_components.face_lock.storage.key import (
     KEY_FILE,
     DamagedError,
@@ -37,7 +39,8 @@ from custom_components.face_lock.storage.key import (
     async_load_vault,
 )
 from custom_components.face_lock.storage.records import async_open_records, async_remove_records
-from custom_components.face_lock.storage.templates import PictureStore, embed_anew
+from custom_components.face_lock.storage.templates import PictureStore, embed_anew, pictures_file
+from custom_components.face_lock.storage.visit_picture import VisitPicture, visit_file
 
 from .conftest import LOCK, person, raw, sealed, unsealed
 from .test_texts import TEXTS
@@ -45,6 +48,7 @@ from .test_texts import TEXTS
 BARACK = {"Barack": ("obama", "obama2")}
 NAME = "face_lock.abc"
 MODEL = "a model of many letters"
+REFUSED = DamagedError, TamperedError, UnsupportedStorageVersionError
 
 
 def picture(seed: int, model: str = MODEL) -> vision.Portrait:
@@ -309,6 +313,45 @@ async def test_what_is_not_encrypted_is_never_read(hass, disk, data) -> None:
     with pytest.raises(DamagedError):
         await opened(hass)
     assert (disk / NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+@pytest.mark.parametrize("key_exists", [True, False])
+async def test_no_store_accepts_a_plain_file(hass, disk, version, key_exists) -> None:
+    """Whatever version it claims to be of, and whether or not the key was made before it."""
+    now = dt_util.utcnow().isoformat()
+    visit = {
+        "id": "1", "door": "abc", "camera": "camera.x", "began": now, "ended": now,
+        "began_at": 0.0, "ended_at": 1.0, "outcome": "access_granted", "person": "eve",
+        "name": "Eve", "reason": None, "confidence": 1.0, "response_time": 1.0, "picture": True,
+    }  # fmt: skip
+    said = {
+        "visit": "1", "door": "abc", "when": now, "person": "eve", "verdict": "that_was_me",
+        "decision": "access_granted", "similarity": 1.0, "model": "m", "crop": None,
+    }  # fmt: skip
+    jpeg = base64.b64encode(raw("obama")).decode()
+    planted = {
+        pictures_file("abc"): {"people": {"eve": {"pictures": [plain(picture(1))]}}},
+        feedback_file("abc"): {"records": [said]},
+        history_file("abc"): {"visits": [visit]},
+        visit_file("abc"): {"visit": "1", "at": now, "people": ["eve"], "jpeg": jpeg},
+    }
+    if key_exists:
+        await async_load_vault(hass, planted)
+    disk.mkdir(exist_ok=True)
+    for name, data in planted.items():
+        (disk / name).write_text(json.dumps({"version": version, "key": name, "data": data}))
+    vault = await async_load_vault(hass, planted)
+    pictures = PictureStore(hass, vault, "abc")
+    with pytest.raises(REFUSED):
+        await pictures.async_load()
+    assert pictures.gallery() == {}
+    with pytest.raises(REFUSED):
+        await FeedbackStore(hass, vault, "abc").async_count()
+    history = History(hass, vault, "abc", 7)
+    await history.async_load()
+    assert history.visits == ()
+    assert await VisitPicture(hass, vault, "abc", 7).async_load() is None
 
 
 async def test_newer_minor_version_is_read(hass, disk) -> None:
