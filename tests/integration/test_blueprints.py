@@ -204,6 +204,21 @@ async def test_a_guest_comes_once_in_the_hours(hass, house, given) -> None:
     assert minutes(given) == [30, 0]
 
 
+@pytest.mark.parametrize("lost", ["unavailable", "unknown"])
+async def test_hours_that_come_back_give_nothing_again(hass, house, given, lost) -> None:
+    await hours(hass, "off")
+    await guest(house, minutes=30)
+    await hours(hass, "on")
+    await house.access("access_granted", "Ada")
+    await hours(hass, lost)
+    await hours(hass, "on")
+    assert minutes(given) == [30, 0]
+    # The next hours are others.
+    await hours(hass, "off")
+    await hours(hass, "on")
+    assert minutes(given) == [30, 0, 0, 30]
+
+
 async def test_a_guest_comes_again_and_again(hass, house, given) -> None:
     await hours(hass, "on")
     await guest(house, again=True)
