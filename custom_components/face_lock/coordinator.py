@@ -1,7 +1,4 @@
-"""One door while it runs: its cameras, its lock, its way from a decision to a record.
-
-All entities of the door subscribe to it.
-"""
+"""One door while it runs: its cameras, its lock, its way to a record. Its entities subscribe."""
 
 from __future__ import annotations
 
@@ -10,9 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final
 
-from homeassistant.components.event import DOMAIN as EVENT_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.const import STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import (
     CALLBACK_TYPE,
     Event,
@@ -33,9 +28,11 @@ from .door_state import DoorState
 from .entity_reference import async_resolve
 from .issues import async_report_if
 from .locking.driver import OwnLock, make_lock
+from .locking.relock import Relocks
 from .people import doors_of
 from .recognition.executor import Worker
 from .recognition.host import Decided
+from .recognition.trigger import tells_of_somebody
 from .recognition.watcher import Watcher
 from .residents import Residents
 from .settings import CONF_RECOGNIZING, MIN_SHARES, DoorSettings
@@ -74,6 +71,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         bundle: Bundle,
         residents: Residents,
         records: DoorRecords,
+        relocks: Relocks,
     ) -> None:
         """Prepare the door.
 
@@ -103,6 +101,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         self.lock = make_lock(
             hass,
             settings,
+            relocks,
             held=self._is_held,
             on_change=self._own_lock_changed,
             on_relock=self._relocked,
@@ -117,13 +116,13 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
             records.lockout,
             Recorder(hass, entry, self.id, residents, records),
             self.lock,
+            watches=lambda: self.is_enabled,
             tell=self._tell,
             on_change=self.async_update_listeners,
         )
         asks = settings.liveness is LivenessLevel.CHALLENGE
         self.prompter = Prompter(hass, entry, self.title, settings) if asks else None
-        self.worker = Worker(hass)
-        cool_down = CoolDown()
+        self.worker, cool_down = Worker(hass), CoolDown()
         self.watchers = tuple(self._make_watcher(camera, cool_down) for camera in settings.cameras)
         if not subentry.data.get(CONF_RECOGNIZING, True):
             self._enable(enabled=False)
@@ -164,6 +163,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
     def async_start(self) -> None:
         """Begin to watch the door."""
         self._report_missing_cameras()
+        self.lock.async_resume()
         for watcher in self.watchers:
             watcher.async_start(self.config_entry.async_create_background_task)
         triggers = {async_resolve(self.hass, reference) for reference in self.settings.triggers}
@@ -261,11 +261,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
     @callback
     def _triggered(self, event: Event[EventStateChangedData]) -> None:
         """Look when a motion sensor goes on or a doorbell rings."""
-        old, new = event.data["old_state"], event.data["new_state"]
-        ignored = (STATE_UNAVAILABLE, STATE_UNKNOWN)
-        if old is None or new is None or old.state in ignored or new.state in ignored:
-            return
-        if new.domain == EVENT_DOMAIN or new.state == STATE_ON != old.state:
+        if tells_of_somebody(event):
             for watcher in self.watchers:
                 watcher.async_open_gate()
 
@@ -295,6 +291,8 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         if state == before:
             return
         self.async_set_updated_data(state)
+        if before.locked_out and not state.locked_out:
+            self.controller.lockout_ended()
         if state.outage == before.outage:
             return
         if state.outage is None:
@@ -316,8 +314,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
     @callback
     def _report_missing_cameras(self) -> None:
         missing = any(async_resolve(self.hass, c) is None for c in self.settings.cameras)
-        issue = f"{ISSUE_CAMERA_MISSING}_{self.id}"
-        async_report_if(self.hass, missing, issue, ISSUE_CAMERA_MISSING, door=self.title)
+        self._report_if(missing, ISSUE_CAMERA_MISSING)
 
     # To the entities and the logbook
 
@@ -346,5 +343,8 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
     def _relocked(self, error: Exception | None) -> None:
         if error is not None:
             _LOGGER.error("%s was not locked again: %s", self.title, error)
-        issue = f"{ISSUE_NOT_RELOCKED}_{self.id}"
-        async_report_if(self.hass, error is not None, issue, ISSUE_NOT_RELOCKED, door=self.title)
+        self._report_if(error is not None, ISSUE_NOT_RELOCKED)
+
+    @callback
+    def _report_if(self, wrong: bool, issue: str) -> None:
+        async_report_if(self.hass, wrong, f"{issue}_{self.id}", issue, door=self.title)

@@ -16,6 +16,7 @@ from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from .access.memory import async_forget
 from .activity import async_tell_logbook
 from .const import (
+    CONF_LOCK,
     DOMAIN,
     ISSUE_CAMERA_MISSING,
     ISSUE_DOOR_UNUSABLE,
@@ -25,6 +26,7 @@ from .const import (
 from .coordinator import DoorCoordinator
 from .entity_reference import async_device_of
 from .issues import async_report
+from .locking.relock import Relocks
 from .people import doors_of, people_of
 from .recognition.executor import Worker
 from .residents import Residents
@@ -73,6 +75,7 @@ class Household:
         """Door id -> door, of those that could be started."""
         self.enrolling = asyncio.Lock()
         """Held by whoever compares new pictures with those enrolled and then adds them."""
+        self._relocks = Relocks(hass, records.duties)
         self._made: dict[str, Made] = {}
         self._people: dict[str, str] = {}
         self._running = False
@@ -97,6 +100,9 @@ class Household:
         for door, subentry in doors_of(self.entry).items():
             await self._async_open_door(door, subentry)
         self._people = {p: s.title for p, s in people_of(self.entry).items()}
+        self.records.duties.async_forget_all_but(
+            {s.data[CONF_LOCK] for s in doors_of(self.entry).values() if s.data.get(CONF_LOCK)}
+        )
 
     @callback
     def async_start(self) -> None:
@@ -113,8 +119,9 @@ class Household:
         async with self._changing:
             await asyncio.gather(*(door.async_stop() for door in self.doors.values()))
         await self.worker.async_stop()
-        # The next start reads the file.
+        # The next start reads the files.
         await self.store.async_flush()
+        await self.records.duties.async_write()
 
     # For the platforms
 
@@ -247,7 +254,14 @@ class Household:
             records = await self.records.async_open_door(door, settings)
             await records.async_forget_all_but(people_of(self.entry).keys())
             made = DoorCoordinator(
-                self.hass, self.entry, subentry, settings, self.bundle, self.residents, records
+                self.hass,
+                self.entry,
+                subentry,
+                settings,
+                self.bundle,
+                self.residents,
+                records,
+                self._relocks,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             _LOGGER.error("%s is not watched: %s", subentry.title, error)  # noqa: TRY400

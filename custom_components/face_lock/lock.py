@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, override
 
-from homeassistant.components.lock import ATTR_CHANGED_BY, LockEntity
-from homeassistant.components.lock.const import LockEntityFeature, LockState
+from homeassistant.components.lock import (
+    ATTR_CHANGED_BY,
+    CONF_DEFAULT_CODE,
+    LockEntity,
+)
+from homeassistant.components.lock.const import DOMAIN, LockEntityFeature, LockState
 from homeassistant.const import (
     ATTR_CODE,
     ATTR_CODE_FORMAT,
@@ -16,6 +21,7 @@ from homeassistant.const import (
     STATE_UNKNOWN,
 )
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State, callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_state_change_event
 
@@ -27,6 +33,7 @@ from .locking.driver import OwnLock, TargetLock
 
 PARALLEL_UPDATES = 0
 
+NO_OPTIONS: Mapping[str, Any] = {}
 CLOSED = (LockState.LOCKED, LockState.LOCKING)
 
 
@@ -139,9 +146,23 @@ class MirroredLock(DoorLockEntity):
         self._attr_changed_by = self.coordinator.controller.opened_for or attributes.get(
             ATTR_CHANGED_BY
         )
-        self._attr_code_format = attributes.get(ATTR_CODE_FORMAT)
         features = LockEntityFeature(attributes.get(ATTR_SUPPORTED_FEATURES, 0))
         self._attr_supported_features = features & LockEntityFeature.OPEN
+
+    @property
+    @override
+    def code_format(self) -> str | None:
+        """Ask for the target's code, unless core adds its default code there."""
+        target = self._lock.state
+        if target is None or self._has_default_code(target.entity_id):
+            return None
+        return target.attributes.get(ATTR_CODE_FORMAT)
+
+    def _has_default_code(self, entity_id: str) -> bool:
+        known = er.async_get(self.hass).async_get(entity_id)
+        return known is not None and bool(
+            known.options.get(DOMAIN, NO_OPTIONS).get(CONF_DEFAULT_CODE)
+        )
 
     @property
     @override

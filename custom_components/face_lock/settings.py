@@ -38,6 +38,7 @@ CONF_SENSITIVITY: Final = "sensitivity"
 CONF_RELOCK_AFTER: Final = "relock_after"
 CONF_HOLD: Final = "hold"
 CONF_OPEN_LATCH: Final = "open_latch"
+CONF_LEAVE_OPEN: Final = "leave_open"
 CONF_LIVENESS: Final = "liveness"
 CONF_ANNOUNCE: Final = "announce"
 CONF_FLASH_LIGHT: Final = "flash_light"
@@ -119,6 +120,8 @@ class DoorSettings:
     """Whether locking again waits while somebody is still in view."""
     open_latch: bool = False
     """Whether a grant opens the target's latch instead of only unlocking it."""
+    leave_open: bool = True
+    """Whether a target lock that stood unlocked before a visit is not locked after it."""
     liveness: LivenessLevel = LivenessLevel.BASIC
     announce: tuple[Mapping[str, Any], ...] = ()
     """Actions that tell a visitor where to turn, at the level with a challenge."""
@@ -163,6 +166,7 @@ class DoorSettings:
             relock_after=int(door[CONF_RELOCK_AFTER]) if door.get(CONF_RELOCK_AFTER) else None,
             hold=bool(door.get(CONF_HOLD, cls().hold)),
             open_latch=bool(door.get(CONF_OPEN_LATCH, cls().open_latch)),
+            leave_open=bool(door.get(CONF_LEAVE_OPEN, cls().leave_open)),
             liveness=liveness,
             announce=announce,
             flash_light=flash_light,

@@ -164,6 +164,31 @@ async def test_code_goes_to_the_target(hass, set_up, target) -> None:
     assert target.calls == [("unlock", "1234")]
 
 
+async def test_a_default_code_of_the_target_is_good_for_our_entity_too(
+    hass, set_up, target
+) -> None:
+    target._attr_code_format = r"^\d{4}$"
+    target.async_write_ha_state()
+    await set_up({}, lock=TARGET)
+    registry = er.async_get(hass)
+    registry.async_update_entity_options(TARGET, "lock", {"default_code": "2468"})
+    await hass.async_block_till_done()
+    for service in ("unlock", "lock", "open"):
+        await call(hass, service)
+    await call(hass, "unlock", code="1357")
+    assert target.calls == [
+        ("unlock", "2468"),
+        ("lock", "2468"),
+        ("open", "2468"),
+        ("unlock", "1357"),
+    ]
+    assert attribute(hass, "code_format") is None
+    registry.async_update_entity_options(TARGET, "lock", None)
+    await hass.async_block_till_done()
+    with pytest.raises(HomeAssistantError):
+        await call(hass, "unlock")
+
+
 async def test_targets_error_reaches_the_user(hass, set_up, target) -> None:
     await set_up({}, lock=TARGET)
     target.error = HomeAssistantError("battery empty")

@@ -117,7 +117,12 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
     shown = {name: suggested(await begin(hass, door, name)) for name in SECTIONS}
     assert shown["recognition"] == {"false_positive_rate": "one_in_1000000"}
     assert shown["gate"] == {"triggers": [PORCH], "sensitivity": "high"}
-    assert shown["door"] == {"relock_after": 0, "hold": False, "open_latch": True}
+    assert shown["door"] == {
+        "relock_after": 0,
+        "hold": False,
+        "open_latch": True,
+        "leave_open": True,
+    }
     assert shown["privacy"] == {"keep_last_visit": True, "days": 30}
     assert shown["security"] == {
         "liveness": "strict",

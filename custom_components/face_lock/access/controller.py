@@ -21,7 +21,6 @@ from ..residents import Residents
 from ..settings import DoorSettings
 from ..storage.lockout import LockoutStore
 from ..vision import (
-    RETRIED,
     AccessAttempt,
     Circumstances,
     DecisionPolicy,
@@ -29,9 +28,10 @@ from ..vision import (
     Problem,
 )
 from ..visit import Visit
+from .grant import Grant
 from .memory import Memory
 from .recorder import Recorder
-from .rules import barred, objection
+from .rules import barred
 from .second_factor import SecondFactor
 
 POLICY: Final = DecisionPolicy()
@@ -56,10 +56,13 @@ class Controller:
         recorder: Recorder,
         lock: TargetLock | OwnLock,
         *,
+        watches: Callable[[], bool],
         tell: Callable[[Visit], None],
         on_change: Callable[[], None],
     ) -> None:
-        """``tell`` is given the record of each visit, once nothing can undo it.
+        """``watches`` says whether recognition is switched on.
+
+        ``tell`` is given the record of each visit, once nothing can undo it.
 
         ``on_change`` is told when the lockout, or who opened the door, changed otherwise.
         """
@@ -71,11 +74,13 @@ class Controller:
         self._lockouts = lockouts
         self._recorder = recorder
         self._lock = lock
+        self._watches = watches
         self._tell = tell
         self._on_change = on_change
         self._factor = SecondFactor(hass, settings, memory)
         self._opening: set[asyncio.Task[None]] = set()
         self._concluding: set[asyncio.Task[None]] = set()
+        self._offering = asyncio.Lock()
         self.is_closed = False
         """Whether the door is being stopped: then no grant is carried out any more."""
         self.policy = replace(
@@ -116,18 +121,33 @@ class Controller:
         self._on_change()
         return failures
 
-    async def async_offer_code(self, code: str) -> bool:
+    @callback
+    def lockout_ended(self) -> None:
+        """Write down that a lockout is over: a power cut later on must not begin it again."""
+        save = self._async_save()
+        self._entry.async_create_background_task(self._hass, save, "face_lock lockout")
+
+    async def async_offer_code(self, code: str, *, trusted: bool = False) -> bool:
         """Take the second factor; a right code ends a lockout, a wrong one counts as a failure.
 
-        The caller must not be a stranger's way to try codes without end: in a lockout only one
-        whom Home Assistant knows may offer them.
+        In a lockout only who is ``trusted`` is listened to: whoever stands at a keypad could try
+        codes without end. Codes are checked one at a time, so that many at once cannot all be
+        tried before the first of them counts, nor fill the memory.
         """
-        right = await self._factor.async_offer(code, monotonic())
-        if right:
-            self.lockout.clear()
-        else:
-            self.lockout.fail(monotonic())
-        await self._async_save()
+        async with self._offering:
+            if self.is_locked_out and not trusted:
+                return False
+            now = monotonic()
+            right = await self._factor.async_is_code(code)
+            # A face may have been the last failure while the code was being checked.
+            if self.is_locked_out and not trusted:
+                return False
+            if right:
+                self._factor.take_code(now)
+                self.lockout.clear()
+            else:
+                self.lockout.fail(monotonic())
+            await self._async_save()
         self._on_change()
         return right
 
@@ -180,9 +200,13 @@ class Controller:
     async def _async_open(self, attempt: AccessAttempt) -> AccessAttempt:
         """Open for a grant if it still holds; return the attempt with what came of it."""
         opening = Opening(attempt, max_age=POLICY.max_age)
+        grant = Grant(self._hass, self._door, attempt, self._residents, self.passes, self._factor)
         try:
             await async_carry_out(
-                opening, lambda: self._async_unlock(attempt), lambda: self._objection(attempt), _now
+                opening,
+                lambda: self._async_unlock(attempt, grant),
+                lambda: self._objection(grant),
+                _now,
             )
         except asyncio.CancelledError:
             # The door is being stopped. How far it came is known, and is still to be recorded.
@@ -193,32 +217,20 @@ class Controller:
             self._memory.opened = True
         else:
             self.opened_for = None
-        if opening.commanded and outcome.problem not in RETRIED:
-            self._use_pass(attempt)
         return outcome
 
-    async def _async_unlock(self, attempt: AccessAttempt) -> None:
+    async def _async_unlock(self, attempt: AccessAttempt, grant: Grant) -> None:
         # Set before the call: the lock's change of state arrives while it runs.
         self.opened_for = self._residents.name_of(attempt.person)
-        self._factor.use()
-        await self._lock.async_grant(Context())
+        await self._lock.async_grant(Context(), lambda: grant.command(monotonic()))
 
-    def _use_pass(self, attempt: AccessAttempt) -> None:
-        """Take the pass of whoever needed one: also a lock that did not answer may have opened."""
-        rules = self._residents.rules.get(attempt.person or "")
-        if attempt.person and rules and objection(self._hass, rules, self._door) is not None:
-            self.passes.use(attempt.person, rules, monotonic())
-
-    def _objection(self, attempt: AccessAttempt) -> Problem | None:
-        """Say why a grant no longer holds: time has passed since it was found."""
-        rules = self._residents.rules.get(attempt.person or "")
-        if self.is_closed:
+    def _objection(self, grant: Grant) -> Problem | None:
+        """Say why the lock must not be commanded, or not again: time has passed."""
+        if self.is_closed or not self._watches():
             return Problem.STOPPED
-        if attempt.person is None or rules is None:
-            return Problem.UNKNOWN_FACE
-        problem = objection(self._hass, rules, self._door)
-        held = self.passes.holds(attempt.person, rules, monotonic())
-        return None if held else problem
+        if self.is_locked_out:
+            return Problem.LOCKED_OUT
+        return grant.objection(monotonic())
 
     async def _async_save(self) -> None:
         await self._lockouts.async_save(self.lockout, monotonic())

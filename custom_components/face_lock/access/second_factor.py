@@ -13,6 +13,8 @@ from .memory import Memory
 
 CODE_VALID: Final = 30.0
 """Seconds for which a code is good, and for which a proven face waits for one."""
+ENTITY_WAIT: Final = 120.0
+"""Seconds for which a proven face waits for the entity: a phone is seen long after its owner."""
 
 
 class SecondFactor:
@@ -26,25 +28,29 @@ class SecondFactor:
 
     @property
     def wait(self) -> float:
-        """Seconds that a face may wait for it: a code takes time to give."""
+        """Seconds that a face may wait for it, while it stays in view: it may come later."""
+        if self._settings.factor_entity is not None:
+            return ENTITY_WAIT
         return 0.0 if self._settings.code_hash is None else CODE_VALID
 
-    def missing(self, now: float) -> bool:
+    def missing(self, now: float, *, code_taken: bool = False) -> bool:
         """Whether something required was not given; who cannot be asked gives nothing.
 
         Where the owner wants it only after a restart, whoever came in since then has given it.
+        With ``code_taken`` the code was given already, and was used for this very visit.
         """
         if self._settings.factor_after_restart and self._memory.opened:
             return False
-        return self._entity_missing() or self._code_missing(now)
+        return self._entity_missing() or (not code_taken and self._code_missing(now))
 
-    async def async_offer(self, code: str, now: float) -> bool:
-        """Take a code; say whether it is the door's. It is good for one visit, and a while."""
+    async def async_is_code(self, code: str) -> bool:
+        """Whether ``code`` is the door's."""
         hashed = self._settings.code_hash
-        if hashed is None or not await self._hass.async_add_executor_job(is_code, code, hashed):
-            return False
+        return hashed is not None and await self._hass.async_add_executor_job(is_code, code, hashed)
+
+    def take_code(self, now: float) -> None:
+        """Note that the right code was given; it is good for one visit, and a while."""
         self._code_at = now
-        return True
 
     def use(self) -> None:
         """Forget the code: it has let somebody in."""

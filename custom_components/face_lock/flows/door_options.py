@@ -44,6 +44,7 @@ from ..settings import (
     CONF_FLASH_LIGHT,
     CONF_HOLD,
     CONF_KEEP_LAST_VISIT,
+    CONF_LEAVE_OPEN,
     CONF_LIVENESS,
     CONF_OPEN_LATCH,
     CONF_RELOCK_AFTER,
@@ -224,6 +225,8 @@ class DoorOptions:
             ),
             required(CONF_HOLD, DEFAULTS): BooleanSelector(),
         }
+        if reference is not None:
+            fields[required(CONF_LEAVE_OPEN, DEFAULTS)] = BooleanSelector()
         state = async_state_of(self._hass, reference)
         features = 0 if state is None else state.attributes.get(ATTR_SUPPORTED_FEATURES, 0)
         if features & LockEntityFeature.OPEN:

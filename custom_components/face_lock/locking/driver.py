@@ -1,6 +1,6 @@
 """What a grant opens: the owner's lock, or a lock of our own where there is none.
 
-Either is locked again by a `AutoLock`.
+Either is locked again by an `AutoLock`; all doors that open one lock of the owner's share that.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from homeassistant.const import (
 )
 from homeassistant.core import Context, HomeAssistant, State, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.event import async_track_state_change_event
 
 from ..const import DOMAIN
 from ..entity_reference import async_resolve, async_state_of
 from ..settings import DoorSettings
 from ..vision import Problem
-from .auto_lock import AutoLock
+from .answer import OPEN_STATES, Answer
+from .auto_lock import AutoLock, OutOfReachError
+from .relock import Opener, Relock, Relocks
 
 CALL_TIMEOUT: Final = 15.0
 """Seconds the target lock gets to unlock."""
 OWN_RELOCK_AFTER: Final = 5
 """Seconds after which a lock of our own locks again where the owner chose none."""
-OPEN_STATES: Final = (LockState.UNLOCKED, LockState.OPEN)
 
 
 class LockFailedError(HomeAssistantError):
@@ -54,21 +54,27 @@ class TargetLock:
         self,
         hass: HomeAssistant,
         reference: str,
+        relock: Relock,
         *,
         open_latch: bool,
+        leave_open: bool,
         relock_after: float,
         held: Callable[[], bool],
         on_relock: Callable[[Exception | None], None],
     ) -> None:
         """Work the lock that ``reference`` (a registry id or an entity id) names.
 
-        After a grant it is locked again in ``relock_after`` seconds, never by us if that is 0;
-        ``on_relock`` is told how that went.
+        After a grant it is locked again in ``relock_after`` seconds, never by us if that is 0, and
+        with ``leave_open`` neither if it stood open before; ``on_relock`` is told how that went.
         """
         self._hass = hass
         self._reference = reference
         self._open_latch = open_latch
-        self._relocker = AutoLock(hass, relock_after, held, self._async_relock, on_relock)
+        self._leave_open = leave_open
+        self._relock_after = relock_after
+        self._relock = relock
+        self._opener = Opener(held, self._async_relock, on_relock)
+        relock.async_join(self._opener)
 
     @property
     def entity_id(self) -> str | None:
@@ -80,8 +86,15 @@ class TargetLock:
         """Its state now, None where it is missing."""
         return async_state_of(self._hass, self._reference)
 
-    async def async_grant(self, context: Context) -> None:
+    @callback
+    def async_resume(self) -> None:
+        """Lock what was to be locked when Home Assistant ended."""
+        self._relock.async_resume()
+
+    async def async_grant(self, context: Context, commanding: Callable[[], None]) -> None:
         """Let somebody in; return once the lock says that it is open.
+
+        ``commanding`` is called right before the lock is told, if it can be told at all.
 
         Raises:
             LockFailedError: the lock is not there, did not say so in time, or is jammed.
@@ -89,31 +102,23 @@ class TargetLock:
 
         """
         opens = self._open_latch and self._can_open
-        # The timer runs before the call: a lock that answers late may be open all the same.
-        self._relocker.async_start()
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT):
-                await self._async_call(SERVICE_OPEN if opens else SERVICE_UNLOCK, context, None)
-                await self._async_confirmed()
-        except TimeoutError as error:
-            raise LockFailedError(Problem.LOCK_TIMEOUT) from error
-
-    async def _async_confirmed(self) -> None:
-        """Wait until the target is open: many integrations hear of it after the call."""
-        if (state := self.state) is None:
-            raise LockFailedError(Problem.LOCK_UNAVAILABLE)
-        changed = asyncio.Event()
-        untrack = async_track_state_change_event(
-            self._hass, state.entity_id, callback(lambda _: changed.set())
-        )
-        try:
-            while (state := self.state) is None or state.state not in OPEN_STATES:
-                if state is not None and state.state == LockState.JAMMED:
-                    raise LockFailedError(Problem.LOCK_JAMMED)
-                changed.clear()
-                await changed.wait()
-        finally:
-            untrack()
+        with Answer(self._hass, self._reachable()) as answer:
+            commanding()
+            if self._is_to_be_locked(answer.before):
+                # The timer runs before the call: a lock that answers late may be open all the same.
+                self._relock.async_start(self._relock_after)
+            try:
+                async with asyncio.timeout(CALL_TIMEOUT):
+                    service = SERVICE_OPEN if opens else SERVICE_UNLOCK
+                    await self._async_call(service, context, None)
+                    opened = await answer.async_open(moves=opens)
+            except TimeoutError as error:
+                jammed = answer.state is LockState.JAMMED
+                raise LockFailedError(
+                    Problem.LOCK_JAMMED if jammed else Problem.LOCK_TIMEOUT
+                ) from error
+        if not opened:
+            raise LockFailedError(Problem.LOCK_JAMMED)
 
     async def async_unlock(self, context: Context | None = None, code: str | None = None) -> None:
         """Unlock the target."""
@@ -129,7 +134,7 @@ class TargetLock:
 
     async def async_stop(self) -> None:
         """Lock what is still to be locked: nobody would do it later."""
-        await self._relocker.async_finish()
+        await self._relock.async_leave(self._opener)
 
     @property
     def _can_open(self) -> bool:
@@ -138,27 +143,39 @@ class TargetLock:
         )
         return bool(LockEntityFeature.OPEN & LockEntityFeature(features))
 
-    async def _async_relock(self) -> None:
-        if self.state is not None and self.state.state == LockState.LOCKED:
-            return
-        await self.async_lock(Context())
+    def _is_to_be_locked(self, before: LockState | None) -> bool:
+        """Whether this opening is ours to end: a lock that we opened did not stand open before."""
+        return self._relock.is_pending or not (self._leave_open and before in OPEN_STATES)
 
-    async def _async_call(self, service: str, context: Context | None, code: str | None) -> None:
+    async def _async_relock(self) -> None:
+        try:
+            await self.async_lock(Context())
+        except LockFailedError as error:
+            if error.problem is Problem.LOCK_UNAVAILABLE:
+                raise OutOfReachError(str(error)) from error
+            raise
+
+    def _reachable(self) -> str:
+        """Return the entity id; raises LockFailedError for a lock that cannot be told anything."""
         state = self.state
         # Core skips an unavailable entity silently, which would look like success.
         if state is None or state.state == STATE_UNAVAILABLE:
             raise LockFailedError(Problem.LOCK_UNAVAILABLE)
-        data = {ATTR_ENTITY_ID: state.entity_id} | ({"code": code} if code else {})
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT):
-                await self._hass.services.async_call(
-                    LOCK_DOMAIN, service, data, blocking=True, context=context
-                )
-        except TimeoutError as error:
-            raise LockFailedError(Problem.LOCK_TIMEOUT) from error
-        after = self.state
-        if after is not None and after.state == LockState.JAMMED:
-            raise LockFailedError(Problem.LOCK_JAMMED)
+        return state.entity_id
+
+    async def _async_call(self, service: str, context: Context | None, code: str | None) -> None:
+        entity_id = self._reachable()
+        data = {ATTR_ENTITY_ID: entity_id} | ({"code": code} if code else {})
+        with Answer(self._hass, entity_id) as answer:
+            try:
+                async with asyncio.timeout(CALL_TIMEOUT):
+                    await self._hass.services.async_call(
+                        LOCK_DOMAIN, service, data, blocking=True, context=context
+                    )
+            except TimeoutError as error:
+                raise LockFailedError(Problem.LOCK_TIMEOUT) from error
+            if answer.jammed:
+                raise LockFailedError(Problem.LOCK_JAMMED)
 
 
 class OwnLock:
@@ -176,18 +193,24 @@ class OwnLock:
         on_change: Callable[[], None],
     ) -> None:
         """Lock again ``relock_after`` seconds after each unlocking; report each change."""
-        self._relocker = AutoLock(hass, relock_after, held, self.async_lock)
+        self._relock_after = relock_after
+        self._relocker = AutoLock(hass, held, self.async_lock)
         self._on_change = on_change
         self.is_locked = True
 
-    async def async_grant(self, context: Context) -> None:
-        """Let somebody in."""
+    @callback
+    def async_resume(self) -> None:
+        """Do nothing: it is locked already."""
+
+    async def async_grant(self, context: Context, commanding: Callable[[], None]) -> None:
+        """Let somebody in; ``commanding`` is called right before."""
+        commanding()
         await self.async_unlock(context)
 
     async def async_unlock(self, context: Context | None = None, code: str | None = None) -> None:
         """Unlock, and lock again in a while."""
         del context, code
-        self._relocker.async_start()
+        self._relocker.async_start(self._relock_after)
         self._change(is_locked=False)
 
     async def async_lock(self, context: Context | None = None, code: str | None = None) -> None:
@@ -209,6 +232,7 @@ class OwnLock:
 def make_lock(
     hass: HomeAssistant,
     settings: DoorSettings,
+    relocks: Relocks,
     *,
     held: Callable[[], bool],
     on_change: Callable[[], None],
@@ -221,7 +245,9 @@ def make_lock(
     return TargetLock(
         hass,
         settings.lock,
+        relocks.of(settings.lock),
         open_latch=settings.open_latch,
+        leave_open=settings.leave_open,
         relock_after=settings.relock_after or 0,
         held=held,
         on_relock=on_relock,

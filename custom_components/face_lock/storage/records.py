@@ -14,6 +14,7 @@ from homeassistant.util.json import load_json
 from ..recognition.executor import Worker
 from ..settings import DoorSettings
 from ..vision import Bundle
+from .duties import Duties, duties_file
 from .feedback import FeedbackStore, feedback_file
 from .history import History, history_file
 from .key import Vault, async_erase, async_load_vault, async_remove_key
@@ -55,6 +56,8 @@ class HouseholdRecords:
     vault: Vault
     pictures: PictureStore
     feedback: FeedbackStore
+    duties: Duties
+    """Which locks are to be locked again."""
 
     async def async_settle(self, people: Collection[str], bundle: Bundle, worker: Worker) -> int:
         """Bring what was loaded in line with the people, the model and the options.
@@ -123,13 +126,15 @@ async def async_open_records(
     pictures = PictureStore(hass, vault, entry_id, keep_pictures=keep_pictures)
     await pictures.async_load()
     feedback = FeedbackStore(hass, vault, entry_id, keep_pictures=keep_pictures)
-    return HouseholdRecords(hass, vault, pictures, feedback)
+    duties = Duties(hass, entry_id)
+    await duties.async_load()
+    return HouseholdRecords(hass, vault, pictures, feedback, duties)
 
 
 async def async_remove_records(hass: HomeAssistant, entry_id: str, doors: Iterable[str]) -> None:
     """Delete everything of a household, and the key with it."""
     async_forget_unsaved(hass, entry_id)
-    for name in (pictures_file(entry_id), feedback_file(entry_id)):
+    for name in (pictures_file(entry_id), feedback_file(entry_id), duties_file(entry_id)):
         await async_erase(hass, name)
     # The first versions had one entry for each door, with its files under the entry's id.
     for door in (*doors, entry_id):
