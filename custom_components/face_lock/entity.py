@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, override
 
+from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import Context, HomeAssistant, callback
+from homeassistant.exceptions import Unauthorized, UnknownUser
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
@@ -117,6 +119,23 @@ class DescribedEntity(DoorEntity):
         """Whether the door is being watched, for what depends on it."""
         watching = self.entity_description.watching
         return super().available and (not watching or self.coordinator.is_watching)
+
+
+async def async_require_admin(entity: Entity, context: Context | None) -> None:
+    """Let nobody but administrators, and automations that nobody runs, change who may come in.
+
+    Raises:
+        UnknownUser: whoever calls exists no more.
+        Unauthorized: the caller is no administrator.
+
+    """
+    if context is None or context.user_id is None:
+        return
+    user = await entity.hass.auth.async_get_user(context.user_id)
+    if user is None:
+        raise UnknownUser(context=context, entity_id=entity.entity_id)
+    if not user.is_admin:
+        raise Unauthorized(context=context, entity_id=entity.entity_id, permission=POLICY_CONTROL)
 
 
 class PersonEntity(Entity):

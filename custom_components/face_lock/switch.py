@@ -1,4 +1,4 @@
-"""Recognition on or off, and who is allowed in."""
+"""Recognition on or off, and who is allowed in: for administrators, and for automations."""
 
 # ruff: noqa: ARG001 - Home Assistant calls these with fixed signatures
 
@@ -12,7 +12,13 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import DoorCoordinator
-from .entity import DoorEntity, PersonEntity, async_add_for_doors, async_add_for_people
+from .entity import (
+    DoorEntity,
+    PersonEntity,
+    async_add_for_doors,
+    async_add_for_people,
+    async_require_admin,
+)
 from .household import FaceLockConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -49,11 +55,13 @@ class RecognitionSwitch(DoorEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Watch the door."""
+        await async_require_admin(self, self._context)
         self.coordinator.async_enable(enabled=True)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Watch it no more."""
+        await async_require_admin(self, self._context)
         self.coordinator.async_enable(enabled=False)
 
 
@@ -72,9 +80,11 @@ class AllowedSwitch(PersonEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Let the person in again."""
+        await async_require_admin(self, self._context)
         self._household.residents.async_set_allowed(self._person, allowed=True)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Suspend the person."""
+        await async_require_admin(self, self._context)
         self._household.residents.async_set_allowed(self._person, allowed=False)

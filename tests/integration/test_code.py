@@ -1,9 +1,15 @@
 """The second factor's code, and the end of a lockout, by action."""
 
-import pytest
-from homeassistant.core import Context
-from homeassistant.exceptions import ServiceValidationError
+import asyncio
+import time
 
+import probatio
+import pytest
+from homeassistant.auth.const import GROUP_ID_USER
+from homeassistant.core import Context
+from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
+
+from custom_components.face_lock.access import second_factor
 from custom_components.face_lock.access.codes import hash_code, is_code
 from custom_components.face_lock.const import DOMAIN
 
@@ -88,6 +94,93 @@ async def test_wrong_codes_lock_out_and_a_keypad_is_not_listened_to_then(
     owner = Context(user_id=hass_admin_user.id)
     assert (await call("present_code", context=owner, code="2468"))["accepted"]
     await door.until(lambda: door.state(LOCKED_OUT) == "off")
+
+
+async def test_codes_are_checked_one_at_a_time(set_up, call, monkeypatch) -> None:
+    """Many at once neither fill the memory nor are all tried before the first one counts."""
+    door = await set_up(BARACK, settings=security(attempts=3))
+    running, most, checked = 0, 0, []
+
+    def slow(code: str, hashed: str) -> bool:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.01)
+        checked.append(code)
+        running -= 1
+        return code == "2468"
+
+    monkeypatch.setattr(second_factor, "is_code", slow)
+    codes = [f"{number:04}" for number in range(198)] + ["2468"] * 2
+    answers = await asyncio.gather(*(call("present_code", code=code) for code in codes))
+    assert most == 1
+    # The third wrong one locked out; none of those that waited behind it was tried.
+    assert checked == ["0000", "0001", "0002"]
+    assert not any(answer["accepted"] for answer in answers)
+    assert door.door.controller.is_locked_out
+    assert door.door.controller.lockout.failures == 3
+
+
+async def test_a_lockout_that_begins_while_a_code_is_checked_counts(
+    set_up, call, monkeypatch
+) -> None:
+    door = await set_up(BARACK, settings=security(attempts=3))
+    controller = door.door.controller
+
+    def meanwhile(*_: str) -> bool:
+        for _ in range(3):
+            controller.lockout.fail(door.clock())
+        return True
+
+    monkeypatch.setattr(second_factor, "is_code", meanwhile)
+    assert await call("present_code", code="2468") == {"accepted": False, "locked_out": True}
+    assert controller.is_locked_out
+    assert controller.circumstances().factor_missing
+
+
+@pytest.mark.parametrize("code", ["2468", "1111"])
+async def test_who_may_not_work_the_lock_may_try_no_code(
+    set_up, call, hass_read_only_user, code
+) -> None:
+    door = await set_up(BARACK, settings=security(attempts=3))
+    for _ in range(5):
+        with pytest.raises(Unauthorized):
+            await call("present_code", context=Context(user_id=hass_read_only_user.id), code=code)
+    assert door.door.controller.lockout.failures == 0
+    assert door.door.controller.circumstances().factor_missing
+
+
+async def test_a_user_who_is_gone_tries_no_code(set_up, call) -> None:
+    door = await set_up(BARACK, settings=security(attempts=3))
+    with pytest.raises(UnknownUser):
+        await call("present_code", context=Context(user_id="nobody"), code="1111")
+    assert door.door.controller.lockout.failures == 0
+
+
+async def test_users_who_are_no_administrators_are_limited_as_keypads_are(
+    hass, set_up, call
+) -> None:
+    door = await set_up(BARACK, settings=security(attempts=3))
+    await hass.auth.async_create_user("Owner")
+    user = await hass.auth.async_create_user("Panel", group_ids=[GROUP_ID_USER])
+    assert not user.is_admin
+    panel = Context(user_id=user.id)
+    for _ in range(3):
+        assert not (await call("present_code", context=panel, code="1111"))["accepted"]
+    # In the lockout neither the right code nor a wrong one is listened to, nor told apart.
+    for code in ("2468", "1111"):
+        answer = await call("present_code", context=panel, code=code)
+        assert answer == {"accepted": False, "locked_out": True}
+    assert door.door.controller.lockout.failures == 3
+    door.clock.jump(31)
+    assert (await call("present_code", context=panel, code="2468"))["accepted"]
+
+
+async def test_a_code_of_any_length_is_no_burden(set_up, call) -> None:
+    door = await set_up(BARACK, settings=security(attempts=3))
+    with pytest.raises(probatio.Invalid):
+        await call("present_code", code="1" * 1000)
+    assert door.door.controller.lockout.failures == 0
 
 
 async def test_the_owner_ends_a_lockout(set_up, call) -> None:

@@ -5,8 +5,10 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from homeassistant.auth.const import GROUP_ID_USER
 from homeassistant.const import STATE_UNAVAILABLE
-from homeassistant.core import State
+from homeassistant.core import Context, State
+from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
@@ -131,6 +133,32 @@ async def test_last_person_and_face_are_never_stuck(set_up, camera) -> None:
     await door.until(lambda: door.state(FACE) == "off")
     door.clock.jump(coordinator.SHOW_FOR)
     await door.until(lambda: door.state(LAST_PERSON) == "unknown")
+
+
+@pytest.mark.parametrize("entity_id", [RECOGNITION, ALLOWED])
+@pytest.mark.parametrize("service", ["turn_on", "turn_off"])
+async def test_only_administrators_and_automations_change_who_may_come_in(
+    hass, set_up, hass_admin_user, entity_id, service
+) -> None:
+    door = await set_up(BARACK)
+    before = "off" if service == "turn_on" else "on"
+    await turn(hass, entity_id, on=before == "on")
+    await hass.async_block_till_done()
+    await hass.auth.async_create_user("Owner")
+    user = await hass.auth.async_create_user("Panel", group_ids=[GROUP_ID_USER])
+    assert not user.is_admin
+
+    async def by(who: str) -> None:
+        await hass.services.async_call(
+            "switch", service, {"entity_id": entity_id}, blocking=True, context=Context(user_id=who)
+        )
+        await hass.async_block_till_done()
+
+    with pytest.raises(Unauthorized):
+        await by(user.id)
+    assert door.state(entity_id) == before
+    await by(hass_admin_user.id)
+    assert door.state(entity_id) != before
 
 
 async def test_recognition_switched_off_opens_for_nobody(set_up, camera, target) -> None:

@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Final
 
 import probatio
+from homeassistant.auth.models import User
+from homeassistant.auth.permissions.const import POLICY_CONTROL
+from homeassistant.components.lock.const import DOMAIN as LOCK_DOMAIN
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, ServiceCall, callback
-from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers import config_validation as cv, device_registry as dr, service
+from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
+from homeassistant.helpers import (
+    config_validation as cv,
+    device_registry as dr,
+    entity_registry as er,
+    service,
+)
 
+from ..activity import KEY_LOCK
 from ..const import DOMAIN
 from ..coordinator import DoorCoordinator
 from ..household import FaceLockConfigEntry, Household
@@ -81,6 +90,31 @@ def _door(household: Household, wanted: str) -> DoorCoordinator:
     if door is None:
         raise refusal("door_not_running", door=found[1].title)
     return door
+
+
+async def async_user(call: ServiceCall) -> User | None:
+    """Return who calls, None for an automation, which nobody runs.
+
+    Raises:
+        UnknownUser: whoever called exists no more.
+
+    """
+    if call.context.user_id is None:
+        return None
+    user = await call.hass.auth.async_get_user(call.context.user_id)
+    if user is None:
+        raise UnknownUser(context=call.context)
+    return user
+
+
+@callback
+def require_control(call: ServiceCall, user: User, door: DoorCoordinator) -> None:
+    """Raise Unauthorized unless ``user`` may work the door's lock."""
+    entity_id = er.async_get(call.hass).async_get_entity_id(
+        LOCK_DOMAIN, DOMAIN, f"{door.id}_{KEY_LOCK}"
+    )
+    if not user.permissions.check_entity(entity_id or "", POLICY_CONTROL):
+        raise Unauthorized(context=call.context, entity_id=entity_id, permission=POLICY_CONTROL)
 
 
 @callback
