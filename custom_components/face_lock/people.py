@@ -5,6 +5,7 @@ from __future__ import annotations
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
 from .const import SUBENTRY_DOOR, SUBENTRY_PERSON
+from .names import folded
 from .settings import PersonSettings
 
 
@@ -24,12 +25,12 @@ def rules_of(entry: ConfigEntry) -> dict[str, PersonSettings]:
 
 
 def find_person(entry: ConfigEntry, wanted: str) -> tuple[str, ConfigSubentry] | None:
-    """Find an enrolled person by id or, in any case, by name."""
+    """Find an enrolled person by id or by name, as it is read."""
     return _find(people_of(entry), wanted)
 
 
 def find_door(entry: ConfigEntry, wanted: str) -> tuple[str, ConfigSubentry] | None:
-    """Find a door by id or, in any case, by name."""
+    """Find a door by id or by name, as it is read."""
     return _find(doors_of(entry), wanted)
 
 
@@ -44,5 +45,5 @@ def _of_type(entry: ConfigEntry, kind: str) -> dict[str, ConfigSubentry]:
 def _find(subentries: dict[str, ConfigSubentry], wanted: str) -> tuple[str, ConfigSubentry] | None:
     if wanted in subentries:
         return wanted, subentries[wanted]
-    name = wanted.strip().casefold()
-    return next((found for found in subentries.items() if found[1].title.casefold() == name), None)
+    name = folded(wanted)
+    return next((found for found in subentries.items() if folded(found[1].title) == name), None)

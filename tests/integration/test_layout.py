@@ -11,7 +11,7 @@ FOLDER = ROOT / "custom_components" / "face_lock"
 MAX_LINES = 350
 # From the bottom to the top: a module may know those before it, and its own room.
 FLOORS = (
-    ("const", "format", "vision"),
+    ("const", "format", "names", "vision"),
     ("entity_reference", "issues", "localize", "settings", "visit"),
     ("people", "recognition"),
     ("storage", "challenge", "locking"),

@@ -339,7 +339,17 @@ async def test_single_pictures_can_be_removed(hass, set_up, upload) -> None:
 # Who it is
 
 
-@pytest.mark.parametrize(("name", "error"), [("  ", "name_missing"), (" barACK ", "name_taken")])
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("  ", "name_missing"),
+        ("\u3164\u200b", "name_missing"),
+        (" barACK ", "name_taken"),
+        ("Bar\u00adack", "name_taken"),
+        ("Unknown", "name_reserved"),
+        ("b" * 256, "name_too_long"),
+    ],
+)
 async def test_names(hass, set_up, name, error) -> None:
     door = await set_up({"Barack": ("obama",)})
     result = await Flow(hass, door.entry).start(name, schedule=SCHEDULE)

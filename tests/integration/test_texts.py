@@ -111,10 +111,18 @@ def test_errors_of_pictures_have_a_text(error) -> None:
 
 def test_refusals_have_a_text() -> None:
     modules = ("flows/capture.py", "flows/details.py", "flows/person.py")
-    own = literals(*modules, "enrollment/album.py", "enrollment/procedure.py")
+    own = literals(*modules, "enrollment/album.py", "enrollment/procedure.py", "names.py")
     own &= set(PERSON["error"])
     asked = {"same_picture", "enrolled_already", "upload_missing", "upload_none", "not_kept"}
-    asked |= {"name_missing", "name_taken", "expires_past", "capture_failed", "pose_missed"}
+    asked |= {
+        "name_missing",
+        "name_too_long",
+        "name_reserved",
+        "name_taken",
+        "expires_past",
+        "capture_failed",
+        "pose_missed",
+    }
     asked |= {"person_not_found", "schedule_not_found"}
     assert own - FACE_PROBLEMS == asked
     assert set(PERSON["error"]) == asked | CAMERA_ERRORS | PICTURE_PROBLEMS | FACE_PROBLEMS
@@ -297,6 +305,7 @@ def test_errors_of_actions_have_a_text() -> None:
     assert len(used) > 10
     # What the procedure of an enrolment may answer.
     used |= {"name_taken", "person_removed", "rate_unavailable"}
+    used |= {"name_missing", "name_too_long", "name_reserved"}
     assert used | CAMERA_ERRORS | PICTURE_PROBLEMS <= set(TEXTS["exceptions"])
     for key in used:
         names = set(re.findall(r"{(\w+)}", TEXTS["exceptions"][key]["message"]))

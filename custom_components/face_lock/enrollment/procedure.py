@@ -16,6 +16,7 @@ from homeassistant.util import dt as dt_util
 
 from ..const import CONF_ENROLLED_AT
 from ..household import Household
+from ..names import name_objection
 from ..people import find_person, people_of
 from ..vision import HeadPose, Portrait
 from .album import (
@@ -46,8 +47,8 @@ class NotLoadedError(AbortFlow):
 
 def name_problem(entry: ConfigEntry[Any], name: str, person: str | None) -> str | None:
     """Say, as a translation key, why ``person``, or somebody new, cannot be called ``name``."""
-    if not name.strip():
-        return "name_missing"
+    if (objection := name_objection(name)) is not None:
+        return objection
     found = find_person(entry, name)
     return "name_taken" if found is not None and found[0] != person else None
 

@@ -19,6 +19,7 @@ from homeassistant.helpers.selector import EntitySelector, EntitySelectorConfig,
 
 from ..const import CONF_CAMERAS, CONF_LOCK
 from ..entity_reference import async_entity_reference, async_resolve
+from ..names import folded
 from ..people import find_door, people_of
 from ..settings import (
     BUNDLED,
@@ -191,7 +192,8 @@ def door_problems(
 @callback
 def door_name(hass: HomeAssistant, user_input: Mapping[str, Any]) -> str:
     """Return the door's name: as entered, or that of its first camera."""
-    if name := str(user_input.get(CONF_NAME, "")).strip():
+    name = str(user_input.get(CONF_NAME, "")).strip()
+    if folded(name):
         return name[:MAX_NAME]
     entity_id: str = user_input[CONF_CAMERAS][0]
     state = hass.states.get(entity_id)

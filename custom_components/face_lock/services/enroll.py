@@ -20,6 +20,7 @@ from ..const import SUBENTRY_PERSON
 from ..enrollment.album import MAX_PICTURES
 from ..enrollment.procedure import Enrollment, NotLoadedError
 from ..household import Household
+from ..names import name_objection
 from ..people import find_person, people_of
 from ..recognition.snapshot import CameraError, async_take_picture
 from .common import (
@@ -45,7 +46,7 @@ CAPTURE_TIMEOUT: Final = 20.0
 SCHEMA: Final = probatio.Schema(
     {
         **DOOR_FIELD,
-        probatio.Required(CONF_NAME): probatio.All(text, str.strip, probatio.Length(1, 100)),
+        probatio.Required(CONF_NAME): probatio.All(text, str.strip),
         probatio.Optional(ATTR_FILES, default=list): probatio.All(
             cv.ensure_list, [text], probatio.Length(max=MAX_PICTURES)
         ),
@@ -60,8 +61,8 @@ async def async_enroll(call: ServiceCall) -> ServiceResponse:
     found = find_person(household.entry, name)
     enrollment = Enrollment(household.entry, None if found is None else found[0])
     try:
-        if found is None and (problem := enrollment.room_problem()):
-            raise refusal(problem)
+        if found is None and (problem := name_objection(name) or enrollment.room_problem()):
+            raise refusal(problem, person=name)
         async for label, data in _async_pictures(call, enrollment):
             await enrollment.async_examine(label, data)
         household = await async_settled(call)
