@@ -202,7 +202,7 @@ class Schedule:
         await self._async_recover()
         await self._async_opens()
         await self._async_compare()
-        self._check_left_over()
+        await self._async_check_left_over()
 
     async def _async_set_up(self) -> None:
         """Load the entry, as the owner would after a repair, until nothing is left to do."""
@@ -295,8 +295,9 @@ class Schedule:
             if len(album) != len(wanted) or not all(same):
                 self._fail(f"{name}'s pictures are lost: {len(album)} of {len(wanted)}, {same}")
 
-    def _check_left_over(self) -> None:
-        if self._tasks() != LOOPS:
+    async def _async_check_left_over(self) -> None:
+        # A write to the disk may be under way at any moment.
+        if not await self._house.until(lambda: self._tasks() == LOOPS, QUIET):
             self._fail(f"tasks: {self._tasks()}")
         threads = [t.name for t in threading.enumerate() if t.name.startswith("face_lock")]
         # The door's, and the household's once there was something to embed or to enrol.
