@@ -115,7 +115,8 @@ def measure(house: FakeHome, pictures: int, folder: Path) -> Sample:
                     door.controller._concluding,
                     door._listeners,
                     watcher._tasks,
-                    decider._denied,
+                    decider._stays,
+                    decider.lockout._crowd._faces,
                     memory.passes._passes,
                 ),
             )

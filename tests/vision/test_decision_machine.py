@@ -173,9 +173,25 @@ class DoorMachine(RuleBasedStateMachine):
         self.oracle.clear()
 
     @precondition(lambda self: self.oracle.decider.in_visit)
+    @rule(why=st.sampled_from([Problem.STOPPED, Problem.CAMERA_LOST]))
+    def stop(self, why):
+        self.oracle.stop(self.now, why)
+
+    @precondition(lambda self: self.oracle.last_grant is not None)
+    @rule(
+        problem=st.sampled_from([None, Problem.LOCK_FAILED, Problem.LOCK_TIMEOUT]),
+        momentary=st.booleans(),
+    )
+    def hear_of_the_lock(self, problem, momentary):
+        self.oracle.outcome(problem, momentary=momentary)
+
     @rule()
-    def stop(self):
-        self.oracle.stop(self.now)
+    def door_opens(self):
+        self.oracle.open_door(self.now)
+
+    @rule()
+    def door_closes(self):
+        self.oracle.close_door(self.now)
 
     @rule()
     def restart(self):
@@ -200,5 +216,5 @@ def test_random_events_break_no_promise(capsys):
     # What is checked did occur.
     ends = {"granted", "unknown_face", "not_live", "locked_out", "second_factor_missing"}
     ends |= {"too_few_frames", "stopped", "static_picture", "stale_frames", "suspended"}
-    ends |= {"challenge_failed", "challenge_unavailable", "stacked"}
+    ends |= {"challenge_failed", "challenge_unavailable", "stacked", "hosted", "tried_again"}
     assert ends <= {reason for reason, count in total.items() if count}

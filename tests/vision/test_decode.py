@@ -3,6 +3,7 @@
 import contextlib
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -189,3 +190,123 @@ def test_png_keeps_every_pixel_and_jpeg_nearly(rng):
     assert np.array_equal(decode_rgb(encode_png(pixels)), pixels)
     smooth = np.full((112, 112, 3), 90, dtype=np.uint8)
     assert np.abs(decode_rgb(encode_jpeg(smooth)).astype(int) - 90).max() <= 2
+
+
+# Cut off, and turned
+
+
+def photograph(**options) -> bytes:
+    """Make a JPEG of something that is not smooth, so that each of its bytes matters."""
+    rng = np.random.default_rng(20261126)
+    coarse = Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    coarse.resize((320, 240), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90, **options)
+    return buffer.getvalue()
+
+
+KINDS = {
+    "baseline": {},
+    "progressive": {"progressive": True},
+    "with restarts": {"restart_marker_blocks": 4},
+}
+
+
+@pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_jpeg_that_lacks_only_its_end_is_read(options, missing):
+    data = photograph(**options)
+    cut = data[:-missing]
+    assert np.array_equal(decode_rgb(cut), decode_rgb(data))
+    assert np.array_equal(decode_grey(cut), decode_grey(data))
+    assert picture_size(cut) == (320, 240)
+
+
+@pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("missing", [5, 8, 20, 60, 200])
+def test_a_jpeg_of_which_a_part_is_missing_is_refused(options, missing):
+    with pytest.raises(PictureError) as refused:
+        decode_rgb(photograph(**options)[:-missing])
+    assert refused.value.problem is Problem.PICTURE_CORRUPT
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9])
+def test_half_a_jpeg_is_refused(share):
+    data = photograph()
+    for decode in (decode_rgb, decode_grey):
+        with pytest.raises(PictureError):
+            decode(data[: int(len(data) * share)])
+
+
+def test_a_progressive_jpeg_whose_last_scans_are_missing_is_refused():
+    data = photograph(progressive=True)
+    scans = [at for at in range(len(data)) if data.startswith(b"\xff\xda", at)]
+    for scan in scans[1:]:
+        with pytest.raises(PictureError):
+            decode_rgb(data[:scan])
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+@pytest.mark.parametrize("kind", [1, 3, 4, 6, 8, 9])
+def test_the_orientation_may_be_any_integer(kind, order):
+    assert decode_rgb(turned(kind, order, 6)).shape == (320, 240, 3)
+
+
+@pytest.mark.parametrize(("kind", "value"), [(2, 6), (5, 6), (7, 6), (12, 6), (4, 70_000), (8, -6)])
+def test_an_orientation_that_is_none_turns_nothing(kind, value):
+    assert decode_rgb(turned(kind, "II", value)).shape == (240, 320, 3)
+
+
+def turned(kind: int, order: str, value: int) -> bytes:
+    """Return a JPEG 320 wide whose EXIF orientation is of this TIFF type."""
+    end = "<" if order == "II" else ">"
+    layout = {1: "B", 3: "H", 6: "b", 8: "h", 9: "i"}.get(kind, "i" if value < 0 else "I")
+    entry = struct.pack(f"{end}HHI", 0x0112, kind, 1) + struct.pack(end + layout, value).ljust(
+        4, b"\0"
+    )
+    start = b"II*\0" if order == "II" else b"MM\0*"
+    exif = b"Exif\0\0" + start + struct.pack(f"{end}IH", 8, 1) + entry + bytes(4)
+    data = photograph()
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+
+
+class Heif:
+    """Stands for pillow-heif, so that what is made of its answers is tried without it as well."""
+
+    def __init__(self, size=(64, 48), *, broken=False):
+        self.options = type("Options", (), {})()
+        self.size = size
+        self.broken = broken
+
+    def open_heif(self, data, *, convert_hdr_to_8bit):
+        assert data == HEIC
+        assert convert_hdr_to_8bit
+        if self.broken:
+            raise ValueError("no picture")
+        return self
+
+    def to_pillow(self):
+        return Image.new("RGB", self.size, (10, 200, 30))
+
+
+def test_heic_is_read_where_the_package_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", Heif())
+    rgb = decode_rgb(HEIC)
+    assert rgb.shape == (48, 64, 3)
+    assert (rgb[0, 0] == (10, 200, 30)).all()
+    assert decode_grey(HEIC).shape == (96, 128)
+    assert picture_size(HEIC) == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("package", "problem"),
+    [
+        (None, Problem.PICTURE_HEIC),
+        (Heif(broken=True), Problem.PICTURE_CORRUPT),
+        (Heif((6000, 6000)), Problem.PICTURE_TOO_LARGE),
+    ],
+)
+def test_heic_that_cannot_be_read_says_why(monkeypatch, package, problem):
+    monkeypatch.setitem(sys.modules, "pillow_heif", package)
+    with pytest.raises(PictureError) as refused:
+        decode_rgb(HEIC)
+    assert refused.value.problem is problem

@@ -103,3 +103,31 @@ def test_what_is_no_picture_is_refused(bundle):
 
 def test_a_small_picture_is_not_enlarged():
     assert with_boxes(np.zeros((40, 60, 3), np.uint8), []).shape == (40, 60, 3)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        (640, 480),
+        (1080, 1920),
+        (1920, 1080),
+        (2560, 1440),
+        (3840, 2160),
+        (2160, 3840),
+        (4608, 1728),
+    ],
+)
+def test_forty_pixels_are_the_cameras_own_at_any_resolution(bundle, picture, size):
+    """A face that is wide enough counts however large the picture around it is."""
+    rgb = picture("obama3")
+    found = max(bundle.detector.detect(rgb), key=lambda face: face.width)
+    needed = bundle.quality.min_face_px
+    small = shrunk(rgb, round(rgb.shape[1] * (needed + 6) / found.width))
+    canvas = np.full((size[1], size[0], 3), 110, np.uint8)
+    top, left = size[1] // 3, size[0] // 3
+    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
+    result = survey(bundle, [encode_jpeg(canvas, 95)], seconds=0.0)
+    assert (result.width, result.height) == size
+    assert Shortcoming.FACE_SMALL not in result.shortcomings
+    assert Shortcoming.NO_FACE not in result.shortcomings
+    assert result.face_px == pytest.approx(needed + 6, abs=7)

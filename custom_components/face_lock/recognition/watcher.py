@@ -250,7 +250,8 @@ class Watcher:
         """Keep the frame with the widest face of the visit that is not decided yet."""
         if not self._decider.in_visit:
             self._best = None
-        if not self._keep_picture or not sighting.evidence or self._decider.is_hosting:
+        hosting = self._decider.is_hosting and not self._decider.is_deciding
+        if not self._keep_picture or not sighting.evidence or hosting:
             return
         width = max(evidence.face.width for evidence in sighting.evidence)
         if self._best is None or width > self._best[0]:

@@ -1,26 +1,30 @@
 """Turns sightings into one decision per visit: a pure state machine that is told the time.
 
-A visit begins with the first face and ends with exactly one ``AccessAttempt``. The frames of a
-visit are correlated, so the quorum does not multiply their false positive rates; it guards against
-a single freak frame, a replayed frame, and two people who each contribute a part.
+A visit begins with the first face and ends with one ``AccessAttempt``; for a face that stays after
+it was refused, nothing more is told until it is let in. The frames of a visit are correlated, so
+the quorum does not multiply their false positive rates; it guards against a single freak frame, a
+replayed frame, and two people who each contribute a part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import isfinite
+from collections.abc import Callable, Iterable
+from math import inf, isfinite
 from typing import Final
 
 from ..matching.thresholds import OperatingPoint, Thresholds
 from ..pad import ChallengeState
 from ..tracking.seen_frames import SeenFrames
 from ..tracking.tracker import Tracker
-from ..types import AccessAttempt, Evidence, Match, Problem, Sighting
+from ..types import AccessAttempt, Evidence, Face, FloatArray, Match, Problem, Sighting
 from .challenge import Ask, Asking
-from .cool_down import CoolDown
+from .cool_down import NEVER, CoolDown
+from .crowd import Shown
+from .hold import Hold
 from .lockout import Lockout
 from .policy import CLEAR, Circumstances, DecisionPolicy, Judge
-from .visit import Visit
+from .stay import Stay
+from .visit import Visit, Vote
 from .voting import Shot, Voting
 
 FAILED_AT_ONCE: Final = (
@@ -33,15 +37,24 @@ FAILED_AT_ONCE: Final = (
 not: they are known, gain nothing by trying, and could lock the household out."""
 
 
+REPEATED: Final = (Problem.NOT_LIVE, Problem.CHALLENGE_FAILED, Problem.CHALLENGE_UNAVAILABLE)
+"""Denials that are one more attempt each time; the others are told of a face once."""
+
+
 class Decider:
     """Turns the sightings of one camera into access attempts.
 
-    Failures, which lead to a lockout, are the refusals that a stranger can cause and repeat. A
-    visit is a failure if a face showed as many distinct usable frames as a quorum takes and nothing
-    opened (whatever the reason; with fewer frames it could not have opened, so a passer-by costs
-    nothing), if its quorum was judged not live, or if it lacked an answer or the second factor. No
-    failures are: visits that the camera or the shell ended, visits without a usable face, people
-    who may not come in now, a lock that does not obey, and visits refused because of a lockout.
+    Failures, which lead to a lockout, are what an attacker does and repeats. One is: a face that
+    showed as many distinct usable frames as a quorum takes, two of them or more taken for somebody
+    enrolled, and that did not open (a near miss); a quorum that was judged not live, or that lacked
+    an answer or the second factor. A face that stays is one near miss a minute at most, and lacks
+    the second factor once. Strangers are none: those who stay for a whole visit are one failure all
+    together, which locks nothing out; but too many different faces in a short time lock out. No
+    failures are: visits that the shell stopped, people who may not come in now, a lock that does
+    not obey, and visits refused because of a lockout.
+
+    A person who was let in holds the door for as long as they are seen, see ``Hold``; everybody
+    else in view has a visit of their own.
     """
 
     def __init__(
@@ -73,15 +86,23 @@ class Decider:
         self._judge = judge
         self._ask = ask
         self._asking: Asking | None = None
-        self._asked_at = float("-inf")
+        self._asked_at = NEVER
         self._tracker = Tracker(max_gap=policy.absence)
         self._visit: Visit | None = None
         self._frames = SeenFrames() if frames is None else frames
-        self._now = float("-inf")
-        self._last_face_at = float("-inf")
-        self._denied: dict[int, float] = {}
-        """Tracks that were denied at once, and until when they are not looked at again."""
+        self._now = NEVER
+        self._last_face_at = NEVER
+        self._stays: dict[int, Stay] = {}
+        """Track -> what it did since it came into view."""
+        self._holds: dict[str, Hold] = {}
+        """Person -> how they hold the door."""
         self._cool_down = CoolDown() if cool_down is None else cool_down
+        self._granted_at = NEVER
+        """When a grant was made that no closing door has used up."""
+        self._from_inside = False
+        """Whether the door stands open, and was opened from inside."""
+        self._leaving_until = NEVER
+        """Time until which whoever comes into view is taken for one who came out of the door."""
 
     def use(self, operating_point: OperatingPoint) -> None:
         """Open only for this similarity from now on: the people enrolled are more, or fewer."""
@@ -91,13 +112,17 @@ class Decider:
     @property
     def in_visit(self) -> bool:
         """Whether there is a visit that is not over, whether decided or not."""
+        return self.is_deciding or self.is_hosting
+
+    @property
+    def is_deciding(self) -> bool:
+        """Whether there is a visit that is not decided yet."""
         return self._visit is not None
 
     @property
     def is_hosting(self) -> bool:
-        """Whether somebody who was let in is still in view."""
-        visit = self._visit
-        return visit is not None and visit.admitted is not None and visit.kept_out_until is None
+        """Whether a person who was let in holds the door; ``tick`` lets it end."""
+        return bool(self._holds)
 
     @property
     def asking(self) -> Asking | None:
@@ -126,24 +151,29 @@ class Decider:
         self._cool_down.face(now)
         fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
         shot = Shot(sighting.taken_at, fresh, repeated=self._frames.known(sighting.digest))
-        asks = self._asks(shot, sighting.evidence, now)
-        if asks:
-            # A denied visitor is asked when everybody else would be.
-            self._denied = {}
         tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
-        seen = {
+        self._follow(tracks, sighting.evidence, now)
+        others = {
             track: evidence
             for track, evidence in zip(tracks, sighting.evidence, strict=True)
-            if track not in self._denied
+            if not self._is_guest(shot, track, evidence, now)
+        }
+        asks = self._asks(shot, others.values(), now)
+        if asks:
+            # A denied visitor is asked when everybody else would be.
+            for stay in self._stays.values():
+                stay.denied_until = NEVER
+        seen = {
+            track: evidence
+            for track, evidence in others.items()
+            if now >= self._stays[track].denied_until
         }
         if not seen:
             return ended
         visit = self._visit
-        if visit is None or visit.is_kept_out_since(now):
+        if visit is None:
             visit = self._visit = Visit(now)
-        if visit.admitted is not None:
-            self._stay(visit, seen, now)
-            return ended
+        visit.join({track: self._stays[track] for track in seen}, now)
         visit.last_face_at = now
         visit.frames += 1
         visit.factor_missing = circumstances.factor_missing
@@ -169,44 +199,76 @@ class Decider:
         if now < self._now:
             return self._reset(now)
         self._now = now
-        self._denied = {track: until for track, until in self._denied.items() if now < until}
+        self._end_holds(now)
         self._cool_down.tick(now, self._policy.absence)
         if now - self._last_face_at >= self._policy.absence:
-            self._asked_at = float("-inf")
+            self._asked_at = NEVER
         visit = self._visit
         if visit is None:
             return None
         gone = now - visit.last_face_at >= self._policy.absence
-        if not gone and (visit.admitted is not None or not self._overdue(visit, now)):
+        if not gone and not self._overdue(visit, now):
             return None
         self._visit = None
-        return self._refuse(visit, now) if visit.admitted is None else None
-
-    def conclude(self, outcome: AccessAttempt) -> None:
-        """Take back what became of a grant: whom the lock did not let in is no guest.
-
-        Whoever still stands there after the cool-down begins another visit, and may be let in.
-        """
-        visit = self._visit
-        if not outcome.granted and visit is not None and visit.started_at == outcome.started_at:
-            visit.kept_out_until = outcome.decided_at + self._policy.cool_down
+        return self._refuse(visit, now, stayed=not gone)
 
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come, and drop all evidence."""
         visit, self._visit, self._asking = self._visit, None, None
-        if visit is None or visit.admitted is not None:
+        for person in list(self._holds):
+            self._release(person)
+        if visit is None:
             return None
-        return visit.attempt(self._thresholds, max(visit.started_at, now), problem)
+        if problem is Problem.CAMERA_LOST and isfinite(now):
+            # Otherwise whoever can disturb the camera has tried nothing.
+            self._count(visit.stays.values(), now)
+        return self._tell(visit, max(visit.started_at, now), problem)
+
+    def conclude(self, outcome: AccessAttempt, *, momentary: bool = False) -> None:
+        """Take back what became of a grant of this decider, once the lock has answered.
+
+        A person whose lock did not open, or opened only for a moment without saying so
+        (``momentary``, such as a relay), is looked at again after the cool-down if they stay.
+        """
+        person = outcome.person
+        if person is None or self._cool_down.let_in_at(person) != outcome.decided_at:
+            return
+        if not outcome.granted:
+            self._granted_at = NEVER
+        if (not outcome.granted or momentary) and person in self._holds:
+            self._release(person)
+
+    def door_opened(self, now: float) -> None:
+        """Note that the door itself opened: from inside, unless somebody was let in before."""
+        if not 0.0 <= now - self._granted_at < self._policy.hold_longest:
+            self._from_inside = True
+            # A contact that says so for ever must not keep everybody out.
+            self._leaving_until = now + self._policy.hold_longest if isfinite(now) else inf
+
+    def door_closed(self, now: float) -> None:
+        """Note that the door closed: nobody holds it any more, and who is outside stays outside.
+
+        Whoever came out, and looks back at the camera, is not let in again before they have left.
+        """
+        if not isfinite(now):
+            return
+        for person in list(self._holds):
+            self._let_go(person, now)
+        self._granted_at = NEVER
+        if self._from_inside:
+            self._leaving_until = now + self._policy.cool_down
+        self._from_inside = False
 
     def _reset(self, now: float) -> AccessAttempt | None:
         visit, self._visit, self._asking = self._visit, None, None
-        self._denied = {}
+        self._stays, self._holds = {}, {}
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
         self._cool_down.start_again(now)
-        if visit is None or visit.admitted is not None:
-            return None
-        return visit.attempt(self._thresholds, visit.started_at, Problem.STALE_FRAMES)
+        self._granted_at = NEVER
+        if self._leaving_until > now:
+            self._leaving_until = now + self._policy.cool_down
+        return None if visit is None else self._tell(visit, visit.started_at, Problem.STALE_FRAMES)
 
     def _overdue(self, visit: Visit, now: float) -> bool:
         if visit.waiting_since is not None:
@@ -215,25 +277,55 @@ class Decider:
             return False
         return now - visit.started_at >= self._policy.max_duration
 
-    def _stay(self, visit: Visit, seen: dict[int, Evidence], now: float) -> None:
-        """Keep a visit that let a person in for as long as they are in view.
+    def _follow(self, tracks: list[int], seen: Iterable[Evidence], now: float) -> None:
+        """Begin and end the stays of a frame's faces."""
+        gone = [track for track in self._stays if not self._tracker.follows(track)]
+        self._count((self._stays.pop(track) for track in gone), now)
+        for track, evidence in zip(tracks, seen, strict=True):
+            if track not in self._stays:
+                self._stays[track] = Stay(Shown(evidence.face), now < self._leaving_until)
 
-        Within the cool-down, a face that left its track is recognised again by whom it resembles.
-        The people behind them get a visit, and a decision, of their own after that.
-        """
-        if visit.admitted not in seen:
-            again = [track for track, evidence in seen.items() if self._cooling(evidence.match)]
-            if not again:
-                return
-            visit.admitted = again[0]
-        visit.last_face_at = now
+    def _is_guest(self, shot: Shot, track: int, evidence: Evidence, now: float) -> bool:
+        """Whether a face is no visitor: it holds the door, was let in just now, or came out."""
+        holds = self._holds.values()
+        if any([hold.claims(self._voting, shot, track, evidence, now) for hold in holds]):  # noqa: C419 - each has to see it
+            for hold in holds:
+                self._cool_down.hold(hold.person, hold.proven_at)
+            return True
+        looks = (evidence.match, None if evidence.look is None else evidence.look.match)
+        known = [match for match in looks if match is not None and self._voting.accepts(match)]
+        if self._stays[track].leaving:
+            for match in known:
+                self._cool_down.settle(match.person, now)
+        policy = self._policy
+        waits = [
+            self._cool_down.meet(match.person, now, policy.cool_down, policy.absence)
+            for match in known
+        ]
+        return any(waits)
 
-    def _asks(self, shot: Shot, seen: Sequence[Evidence], now: float) -> bool:
+    def _end_holds(self, now: float) -> None:
+        for person, hold in list(self._holds.items()):
+            if hold.is_too_long(now, self._policy):
+                self._let_go(person, now)
+            elif hold.is_over(now, self._policy):
+                self._release(person)
+
+    def _let_go(self, person: str, now: float) -> None:
+        """End a hold for good: the person has to leave before they are let in again."""
+        self._release(person)
+        self._cool_down.settle(person, now)
+
+    def _release(self, person: str) -> None:
+        del self._holds[person]
+        self._cool_down.release(person)
+
+    def _asks(self, shot: Shot, seen: Iterable[Evidence], now: float) -> bool:
         """Whether to ask now: at any first usable face, and not again for a while."""
         visit = self._visit
         return (
             self._ask is not None
-            and (visit is None or (visit.asking is None and visit.admitted is None))
+            and (visit is None or visit.asking is None)
             and shot.distinct
             and any(e.problem is None and e.embedding is not None for e in seen)
             and not self.lockout.locked(now)
@@ -249,9 +341,11 @@ class Decider:
             match, embedding = self._voting.said(visit, shot, track, evidence), evidence.embedding
             problem = self._voting.note(visit, shot, evidence, match)
             if problem is None and match is not None and embedding is not None:
-                problem = self._objection(match) or self._voting.cast(
-                    visit, shot, track, match, embedding
-                )
+                problem = Problem.LOCKED_OUT if self.lockout.locked(self._now) else None
+                if problem is None:
+                    problem = self._voting.cast(visit, shot, track, match, embedding)
+                    if shot.distinct:
+                        self._look(visit.stays[track], evidence.face, match, embedding)
             if problem is None:
                 voted.append(track)
                 visit.evidence.append((shot.taken_at, track, evidence))
@@ -263,18 +357,13 @@ class Decider:
                 visit.asking.observe(track, evidence, shot.taken_at)
         return voted
 
-    def _objection(self, match: Match) -> Problem | None:
-        """Say why a face must not vote now, whomever it resembles."""
-        if self.lockout.locked(self._now):
-            return Problem.LOCKED_OUT
-        return Problem.TOO_FEW_FRAMES if self._cooling(match) else None
-
-    def _cooling(self, match: Match | None) -> bool:
-        """Whether a face is that of somebody who was let in, and has been standing there since."""
-        if match is None or not self._voting.accepts(match):
-            return False
-        since = self._cool_down.since(match.person, self._now)
-        return since is not None and since < self._policy.cool_down
+    def _look(self, stay: Stay, face: Face, match: Match, embedding: FloatArray) -> None:
+        """Count a frame that might have been part of a quorum."""
+        stay.looks += 1
+        stay.near += self._voting.accepts(match)
+        alike = self._voting.alike
+        if stay.shown.look(face, embedding, self._policy.quorum, alike):
+            self.lockout.meet(embedding, self._now, stay.shown.weight, alike)
 
     def _decide(
         self, visit: Visit, track: int, now: float, circumstances: Circumstances
@@ -289,11 +378,13 @@ class Decider:
             or len(votes) < self._policy.quorum
             or any(vote.person != person for vote in votes)
             or visit.share(track, person) < self._policy.share
+            # Another face in this very frame may have been one too many.
+            or self.lockout.locked(now)
         ):
             return None
         objection, waits = self._standing(visit, track, person, now, circumstances)
         # Judging every frame would cost too much; what is shown meanwhile is judged at the grant.
-        judged_lately = now - visit.judged.get(track, float("-inf")) < self._policy.window / 2
+        judged_lately = now - visit.judged.get(track, NEVER) < self._policy.window / 2
         if waits and judged_lately:
             return None
         visit.judged[track] = now
@@ -302,17 +393,32 @@ class Decider:
             return None
         problem = problem or objection
         if problem is None:
-            self.lockout.clear()
-            self._cool_down.begin(person, now)
-            visit.admitted = track
-            self._asking = None
-            return visit.attempt(self._thresholds, now, None, votes)
+            return self._admit(visit, track, votes, now)
         # No second try in this visit, nor immediately in the next.
         self._visit = None
-        self._denied[track] = now + self._policy.max_duration
+        stay = visit.stays[track]
+        stay.denied_until = now + self._policy.max_duration
+        if problem in stay.told and problem not in REPEATED:
+            return None
+        stay.told.add(problem)
         if problem in FAILED_AT_ONCE:
+            stay.count(now)
             self.lockout.fail(now)
         return visit.attempt(self._thresholds, now, problem, votes)
+
+    def _admit(self, visit: Visit, track: int, votes: list[Vote], now: float) -> AccessAttempt:
+        """Let a person in; the others in view begin a visit of their own."""
+        person = votes[-1].person
+        self.lockout.clear()
+        for stay in self._stays.values():
+            stay.forget()
+        self._granted_at = now
+        self._cool_down.begin(person, now)
+        attempt = visit.attempt(self._thresholds, now, None, votes)
+        visit.votes = [vote for vote in visit.votes if vote.person == person]
+        self._holds[person] = Hold(person, track, visit, now, now, now)
+        self._visit = self._asking = None
+        return attempt
 
     def _standing(
         self, visit: Visit, track: int, person: str, now: float, circumstances: Circumstances
@@ -338,10 +444,26 @@ class Decider:
             return ChallengeState.WAITING
         return visit.asking.state(track, person, now)
 
-    def _refuse(self, visit: Visit, now: float) -> AccessAttempt:
-        """Refuse a visit whose time is up."""
-        problem = Problem.LOCKED_OUT if self.lockout.locked(now) else visit.reason()
-        looked = max(visit.looks.values(), default=0) >= self._policy.quorum
-        if looked and problem is not Problem.LOCKED_OUT:
-            self.lockout.fail(now)
+    def _refuse(self, visit: Visit, now: float, *, stayed: bool) -> AccessAttempt | None:
+        """Refuse a visit whose time is up, or whose faces have gone."""
+        if self.lockout.locked(now):
+            return self._tell(visit, now, Problem.LOCKED_OUT)
+        self._count(visit.stays.values(), now)
+        if stayed and any(s.looks >= self._policy.quorum for s in visit.stays.values()):
+            self.lockout.loiter(now)
+        return self._tell(visit, now, visit.reason())
+
+    def _count(self, stays: Iterable[Stay], now: float) -> None:
+        """Count those who nearly opened as failures."""
+        for stay in stays:
+            if stay.is_near_miss(self._policy.quorum, now):
+                stay.count(now)
+                self.lockout.fail(now)
+
+    def _tell(self, visit: Visit, now: float, problem: Problem) -> AccessAttempt | None:
+        """Say why a visit is refused, unless it was said of everybody in it."""
+        if visit.is_told:
+            return None
+        for stay in visit.stays.values():
+            stay.told.add(problem)
         return visit.attempt(self._thresholds, now, problem)

@@ -30,8 +30,12 @@ class DecisionPolicy:
     the running share ever reaches ``share`` is at most q / ``share``, however long the visit lasts:
     the maximal ergodic theorem (Garsia 1965), which requires neither independence nor
     exchangeability. That is 2 q with the default, and an upper bound:
-    `training/verifier/visits.py` counts strangers' visits, stacks included. One thing exceeds it: a
-    face that leaves its track starts a new one, which is a new chance.
+    `training/verifier/visits.py` counts strangers' visits, stacks included. What exceeds it: a face
+    that leaves its track starts a new one, and one that stays starts a new visit every
+    ``max_duration``; each is a new chance, and no visit knows the tries of another. And the
+    argument is about stationary tries: if single moments may be special, bursts of doubling length
+    of which each is as rare as q reach (2 + log2(n / 6)) q over n tries. ``docs/security.md`` turns
+    this into strangers per year; ``crowd`` and ``attempts`` bound how many there can be.
     """
 
     quorum: int = 3
@@ -57,6 +61,11 @@ class DecisionPolicy:
     more (0.98 to 0.995 was measured), while a frozen picture in a new JPEG does not."""
     cool_down: float = 10.0
     """Time after a grant in which a person who was let in and did not leave is not let in again."""
+    hold_unseen: float = 3.0
+    """Time for which a face that cannot be compared (turned away, blurred) holds the door open
+    after the last frame that showed the person."""
+    hold_longest: float = 120.0
+    """Longest time for which a person who was let in holds the door open by staying in view."""
     factor_wait: float = 0.0
     """Time for which a complete quorum waits for the second factor."""
     put_within: float = 10.0
@@ -65,7 +74,13 @@ class DecisionPolicy:
     """Time from one question to the next for a visitor who stays, known or not. It is longer than
     any visit in which nobody answers, so that a second question reveals nothing about the first."""
     attempts: int = 5
-    """Consecutive failed visits that cause a lockout."""
+    """Failures that cause a lockout."""
+    failure_fades: float = 3600.0
+    """Time in which one failure is forgotten."""
+    crowd: float = 28.0
+    """Different faces within ``crowd_window`` that cause a lockout; 200 people an hour who pass by
+    are 17, and half of that where they cross the picture."""
+    crowd_window: float = 300.0
     lockout_base: float = 30.0
     """Duration of the first lockout; each further failure doubles it."""
     lockout_max: float = 3600.0
@@ -83,6 +98,16 @@ class DecisionPolicy:
             and self.ask_again >= 0
             and self.attempts >= 1
             and 0 < self.lockout_base <= self.lockout_max
+            and all(
+                value > 0
+                for value in (
+                    self.hold_unseen,
+                    self.hold_longest,
+                    self.failure_fades,
+                    self.crowd,
+                    self.crowd_window,
+                )
+            )
         ):
             raise ValueError("a policy needs a quorum, a share, attempts and positive times")
 

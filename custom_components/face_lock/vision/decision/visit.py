@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..matching.similarity import MIN_SCORE
 from ..matching.thresholds import Thresholds
 from ..types import AccessAttempt, Evidence, FloatArray, Problem
 from .challenge import Asking
+from .stay import Stay
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,11 +37,11 @@ class Visit:
         """For each distinct, fresh and usable frame, when it was taken and of which track it is."""
         self.evidence: list[tuple[float, int, Evidence]] = []
         """For each vote, when its frame was taken, its track, and what was seen."""
+        self.stays: dict[int, Stay] = {}
+        """Track -> what it did since it came into view, before this visit too."""
         self.tries: Counter[int] = Counter()
         """Track -> distinct, fresh and usable frames, whatever they showed; votes are a share of
         these."""
-        self.looks: Counter[int] = Counter()
-        """The same, including frames that were recognised as a still picture."""
         self.problems: Counter[Problem] = Counter()
         self.best: tuple[float, str | None] = (MIN_SCORE, None)
         self.waiting_since: float | None = None
@@ -53,10 +54,20 @@ class Visit:
         """Track -> when the liveness judge was last asked about it."""
         self.factor_missing = False
         """Whether the second factor was missing when a face was last seen."""
-        self.admitted: int | None = None
-        """Track of the face that opened the door; the visit is decided once it is known."""
-        self.kept_out_until: float | None = None
-        """Of a grant that the lock did not carry out: when whoever got it may try again."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether everybody in it was refused in an earlier visit of the same stay."""
+        return all(stay.told for stay in self.stays.values())
+
+    def join(self, stays: Mapping[int, Stay], now: float) -> None:
+        """Take the tracks of a frame; it is a visit of its own for those who come after a refusal.
+
+        What was seen is kept: a new face must not give those who stay another chance.
+        """
+        if self.is_told and not all(stay.told for stay in stays.values()):
+            self.started_at, self.first_usable_at, self.frames = now, None, 0
+        self.stays.update(stays)
 
     def agreeing(self, track: int, since: float) -> list[Vote]:
         """Return the votes of a track for frames taken at or after ``since``."""
@@ -113,7 +124,3 @@ class Visit:
             agreeing=len(quorum or self.votes),
             evidence_at=max((vote.taken_at for vote in quorum), default=None),
         )
-
-    def is_kept_out_since(self, now: float) -> bool:
-        """Whether the lock did not open for this visit's grant, and it may be tried again."""
-        return self.kept_out_until is not None and now >= self.kept_out_until

@@ -47,6 +47,8 @@ class Voting:
         """
         self._policy = policy
         self._threshold = threshold
+        self.alike = min(threshold, loosest)
+        """Score from which two faces at the door are taken for the same person, whoever it is."""
         self._slack = max(HALF, threshold - loosest)
 
     def said(self, visit: Visit, shot: Shot, track: int, evidence: Evidence) -> Match | None:
@@ -79,6 +81,15 @@ class Voting:
             and times[-1] - times[0] <= self._policy.window
         )
 
+    def is_comparable(self, evidence: Evidence, match: Match | None) -> bool:
+        """Whether a face says anything about whom it resembles."""
+        return (
+            evidence.problem is None
+            and evidence.embedding is not None
+            and match is not None
+            and MIN_SCORE <= match.similarity <= MAX_SCORE
+        )
+
     def accepts(self, match: Match | None) -> bool:
         """Whether a face is similar enough to the person it resembles most."""
         return match is not None and self._threshold <= match.similarity <= MAX_SCORE
@@ -97,11 +108,7 @@ class Voting:
             return evidence.problem
         if visit.first_usable_at is None:
             visit.first_usable_at = shot.taken_at
-        if (
-            match is None
-            or evidence.embedding is None
-            or not MIN_SCORE <= match.similarity <= MAX_SCORE
-        ):
+        if match is None or not self.is_comparable(evidence, match):
             return Problem.UNKNOWN_FACE
         if match.similarity > visit.best[0]:
             visit.best = (match.similarity, match.person if self.accepts(match) else None)
@@ -112,10 +119,9 @@ class Voting:
     ) -> Problem | None:
         """Add the vote of a face that was noted, or return why it does not get one."""
         accepted = self.accepts(match)
-        visit.looks[track] += shot.distinct
         if accepted and not shot.fresh:
             return Problem.STALE_FRAMES
-        if accepted and (shot.repeated or self._seen_before(visit, embedding)):
+        if accepted and (shot.repeated or self.seen_before(visit, embedding)):
             return Problem.STATIC_PICTURE
         visit.tries[track] += shot.distinct
         if (problem := self.objection(match)) is not None:
@@ -123,11 +129,12 @@ class Voting:
         visit.votes.append(Vote(track, match.person, match.similarity, embedding, shot.taken_at))
         return None
 
-    def _clear(self, match: Match) -> bool:
-        gap = match.similarity - match.runner_up
-        return match.runner_up < self._threshold and gap >= self._policy.margin
-
-    def _seen_before(self, visit: Visit, embedding: FloatArray) -> bool:
+    def seen_before(self, visit: Visit, embedding: FloatArray) -> bool:
+        """Whether a visit's votes show this very picture already."""
         return not all(
             cosine(vote.embedding, embedding) < self._policy.same_frame for vote in visit.votes
         )
+
+    def _clear(self, match: Match) -> bool:
+        gap = match.similarity - match.runner_up
+        return match.runner_up < self._threshold and gap >= self._policy.margin

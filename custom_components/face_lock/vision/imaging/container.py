@@ -23,8 +23,12 @@ MAX_PARTS: Final = 16_384
 JPEG: Final = b"\xff\xd8\xff"
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 
+END: Final = b"\xff\xd9"
+
 _EXIF: Final = b"Exif\0\0"
 _ORIENTATION: Final = 0x0112
+_INTEGERS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
+"""TIFF's types of integers (TIFF 6.0, section 2). The standard asks for 3; writers differ."""
 
 # ITU-T T.81, table B.1. A byte FF in the data of a scan is followed by 00 or is a restart marker.
 _MARKER: Final = re.compile(rb"\xff([\x01-\xfe])")
@@ -46,12 +50,19 @@ class Plain:
     """A picture's file without metadata.
 
     ``orientation`` is EXIF's, 1..8; ``scans`` is how often a decoder passes over the whole picture.
+    A JPEG that is ``cut`` does not say where it ends: its last bytes may be missing.
     """
 
     data: bytes
     orientation: int = 1
     scans: int = 1
     animated: bool = False
+    cut: bool = False
+
+    def ended(self, filling: bytes = b"") -> bytes:
+        """Return the data of a JPEG that is cut, with an end, after ``filling`` in its place."""
+        # Half a marker is no data: a decoder would take it together with what follows.
+        return self.data.rstrip(b"\xff") + filling + END
 
 
 def plain(data: bytes) -> Plain:
@@ -84,26 +95,57 @@ def orientation(exif: bytes) -> int:
         (start,) = struct.unpack_from(f"{order}I", exif, 4)
         (entries,) = struct.unpack_from(f"{order}H", exif, start)
         for place in range(start + 2, start + 2 + 12 * entries, 12):
-            tag, kind, count, value = struct.unpack_from(f"{order}HHIH", exif, place)
+            tag, kind, count = struct.unpack_from(f"{order}HHI", exif, place)
             if tag == _ORIENTATION:
-                return value if (kind, count) == (3, 1) and 1 <= value <= 8 else 1
+                return _small_integer(f"{order}{_INTEGERS.get(kind, '')}", exif, place + 8, count)
     except struct.error:
         pass
     return 1
 
 
+def _small_integer(layout: str, exif: bytes, place: int, count: int) -> int:
+    """Read one value that lies in its directory entry; 1 if it is no orientation."""
+    values = struct.unpack_from(layout, exif, place)
+    return values[0] if len(values) == count == 1 and 1 <= values[0] <= 8 else 1
+
+
 def _plain_jpeg(data: bytes) -> Plain:
     kept = [data[:2]]
     turned = scans = 0
+    cut = True
     for marker, start, end in _segments(data):
         if marker in _OTHER_SOF:
             raise PictureError(Problem.PICTURE_UNSUPPORTED)
         if marker == _APP1 and not turned and data.startswith(_EXIF, start + 4):
             turned = orientation(data[start + 4 : end])
         scans += marker == _SOS
+        cut = cut and marker != _EOI
         if marker in _KEPT_SEGMENTS:
             kept.append(data[start:end])
-    return Plain(b"".join(kept), turned or 1, scans)
+    plain = b"".join(kept)
+    return Plain(plain, turned or 1, scans, cut=cut and scans > 0 and _has_all_scans(plain))
+
+
+def _has_all_scans(data: bytes) -> bool:
+    """Whether the scans that have begun are all that the picture consists of.
+
+    Each says for which components it brings which coefficients, and down to which bit (ITU-T T.81,
+    B.2.3). A progressive picture ends with the lowest bit of each.
+    """
+    components = 0
+    missing: dict[tuple[int, int], int] = {}
+    for marker, start, end in _segments(data):
+        if marker in _SOF and end - start >= 10:
+            components = data[start + 9]
+        if marker != _SOS or end - start < 5:
+            continue
+        number = data[start + 4]
+        chosen = data[start + 5 : start + 5 + 2 * number : 2]
+        first, last, bits = data[start + 5 + 2 * number : start + 8 + 2 * number].ljust(3, b"\xff")
+        for component in chosen:
+            for place in range(first, min(last, 63) + 1):
+                missing[component, place] = bits & 15
+    return len(missing) == 64 * components and not any(missing.values())
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:

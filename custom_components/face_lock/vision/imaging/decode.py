@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..types import GreyImage, PictureError, Problem, RgbImage
-from . import container
+from . import container, heic
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
 MAX_BYTES: Final = 20 * 1024 * 1024
@@ -26,8 +27,16 @@ HEIC_BRANDS: Final = frozenset(
 """Major brands of the HEIF containers that phones write (ISO/IEC 23008-12, annex B)."""
 MAX_SIDE: Final = 1920
 """Longest side after decoding: more pixels cost time and do not help a face of 112 pixels."""
+CAMERA_SIDE: Final = 5120
+"""The same for a door's camera, before which a face may be small: none in use is much larger."""
 MAX_ASPECT: Final = 16
 """Width over height of the grey view; one of 50,000,000 to 1 would take gigabytes."""
+
+FILLING: Final = b"\xfe\xbf\x7e\xd5" * 16
+"""Put where a JPEG was cut, to see whether any pixel depends on it. Zeros would not do: in the
+usual codes they say that nothing changes, which is what a decoder takes missing data for."""
+
+Draft = Callable[[Image.Image], Image.Image]
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -42,22 +51,26 @@ _UPRIGHT: Final = {
 
 
 def decode_rgb(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
-    """Decode a JPEG, PNG or WebP picture to uint8[H, W, 3], upright, longest side <= ``max_side``.
+    """Decode a picture to uint8[H, W, 3], upright, longest side <= ``max_side``.
 
-    Transparent areas become white, and 16 bits become 8.
+    It may be a JPEG, PNG, WebP or, where pillow-heif is installed, HEIC picture. Transparent areas
+    become white, and 16 bits become 8.
 
     Raises:
         PictureError: empty, too large, of another type, animated, or corrupt.
 
     """
-    image, turned = _open(data)
+
+    def draft(image: Image.Image) -> Image.Image:
+        # The decoder itself halves, quarters or eighths the picture, which is several times
+        # cheaper than decoding it whole; never below the requested size.
+        scale = max_side / max(image.size)
+        if image.format == "JPEG" and scale < 1:
+            image.draft("RGB", (int(image.width * scale), int(image.height * scale)))
+        return image
+
+    image, turned = _open(data, draft)
     try:
-        if image.format == "JPEG":
-            # The decoder itself halves, quarters or eighths the picture, which is several times
-            # cheaper than decoding it whole; never below the requested size.
-            scale = max_side / max(image.size)
-            if scale < 1:
-                image.draft("RGB", (int(image.width * scale), int(image.height * scale)))
         upright = _opaque(image).convert("RGB")
         if turned in _UPRIGHT:
             upright = upright.transpose(_UPRIGHT[turned])
@@ -78,11 +91,17 @@ def decode_grey(data: bytes, height: int = 96) -> GreyImage:
         PictureError: empty, too large, of another type, animated, or corrupt.
 
     """
-    image, _ = _open(data)
-    try:
+    width = height
+
+    def draft(image: Image.Image) -> Image.Image:
+        nonlocal width
         width = min(max(1, round(image.width * height / image.height)), MAX_ASPECT * height)
         if image.format == "JPEG":
             image.draft("L", (width, height))
+        return image
+
+    image, _ = _open(data, draft)
+    try:
         grey = _opaque(image).convert("L").resize((width, height), Image.Resampling.BOX)
     except Exception as error:  # as above
         raise PictureError(Problem.PICTURE_CORRUPT) from error
@@ -114,8 +133,10 @@ def encode_png(rgb: RgbImage) -> bytes:
     return buffer.getvalue()
 
 
-def _open(data: bytes) -> tuple[Image.Image, int]:
+def _open(data: bytes, draft: Draft | None = None) -> tuple[Image.Image, int]:
     """Read the header only, so that a size is refused before any pixel is decoded.
+
+    ``draft`` chooses how much of it is to be decoded; a JPEG without an end is looked through then.
 
     Returns:
         The picture as it is stored, and its EXIF orientation, 1..8.
@@ -126,23 +147,42 @@ def _open(data: bytes) -> tuple[Image.Image, int]:
     if len(data) > MAX_BYTES:
         raise PictureError(Problem.PICTURE_TOO_LARGE)
     if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
-        raise PictureError(Problem.PICTURE_HEIC)
+        image = heic.read(data)
+        return (image if draft is None else draft(image)), 1
     plain = container.plain(data)
+    image = _header(plain.ended() if plain.cut else plain.data)
+    _check(image, plain)
+    if draft is not None:
+        image = draft(image)
+        if plain.cut:
+            _check_ending(image, draft(_header(plain.ended(FILLING))))
+    if image.format == "WEBP":  # its parser extracts the metadata without reading it
+        return image, container.orientation(image.info.get("exif", b""))
+    return image, plain.orientation
+
+
+def _header(data: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             # Pillow only warns at its own limit; ours is below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(plain.data), formats=FORMATS)
+            return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise PictureError(Problem.PICTURE_TOO_LARGE) from error
     except UnidentifiedImageError as error:
         raise PictureError(Problem.PICTURE_UNSUPPORTED) from error
     except Exception as error:  # Pillow's parsers raise anything
         raise PictureError(Problem.PICTURE_CORRUPT) from error
-    _check(image, plain)
-    if image.format == "WEBP":  # its parser extracts the metadata without reading it
-        return image, container.orientation(image.info.get("exif", b""))
-    return image, plain.orientation
+
+
+def _check_ending(image: Image.Image, filled: Image.Image) -> None:
+    """Refuse a picture that needs what is missing: then other bytes in its place change pixels."""
+    try:
+        whole = np.array_equal(np.asarray(image), np.asarray(filled))
+    except Exception as error:  # as above
+        raise PictureError(Problem.PICTURE_CORRUPT) from error
+    if not whole:
+        raise PictureError(Problem.PICTURE_CORRUPT)
 
 
 def _check(image: Image.Image, plain: container.Plain) -> None:

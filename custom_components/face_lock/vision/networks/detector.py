@@ -22,8 +22,9 @@ STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = tuple(f"{kind}_{s}" for s in STRIDES for kind in ("score", "box", "kps"))
 
 DOOR_SIDE: Final = 960
-"""Leaves the smallest face that may count, 40 pixels in a 1920-pixel picture, 20 pixels wide for
-the network, which finds faces from 16 pixels on."""
+DOOR_SHRINK: Final = 2
+"""A door's pictures are halved, but not below ``DOOR_SIDE``: that leaves the smallest face that may
+count, 40 pixels, 20 pixels wide for the network, which finds faces from 16 pixels on."""
 PORTRAIT_SIDE: Final = 640
 """For pictures of one near face: the larger a face, the less reliably the network reads it."""
 
@@ -59,11 +60,14 @@ class Detector:
         self._score_threshold = score_threshold
         self._overlap = overlap
 
-    def detect(self, rgb: RgbImage, max_side: int = DOOR_SIDE) -> list[Face]:
+    def detect(self, rgb: RgbImage, max_side: int | None = None) -> list[Face]:
         """Return the faces in uint8[H, W, 3], most certain first, in that picture's pixels.
 
-        The network gets the picture shrunk to ``max_side`` pixels, never enlarged.
+        The network gets the picture shrunk to ``max_side`` pixels, never enlarged; by default to
+        half of its size, or ``DOOR_SIDE`` pixels if that is more.
         """
+        if max_side is None:
+            max_side = max(DOOR_SIDE, max(rgb.shape[:2]) // DOOR_SHRINK)
         shrunk, scale = _shrink(rgb, max_side)
         height, width = shrunk.shape[:2]
         # Black below and to the right up to the stride, so that no coordinate moves.

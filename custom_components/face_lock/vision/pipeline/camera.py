@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from ..imaging.decode import decode_grey, decode_rgb
+from ..imaging.decode import CAMERA_SIDE, decode_grey, decode_rgb
 from ..imaging.motion import GateSettings, MotionGate
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
@@ -91,7 +91,7 @@ class Pipeline:
             return Seen(motion, spared=True)
         self._searched_at = asked_at
         matcher, cues_from = self._people
-        frame = Frame(decode_rgb(picture), asked_at)
+        frame = Frame(decode_rgb(picture, CAMERA_SIDE), asked_at)
         began = monotonic()
         sighting = recognise(
             self._bundle, matcher, frame, cues_from=cues_from, stacker=self._stacker

@@ -11,10 +11,9 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..imaging.decode import decode_rgb, picture_size
+from ..imaging.decode import CAMERA_SIDE, decode_rgb, picture_size
 from ..imaging.quality import luma
 from ..networks.bundle import Bundle
-from ..networks.detector import DOOR_SIDE
 from ..types import Face, Problem, RgbImage
 from .usable import is_turned, look_at
 
@@ -59,8 +58,8 @@ class Survey:
 
     ``brightness`` is the mean luma of the last picture, 0..255; ``rate`` is the number of different
     pictures per second, None if they came all at once; ``face_px`` is the width of the widest face
-    in pixels, None without a face; ``preview`` is the last picture, shrunk, with a box around each
-    face.
+    in the camera's own pixels, None without a face; ``preview`` is the last picture, shrunk, with a
+    box around each face.
     """
 
     width: int
@@ -83,7 +82,8 @@ def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> 
 
     """
     width, height = picture_size(pictures[-1])
-    rgb = decode_rgb(pictures[-1])
+    # As at the door: what is measured here is what counts there.
+    rgb = decode_rgb(pictures[-1], CAMERA_SIDE)
     brightness = float(luma(rgb).mean())
     changes = sum(new != old for old, new in pairwise(pictures))
     rate = changes / seconds if seconds > 0 else None
@@ -144,4 +144,4 @@ def _of_face(bundle: Bundle, rgb: RgbImage, face: Face) -> list[Shortcoming]:
 
 
 def _of_turned(bundle: Bundle, rgb: RgbImage, otherwise: Shortcoming) -> list[Shortcoming]:
-    return [Shortcoming.FACE_TURNED if is_turned(bundle, rgb, DOOR_SIDE) else otherwise]
+    return [Shortcoming.FACE_TURNED if is_turned(bundle, rgb) else otherwise]

@@ -41,11 +41,12 @@ def look_at(bundle: Bundle, rgb: RgbImage, face: Face) -> Looked:
     return Looked(crop, quality, problem)
 
 
-def is_turned(bundle: Bundle, rgb: RgbImage, max_side: int) -> bool:
+def is_turned(bundle: Bundle, rgb: RgbImage, max_side: int | None = None) -> bool:
     """Whether a face is upright in uint8[H, W, 3] once that is turned by a quarter or a half.
 
-    The network sees the picture shrunk to ``max_side`` pixels. False without a network that tells
-    upright faces from turned ones. Costs three searches: for when a first one found nobody.
+    The network sees the picture shrunk to ``max_side`` pixels, see ``Detector.detect``. False
+    without a network that tells upright faces from turned ones. Costs three searches: for when a
+    first one found nobody.
     """
     if bundle.upright is None:
         return False

@@ -56,6 +56,10 @@ class Tracker:
             self._tracks[numbers[index]] = _Track(face, taken_at)
         return [numbers[index] for index in range(len(faces))]
 
+    def follows(self, number: int) -> bool:
+        """Whether the face of this track may still come back to it."""
+        return number in self._tracks
+
     def _distance(self, before: Face, now: Face) -> float | None:
         """Shift of the centre in face widths; None if this cannot be the same face."""
         large, small = max(before.width, now.width), min(before.width, now.width)
