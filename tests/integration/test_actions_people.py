@@ -182,7 +182,8 @@ async def test_enroll_two_at_once(set_up, call, pictures) -> None:
     )
     # Which of the two with one face comes first is the threads' affair.
     first, late = ("Grace", twin) if grace["created"] else ("Twin", grace)
-    assert joe["created"] and not late["created"]
+    assert joe["created"]
+    assert not late["created"]
     assert late["refused"][0]["reason"] == "enrolled_already"
     assert names(door) == {first, "Joe"}
     assert door.entry.state is ConfigEntryState.LOADED

@@ -83,7 +83,7 @@ async def hold(door: Door, looking: watcher.Watcher, camera: DoorCamera, name: s
 
     def source() -> bytes:
         # One after the other: two on their way at once might complete the quorum.
-        idle = looking._mailbox is None and looking._busy_since is None
+        idle = looking.feed.is_idle
         if votes() < 2 and (idle or not held):
             held.append(camera.scene.picture(name))
         return held[-1]
@@ -211,7 +211,7 @@ async def test_adding_somebody_decodes_and_hashes_nothing_again(
     # At once, in both doors, before anything is written.
     assert len(door.household.residents.matcher) == 4
     for running in doors.values():
-        assert running.watchers[0]._pipeline._people[0] is door.household.residents.matcher
+        assert running.watchers[0].feed._pipeline._people[0] is door.household.residents.matcher
     await hass.async_block_till_done()
     assert door.household.doors == doors
     first = len(encoded)
