@@ -216,7 +216,7 @@ REFUSED = {
     "blurred": lambda: blurred("obama"),
     "turned": lambda: jpeg(portrait("obama").transpose(Image.Transpose.ROTATE_180)),
     "other_person": lambda: raw("biden"),
-    "same_picture": lambda: raw("obama2"),
+    "same_picture": lambda: shrunk("obama2", 300),
     "enrolled_already": lambda: raw("collins"),
     "picture_empty": lambda: b"",
     "picture_too_large": lambda: bytes(vision.imaging.decode.MAX_BYTES + 1),
@@ -234,7 +234,7 @@ async def test_refused_pictures(hass, set_up, upload, reason) -> None:
     await flow.start("Barack")
     kept = 0
     if reason in ("other_person", "same_picture"):
-        kept, _ = shown(await flow.add(raw("obama2")))
+        kept, _ = shown(await flow.add(raw("obama2"), raw("obama3")))
 
     count, said = shown(await flow.add(REFUSED[reason]()))
 
@@ -242,8 +242,14 @@ async def test_refused_pictures(hass, set_up, upload, reason) -> None:
     (why,) = await localize.async_sentences(hass, "config_subentries.person.error", [reason])
     assert why != reason
     assert said == f"Not kept:\n\n- file-1.jpg: {why}"
-    # Another picture can follow at once, and the refused one left nothing behind.
-    assert shown(await flow.add(raw("obama"))) == (kept + 1, "")
+    # Another picture can follow at once; a refused one is named as long as it could be kept yet.
+    count, said = shown(await flow.add(raw("obama")))
+    assert count == kept + 1
+    if reason == "several_faces":
+        # The half of it that shows the person is that picture, stretched.
+        assert "counts once" in said
+    else:
+        assert said == (f"Not kept:\n\n- file-1.jpg: {why}" if reason == "other_person" else "")
 
 
 async def test_of_several_pictures_each_is_judged_for_itself(hass, set_up, upload) -> None:
@@ -256,6 +262,75 @@ async def test_of_several_pictures_each_is_judged_for_itself(hass, set_up, uploa
         "- file-2.jpg",
         "- file-3.jpg",
     ]
+
+
+async def test_the_first_picture_is_not_the_judge(hass, set_up, upload) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    assert shown(await flow.add(raw("biden"))) == (1, "")
+    # One against one: neither is kept, and that is said of both.
+    count, said = shown(await flow.add(raw("obama")))
+    assert count == 0
+    assert said.count("show different people") == 2
+    result = await flow.add(raw("obama2"))
+    assert shown(result)[0] == 2
+    assert shown(result)[1].endswith(
+        "- file-1.jpg: This face does not match the other pictures of this person."
+    )
+    await flow.finish()
+    (subentry,) = people_of(door.entry).values()
+    templates = [p.template for p in door.household.store.album(subentry.unique_id)]
+    bundle = door.household.bundle
+    right, wrong = (vision.examine(bundle, vision.decode_rgb(raw(n))) for n in ("obama3", "biden"))
+    assert vision.is_same_person(bundle, right.template.embedding, templates)
+    assert not vision.is_same_person(bundle, wrong.template.embedding, templates)
+
+
+async def test_pictures_that_disagree_can_be_started_over(hass, set_up, upload) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    result = await flow.add(raw("biden"), raw("obama"))
+    assert result["menu_options"] == ["capture", "upload", "start_over"]
+    assert shown(await flow.choose("start_over")) == (0, "")
+    assert shown(await flow.add(raw("obama"))) == (1, "")
+
+
+async def test_who_is_beside_the_person_is_not_enrolled(hass, set_up, upload) -> None:
+    def beside(name: str, width: int) -> bytes:
+        canvas = Image.new("RGB", (1500, 900), (110, 115, 120))
+        canvas.paste(portrait("biden").resize((720, 853)), (740, 20))
+        image = portrait(name)
+        canvas.paste(image.resize((width, round(image.height * width / image.width))), (60, 60))
+        return jpeg(canvas)
+
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    count, said = shown(await flow.add(beside("obama", 280)))
+    assert count == 0
+    assert "several faces" in said
+    # Once another picture shows the person alone, it is known which of the two is meant.
+    assert shown(await flow.add(raw("obama2"))) == (2, "")
+    await flow.finish()
+    (subentry,) = people_of(door.entry).values()
+    bundle = door.household.bundle
+    known = vision.examine(bundle, vision.decode_rgb(raw("obama3"))).template
+    for one in door.household.store.album(subentry.unique_id):
+        assert vision.is_same_person(bundle, one.template.embedding, [known])
+
+
+async def test_taking_a_picture_out_lets_the_others_vote_again(hass, set_up, upload) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    assert shown(await flow.add(raw("obama"), raw("obama2"), raw("biden")))[0] == 2
+    await flow.choose("remove")
+    # One of each is left.
+    count, said = shown(await flow.submit(pictures=["1"]))
+    assert count == 0
+    assert said.count("show different people") == 2
 
 
 async def test_an_upload_ends_no_lockout(hass, set_up, upload) -> None:
@@ -491,9 +566,9 @@ async def test_one_person_too_many_for_the_rate(hass, set_up) -> None:
 def alike(bundle, similarity: float):
     """Make an examination whose template resembles an enrolled one by so much."""
 
-    def examine(standard, data, album) -> vision.Portrait:
+    def examine(standard, data) -> vision.Faces:
         (template,) = next(iter(standard.others.values()))
-        rng = np.random.default_rng(len(album))
+        rng = np.random.default_rng(0)
         known, crowding = template.embedding[:-1], template.embedding[-1]
         other = rng.normal(size=known.shape).astype(np.float32)
         other -= (other @ known) * known
@@ -503,7 +578,9 @@ def alike(bundle, similarity: float):
         direction = cosine * known + np.sqrt(1 - cosine**2) * other
         embedding = np.append(direction, 0.0).astype(np.float32)
         crop = np.full((112, 112, 3), 128, np.uint8)
-        return vision.Portrait(crop, vision.Template(embedding, template.model))
+        kept = vision.Portrait(crop, vision.Template(embedding, template.model))
+        face = vision.Face((0, 0, 90, 100), np.zeros((5, 2), np.float32), 0.9)
+        return vision.Faces((vision.Candidate(face, kept),))
 
     return examine
 

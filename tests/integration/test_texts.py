@@ -113,6 +113,7 @@ def test_refusals_have_a_text() -> None:
     modules = ("flows/capture.py", "flows/details.py", "flows/person.py")
     own = literals(*modules, "enrollment/album.py", "enrollment/procedure.py", "names.py")
     own &= set(PERSON["error"])
+    own |= {f"missed_{pose}" for pose in POSES} | {o.value for o in vision.Objection}
     asked = {"same_picture", "enrolled_already", "upload_missing", "upload_none", "not_kept"}
     asked |= {
         "name_missing",
@@ -121,7 +122,8 @@ def test_refusals_have_a_text() -> None:
         "name_taken",
         "expires_past",
         "capture_failed",
-        "pose_missed",
+        "pictures_disagree",
+        *(f"missed_{pose}" for pose in POSES),
     }
     asked |= {"person_not_found", "schedule_not_found"}
     assert own - FACE_PROBLEMS == asked
@@ -148,7 +150,12 @@ def test_whatever_a_capture_says_has_a_text() -> None:
     hints = FACE_PROBLEMS | {"same_picture", "enrolled_already", "no_picture"}
     assert set(PERSON["progress"]) == hints | {str(pose) for pose in POSES}
     for text in PERSON["progress"].values():
-        assert set(re.findall(r"{(\w+)}", text)) - {"name"} == {"kept", "wanted", "picture"}
+        assert set(re.findall(r"{(\w+)}", text)) - {"name"} == {
+            "kept",
+            "wanted",
+            "seconds",
+            "picture",
+        }
     for problem in CAMERA_ERRORS | PICTURE_PROBLEMS:
         assert capture._action(problem) == "no_picture"
 

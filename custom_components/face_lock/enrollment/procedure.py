@@ -95,27 +95,27 @@ class Enrollment:
         return None
 
     async def async_examine(self, label: str, data: bytes) -> None:
-        """Look at a picture; keep it in the album, or note there why not."""
+        """Look at a picture; let it vote on whose pictures these are, or note why it cannot."""
         if not self.album.room:
-            self.album.refused.append((label, "too_many_pictures"))
+            self.album.refuse(label, "too_many_pictures")
             return
         try:
-            portrait = await self._async_run(examine_upload, data, tuple(self.album.portraits))
+            faces = await self._async_run(examine_upload, data)
         except RefusedError as error:
-            self.album.refused.append((label, error.key))
+            self.album.refuse(label, error.key)
         else:
-            self.album.portraits.append(portrait)
+            self.album.add(label, faces, self.household.bundle)
 
-    async def async_look(self, data: bytes, wants: Callable[[HeadPose], bool]) -> Look:
-        """Look at a camera's picture; keep it if the head is in a wanted pose.
+    async def async_look(self, label: str, data: bytes, wants: Callable[[HeadPose], bool]) -> Look:
+        """Look at a camera's picture; take it if the head is in a wanted pose.
 
         Raises:
             RefusedError: there is no picture to look at.
 
         """
-        seen = await self._async_run(look, data, tuple(self.album.portraits), wants)
-        if seen.portrait is not None:
-            self.album.portraits.append(seen.portrait)
+        seen = await self._async_run(look, data, self.album, wants)
+        if seen.faces is not None:
+            self.album.add(label, seen.faces, self.household.bundle)
         return seen
 
     async def async_resembled(self) -> str | None:
@@ -142,10 +142,9 @@ class Enrollment:
         found = await self._async_run(objections, portraits)
         refused = [(f"#{n}", why) for n, why in enumerate(found, 1) if why is not None]
         if refused:
-            self.album.refused += refused
-            self.album.portraits = [
-                portrait for portrait, why in zip(portraits, found, strict=True) if why is None
-            ]
+            self.album.keep([p for p, why in zip(portraits, found, strict=True) if why is None])
+            for label, why in refused:
+                self.album.refuse(label, why)
         return None
 
     @callback

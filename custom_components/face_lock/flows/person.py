@@ -30,7 +30,7 @@ from ..enrollment.album import RefusedError, read_upload
 from ..enrollment.procedure import Enrollment, name_problem
 from ..localize import async_sentences
 from ..settings import CONF_ALLOWED, PersonSettings
-from .capture import CaptureFlow
+from .capture import TEXTS, CaptureFlow
 from .details import details_data, details_problems, details_schema, shown_details
 from .markdown import numbered, plain
 
@@ -39,7 +39,6 @@ AT_ONCE: Final = 5
 """Pictures of one upload: the frontend's field takes one file, so there are several of it."""
 TYPES: Final = "image/jpeg,image/png,image/webp"
 """A phone that is told so hands a HEIC picture over as a JPEG."""
-TEXTS: Final = "config_subentries.person.error"
 
 
 class PersonFlow(CaptureFlow):
@@ -135,7 +134,7 @@ class PersonFlow(CaptureFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Begin with none; those enrolled stay until the new ones are finished."""
-        self._enroll_again().album.portraits = []
+        self._enroll_again().album.keep([])
         return await self.async_step_pictures()
 
     async def async_step_pictures(
@@ -146,6 +145,8 @@ class PersonFlow(CaptureFlow):
         options = ["capture", "upload"] if album.room else []
         if album.portraits:
             options += ["remove", "start_over", "finish"]
+        elif album.pictures:
+            options.append("start_over")
         return self.async_show_menu(
             step_id="pictures",
             menu_options=options,
@@ -165,7 +166,7 @@ class PersonFlow(CaptureFlow):
         fields = [f"picture_{number + 1}" for number in range(min(AT_ONCE, self._album.room))]
         if user_input is not None:
             if files := [user_input[name] for name in fields if user_input.get(name)]:
-                self._album.refused = []
+                self._album.forget_refused()
                 for number, file_id in enumerate(files, 1):
                     await self._async_take_upload(file_id, f"#{number}")
                 return await self.async_step_pictures()
@@ -183,7 +184,7 @@ class PersonFlow(CaptureFlow):
         try:
             name, data = await self.hass.async_add_executor_job(read_upload, self.hass, file_id)
         except RefusedError as error:
-            self._album.refused.append((label, error.key))
+            self._album.refuse(label, error.key)
         else:
             await self._enrolled.async_examine(plain(name), data)
 
@@ -193,10 +194,8 @@ class PersonFlow(CaptureFlow):
         """Take some pictures out again."""
         portraits = self._album.portraits
         if user_input is not None:
-            gone = user_input.get(CONF_PICTURES, [])
-            self._album.portraits = [
-                portrait for n, portrait in enumerate(portraits, 1) if str(n) not in gone
-            ]
+            self._album.leave({int(number) for number in user_input.get(CONF_PICTURES, [])})
+            self._album.vote(self._running.bundle)
             return await self.async_step_pictures()
         numbers = [str(n) for n in range(1, len(portraits) + 1)]
         selector = SelectSelector(SelectSelectorConfig(options=numbers, multiple=True))
@@ -211,7 +210,8 @@ class PersonFlow(CaptureFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Let go of all pictures of this flow; those enrolled before stay until it is finished."""
-        self._album.portraits, self._album.refused = [], []
+        self._album.keep([])
+        self._album.forget_refused()
         return await self.async_step_pictures()
 
     async def async_step_finish(
@@ -236,19 +236,14 @@ class PersonFlow(CaptureFlow):
     async def async_step_keep(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Keep the person, if name and face still are nobody else's."""
         household, enrollment = self._running, self._enrolled
-        if self._was_before_camera:
-            # To the doors this was an unknown face all the while; nobody is locked out for it.
-            for door in household.doors.values():
-                if self._camera in door.settings.cameras:
-                    await door.controller.async_end_lockout()
         async with household.enrolling:
-            enrollment.album.refused = []
+            enrollment.album.forget_refused()
             problem = await enrollment.async_check_again(self._name)
             if problem == "name_taken":
                 return await self.async_step_rename()
             if problem is not None:
                 return self.async_abort(reason=problem)
-            if enrollment.album.refused:
+            if enrollment.album.has_unusable:
                 return await self.async_step_pictures()
             if not enrollment.is_new:
                 # The entry and the store change together: nothing is awaited in between.

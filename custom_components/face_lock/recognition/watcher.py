@@ -86,6 +86,7 @@ class Watcher:
         self._tasks: list[asyncio.Task[None]] = []
         self.state = CameraState()
         self._good_at = monotonic()
+        self._aside_until = float("-inf")
         self._readable = True
         self._busy_since: float | None = None
         self._problem: str | None = None
@@ -144,6 +145,19 @@ class Watcher:
         """Look at once, and for a while: somebody may be there who has not moved yet."""
         self._pipeline.keep_open(monotonic())
         self._woken.set()
+
+    @callback
+    def async_set_aside(self, seconds: float) -> None:
+        """Decide nothing by pictures of the next seconds: somebody is being enrolled.
+
+        That is no visit: one that is running ends without a word, nobody holds the door any more,
+        and nothing opens.
+        """
+        now = monotonic()
+        if now >= self._aside_until:
+            self._decider.stop(Problem.STOPPED, now)
+            self._best = None
+        self._aside_until = now + seconds
 
     async def async_stop(self) -> None:
         """End all loops, then the visit that is running."""
@@ -236,6 +250,7 @@ class Watcher:
             self._meter.inference(seen.seconds)
             if seen.sighting.evidence:
                 self._pipeline.keep_open(now)
+        if seen.sighting is not None and picture.asked_at >= self._aside_until:
             self._attempt(self._decider.tick(now))
             self._remember(seen.sighting, picture)
             attempt = self._decider.observe(seen.sighting, now, self._host.circumstances())
