@@ -95,7 +95,7 @@ async def measure(
             entry, people_of(entry)[someone], data={"enrolled_at": str(number)}
         )
         matchers = {
-            watcher._pipeline._people[0]  # noqa: SLF001 - what the next frame is recognised with
+            watcher.feed._pipeline._people[0]  # noqa: SLF001 - what the next frame is recognised with
             for door in household.doors.values()
             for watcher in door.watchers
         }

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 from . import story, visit
 from .camera import PictureServer
@@ -27,8 +28,11 @@ def visitors() -> dict[str, Visitor]:
     return {each.file.split(".")[0]: each for each in (story.ENROLLED, *story.STRANGERS)}
 
 
-def perform(server: PictureServer, line: str) -> None:
+def perform(server: PictureServer, line: str, seed: int) -> None:
     """Do what a line says; renders for some seconds.
+
+    Each line needs a ``seed`` of its own: the pixels of an earlier visit are a replay, and a door
+    that has seen them lets nobody in for them.
 
     Raises:
         CommandError: the line is not in HELP.
@@ -36,14 +40,14 @@ def perform(server: PictureServer, line: str) -> None:
     """
     match line.split():
         case ["empty"]:
-            server.rest(visit.render(None, seed=0, timeline=_STAY))
+            server.rest(visit.render(None, seed, _STAY))
         case ["visit", name]:
-            server.rest(visit.render(None, seed=0, timeline=_STAY))
-            server.play(visit.render(_visitor(name), seed=1))
+            server.rest(visit.render(None, seed, _STAY))
+            server.play(visit.render(_visitor(name), seed))
         case ["stand", name]:
-            server.rest(_standing(_visitor(name)))
+            server.rest(_standing(_visitor(name), seed))
         case ["stand", name, turn] if turn in _TURNS:
-            server.rest(_standing(replace(_visitor(name), turn=_TURNS[turn])))
+            server.rest(_standing(replace(_visitor(name), turn=_TURNS[turn]), seed))
         case _:
             raise CommandError(f"not understood: {line!r}; one of\n{HELP}")
 
@@ -55,8 +59,8 @@ def _visitor(name: str) -> Visitor:
         raise CommandError(f"nobody is called {name!r}: {', '.join(visitors())}") from None
 
 
-def _standing(visitor: Visitor) -> list[Frame]:
-    return visit.render(visitor, seed=1, timeline=_STAY)
+def _standing(visitor: Visitor, seed: int) -> list[Frame]:
+    return visit.render(visitor, seed, _STAY)
 
 
 async def obey(server: PictureServer) -> None:
@@ -64,9 +68,12 @@ async def obey(server: PictureServer) -> None:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := (await reader.readline()).decode(errors="replace"):
+    for seed in count(1):
+        line = (await reader.readline()).decode(errors="replace")
+        if not line:
+            return
         try:
-            await asyncio.to_thread(perform, server, line)
+            await asyncio.to_thread(perform, server, line, seed)
         except CommandError as error:
             print(f"error: {error}", flush=True)
         else:

@@ -30,7 +30,7 @@ from .issues import async_report_if
 from .locking.driver import OwnLock, make_lock
 from .locking.relock import Relocks
 from .people import doors_of
-from .recognition.executor import Worker
+from .recognition.feed import Feeds, Wish
 from .recognition.host import Decided
 from .recognition.trigger import tells_of_somebody
 from .recognition.watcher import Watcher
@@ -43,10 +43,8 @@ from .vision import (
     Circumstances,
     CoolDown,
     Decider,
-    GateSettings,
     LivenessLevel,
     OperatingPoint,
-    Pipeline,
     judge,
 )
 from .visit import Visit
@@ -72,6 +70,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         residents: Residents,
         records: DoorRecords,
         relocks: Relocks,
+        feeds: Feeds,
     ) -> None:
         """Prepare the door.
 
@@ -122,7 +121,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         )
         asks = settings.liveness is LivenessLevel.CHALLENGE
         self.prompter = Prompter(hass, entry, self.title, settings) if asks else None
-        self.worker, cool_down = Worker(hass), CoolDown()
+        self._feeds, cool_down = feeds, CoolDown()
         self.watchers = tuple(self._make_watcher(camera, cool_down) for camera in settings.cameras)
         if not subentry.data.get(CONF_RECOGNIZING, True):
             self._enable(enabled=False)
@@ -143,19 +142,13 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
             frames=self.memory.frames(camera),
             cool_down=cool_down,
         )
-        pipeline = Pipeline(
-            bundle,
-            self.residents.matcher,
-            GateSettings(min_share=MIN_SHARES[settings.sensitivity]),
-            cues_from=self._cues_from,
-        )
         return Watcher(
             self.hass,
             self,
             camera,
-            self.worker,
-            pipeline,
+            self._feeds,
             decider,
+            self._wish(),
             keep_picture=settings.keep_last_visit,
         )
 
@@ -183,7 +176,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
             await self.prompter.async_stop()
         await self.controller.async_stop()
         await self.lock.async_stop()
-        await self.worker.async_stop()
+        await self._feeds.async_stop_unused()
 
     def would_listen_to(self) -> frozenset[str]:
         """Return the ids, as they are now, of the entities whose changes the door follows."""
@@ -201,7 +194,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         """
         self._point = self._operating_point()
         for watcher in self.watchers:
-            watcher.async_use(self.residents.matcher, self._point, self._cues_from)
+            watcher.async_use(self._point, self._wish())
         self.async_update_listeners()
 
     @callback
@@ -246,10 +239,12 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         """Whether faces would be seen now."""
         return self.data.outage is None and self.is_enabled
 
-    @property
-    def _cues_from(self) -> float | None:
+    def _wish(self) -> Wish:
         # A face that votes is measured, others need not be.
-        return None if self.settings.liveness is LivenessLevel.OFF else self._point.threshold
+        is_off = self.settings.liveness is LivenessLevel.OFF
+        return Wish(
+            MIN_SHARES[self.settings.sensitivity], None if is_off else self._point.threshold
+        )
 
     def _operating_point(self) -> OperatingPoint:
         return self.bundle.thresholds.operating_point(

@@ -56,7 +56,9 @@ def _describe(door: DoorCoordinator, data: dict[str, Any]) -> dict[str, Any]:
     target = lock.state if isinstance(lock, TargetLock) else None
     return {
         "options": async_redact_data({name: data.get(name, {}) for name in SECTIONS}, REDACTED),
-        "cameras": [asdict(watcher.counters) for watcher in door.watchers],
+        "cameras": [
+            asdict(watcher.counters) | {"visits": watcher.visits} for watcher in door.watchers
+        ],
         "visits": len(door.records.history.visits),
         "outage": door.data.outage,
         "motion": door.data.motion,

@@ -29,6 +29,7 @@ from .issues import async_report
 from .locking.relock import Relocks
 from .people import doors_of, people_of
 from .recognition.executor import Worker
+from .recognition.feed import Feeds
 from .residents import Residents
 from .settings import CONF_RECOGNIZING, DoorSettings, HouseholdSettings
 from .storage.checked_store import NotSavedError
@@ -79,6 +80,9 @@ class Household:
         self.enrolling = asyncio.Lock()
         """Held by whoever compares new pictures with those enrolled and then adds them."""
         self._relocks = Relocks(hass, records.duties)
+        self._feeds = Feeds(
+            hass, bundle, lambda: self.residents.matcher, entry.async_create_background_task
+        )
         self._made: dict[str, Made] = {}
         self._people: dict[str, str] = {}
         self._running = False
@@ -277,6 +281,7 @@ class Household:
                 self.residents,
                 records,
                 self._relocks,
+                self._feeds,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             _LOGGER.error("%s is not watched: %s", subentry.title, error)  # noqa: TRY400

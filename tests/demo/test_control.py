@@ -15,7 +15,7 @@ def shown(*lines: str) -> np.ndarray:
     """Do what the lines say, and return what the camera then shows."""
     server = PictureServer()
     for line in lines:
-        control.perform(server, line)
+        control.perform(server, line, 1)
     return np.asarray(Image.open(io.BytesIO(server.shown().jpeg)).convert("RGB"))
 
 
@@ -38,7 +38,7 @@ def test_nobody_stays_when_it_is_empty_again(detector) -> None:
 @pytest.mark.parametrize("line", ["", "visit", "stand nobody", "stand hopper up", "dance"])
 def test_anything_else_is_refused(line: str) -> None:
     with pytest.raises(control.CommandError):
-        control.perform(PictureServer(), line)
+        control.perform(PictureServer(), line, 1)
 
 
 def test_each_complaint_is_told_once() -> None:

@@ -19,7 +19,7 @@ from unittest.mock import patch
 from homeassistant.helpers.storage import Store
 
 from custom_components.face_lock.access import second_factor as factor
-from custom_components.face_lock.recognition import watcher
+from custom_components.face_lock.recognition import feed
 from custom_components.face_lock.storage import checked_store as disk, records
 from custom_components.face_lock.vision import SeenFrames
 from custom_components.face_lock.vision.decision import visit, voting
@@ -68,11 +68,11 @@ DEFECTS: Final[dict[str, Defect]] = {
     ),
     "a failing camera is asked ever less": (
         ("camera_fails",),
-        [(watcher, "MAX_BACKOFF", 1e6), (watcher, "OPEN_INTERVAL", 60.0)],
+        [(feed, "MAX_BACKOFF", 1e6), (feed, "OPEN_INTERVAL", 60.0)],
     ),
     "an error comes out of a task": (
         ("picture_truncated",),
-        [(watcher.Watcher, "_bad_picture", _broken)],
+        [(feed.Feed, "_bad_picture", _broken)],
     ),
 }
 """Each is a defect that the code could have, or once had."""

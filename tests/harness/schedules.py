@@ -36,7 +36,7 @@ from homeassistant.config_entries import ConfigEntryState
 
 from custom_components.face_lock.locking import driver as door_lock
 from custom_components.face_lock.people import people_of
-from custom_components.face_lock.recognition import watcher
+from custom_components.face_lock.recognition import feed
 
 from .checks import POLICY, Checks
 from .fake_home import LOCK, PHONE, TARGET, FakeHome, a_home
@@ -45,7 +45,7 @@ from .faults import FAULTS, Fault
 from .virtual_clock import StuckError, VirtualLoop
 
 SEED: Final = 20261124
-POLLING: Final = watcher.MAX_BACKOFF + watcher.IDLE_INTERVAL
+POLLING: Final = feed.MAX_BACKOFF + feed.IDLE_INTERVAL
 """Longest time, in seconds, from one request for a picture to the next, and to its answer."""
 MEND: Final = 60.0
 """Seconds within which the owner's own repairs must end: reloads, and what they wait for."""

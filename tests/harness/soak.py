@@ -34,7 +34,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from custom_components.face_lock.recognition import watcher
+from custom_components.face_lock.recognition import feed
 from custom_components.face_lock.storage.feedback import Feedback, Verdict, _record
 from custom_components.face_lock.vision.networks.runtime import RUNTIMES
 from custom_components.face_lock.vision.tracking.seen_frames import REMEMBERED_FRAMES
@@ -61,14 +61,14 @@ LEAKED: Final = 60_000
 def leaking(kinds: Collection[str]) -> Iterator[None]:
     """Make every door that is started leak."""
     kept: list[Any] = []
-    see, start = watcher.Watcher._look, watcher.Watcher.async_start
+    see, start = feed.Feed._look, feed.Feed.async_start
 
-    def seeing(self: watcher.Watcher, picture: Any, in_visit: bool) -> Any:
+    def seeing(self: feed.Feed, picture: Any, in_visit: bool) -> Any:
         if "memory" in kinds:
             kept.append(bytearray(b"x" * LEAKED))
         return see(self, picture, in_visit)
 
-    def starting(self: watcher.Watcher, create_task: Any) -> None:
+    def starting(self: feed.Feed, create_task: Any) -> None:
         start(self, create_task)
         if "tasks" in kinds:
             kept.append(self._hass.loop.create_task(asyncio.Event().wait()))
@@ -78,7 +78,7 @@ def leaking(kinds: Collection[str]) -> Iterator[None]:
             kept.append(ThreadPoolExecutor(1))
             kept[-1].submit(time.monotonic)
 
-    leaks = patch.multiple(watcher.Watcher, _look=seeing, async_start=starting)
+    leaks = patch.multiple(feed.Feed, _look=seeing, async_start=starting)
     with leaks if kinds else contextlib.nullcontext():
         yield
     for each in kept:

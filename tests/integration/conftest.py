@@ -29,7 +29,7 @@ from custom_components.face_lock.const import (
 from custom_components.face_lock.coordinator import DoorCoordinator
 from custom_components.face_lock.household import Household
 from custom_components.face_lock.people import doors_of
-from custom_components.face_lock.recognition import models as runtime, watcher
+from custom_components.face_lock.recognition import feed, models as runtime, watcher
 from custom_components.face_lock.storage.key import KEY_FILE, Vault
 from tests.harness.devices import PICTURES, Deadbolt, DoorCamera
 
@@ -96,6 +96,7 @@ def bundle(monkeypatch: pytest.MonkeyPatch) -> vision.Bundle:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     for module in (
+        "recognition.feed",
         "recognition.watcher",
         "recognition.snapshot",
         "coordinator",
@@ -106,10 +107,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     ):
         monkeypatch.setattr(f"custom_components.face_lock.{module}.monotonic", clock)
     # As fast as the machine can; the decision's own times stay as they are.
-    monkeypatch.setattr(watcher, "IDLE_INTERVAL", 0.05)
-    monkeypatch.setattr(watcher, "OPEN_INTERVAL", 0.03)
+    monkeypatch.setattr(feed, "IDLE_INTERVAL", 0.05)
+    monkeypatch.setattr(feed, "OPEN_INTERVAL", 0.03)
     monkeypatch.setattr(watcher, "TICK_INTERVAL", 0.02)
-    monkeypatch.setattr(watcher, "MAX_BACKOFF", 0.05)
+    monkeypatch.setattr(feed, "MAX_BACKOFF", 0.05)
     return clock
 
 
@@ -292,7 +293,7 @@ class Door:
     async def idle(self) -> None:
         """Wait until no picture is being looked at, with a camera that gives none."""
         watching = self.watcher
-        await self.until(lambda: watching._busy_since is None and watching._mailbox is None)
+        await self.until(lambda: watching.feed.is_idle)
 
     async def wait(self, camera: DoorCamera, seconds: float) -> None:
         """Let time pass in steps that no one takes for a silent camera."""

@@ -173,7 +173,7 @@ def asks(hass, set_up, camera, target, visitor, clock):
             for door in entry.runtime_data.doors.values()
             for watcher in door.watchers
         ]
-        return any(w._mailbox is not None or w._busy_since is not None for w in watchers)
+        return not all(w.feed is None or w.feed.is_idle for w in watchers)
 
     async def source() -> bytes:
         """Give a picture a tenth of a second, of when it was asked for, on any machine."""

@@ -12,6 +12,7 @@ from custom_components.face_lock import vision
 from custom_components.face_lock.const import DOMAIN, EVENT_ACCESS
 from custom_components.face_lock.people import doors_of, people_of
 from custom_components.face_lock.recognition import models, watcher
+from custom_components.face_lock.settings import MIN_SHARES, Sensitivity
 from custom_components.face_lock.storage import template_format, templates
 from tests.harness.devices import Deadbolt, DoorCamera
 
@@ -58,7 +59,11 @@ async def garage_target(hass, target) -> Deadbolt:
 
 def garage(hass, **kwargs: object):
     return front_door(
-        hass, title="Garage", door=GARAGE, cameras=(GARAGE_CAMERA,), lock=GARAGE_TARGET, **kwargs
+        hass,
+        title="Garage",
+        door=GARAGE,
+        lock=GARAGE_TARGET,
+        **{"cameras": (GARAGE_CAMERA,), **kwargs},
     )
 
 
@@ -83,7 +88,7 @@ async def hold(door: Door, looking: watcher.Watcher, camera: DoorCamera, name: s
 
     def source() -> bytes:
         # One after the other: two on their way at once might complete the quorum.
-        idle = looking._mailbox is None and looking._busy_since is None
+        idle = looking.feed.is_idle
         if votes() < 2 and (idle or not held):
             held.append(camera.scene.picture(name))
         return held[-1]
@@ -211,7 +216,7 @@ async def test_adding_somebody_decodes_and_hashes_nothing_again(
     # At once, in both doors, before anything is written.
     assert len(door.household.residents.matcher) == 4
     for running in doors.values():
-        assert running.watchers[0]._pipeline._people[0] is door.household.residents.matcher
+        assert running.watchers[0].feed._pipeline._people[0] is door.household.residents.matcher
     await hass.async_block_till_done()
     assert door.household.doors == doors
     first = len(encoded)
@@ -290,6 +295,100 @@ async def test_lockouts_passes_and_codes_are_the_doors(
     garage_camera.show("obama3")
     await door.until(lambda: garage_target.calls)
     assert target.calls == []
+
+
+# Several doors at one camera
+
+
+@pytest.fixture
+def one_camera(hass, set_up, camera, garage_target) -> Callable[..., object]:
+    """Set up a front door, and a garage door that the same camera sees."""
+
+    async def one_camera(**of_the_garage: dict[str, object]) -> Door:
+        shared = garage(hass, cameras=(CAMERA,), settings=of_the_garage)
+        return await set_up(PEOPLE, doors=(front_door(hass, lock=TARGET), shared))
+
+    return one_camera
+
+
+async def test_doors_share_a_camera_s_pictures(one_camera, camera, target, garage_target) -> None:
+    door = await one_camera()
+    first, second = (running.watchers[0] for running in door.household.doors.values())
+    assert first.feed is second.feed
+    before = camera.requests - first.counters.pictures
+    camera.show("obama3")
+    await door.until(lambda: target.calls and garage_target.calls)
+    # Each picture was asked for once, and nothing was looked at twice.
+    assert camera.requests - first.counters.pictures - before in (0, 1)
+    assert first.counters.recognised <= first.counters.pictures
+    assert (target.calls, garage_target.calls) == ([("unlock", None)], [("unlock", None)])
+
+
+async def test_a_shared_camera_serves_the_doors_that_are_left(
+    hass, one_camera, camera, target, garage_target
+) -> None:
+    door = await one_camera()
+    front, other = door.household.doors.values()
+    feed = front.watchers[0].feed
+    # Switched off: the other door goes on, and the camera does.
+    front.async_enable(enabled=False)
+    await hass.async_block_till_done()
+    camera.show("obama3")
+    await door.until(lambda: garage_target.calls)
+    assert target.calls == []
+    camera.show()
+    door.clock.jump(vision.DecisionPolicy().absence)
+    # Both off: it is left alone.
+    other.async_enable(enabled=False)
+    await door.until(lambda: feed.is_idle)
+    asked = camera.requests
+    await asyncio.sleep(0.2)
+    assert camera.requests - asked in (0, 1)
+    # Started again, or removed: the other door keeps it.
+    front.async_enable(enabled=True)
+    await hass.async_block_till_done()
+    door.change(gate={"sensitivity": "low"})
+    await hass.async_block_till_done()
+    assert door.door is not front
+    assert door.door.watchers[0].feed is other.watchers[0].feed is feed
+    subentry = doors_of(door.entry)[GARAGE]
+    hass.config_entries.async_remove_subentry(door.entry, subentry.subentry_id)
+    await hass.async_block_till_done()
+    camera.show("obama3")
+    await door.until(lambda: target.calls)
+    assert door.door.watchers[0].feed is feed
+
+
+async def test_the_readier_gate_and_the_stricter_liveness_are_shared(
+    hass, one_camera, camera, bundle
+) -> None:
+    door = await one_camera(
+        gate={"sensitivity": "high"},
+        recognition={"false_positive_rate": "one_in_1000"},
+        security={"liveness": "strict"},
+    )
+    feed = door.watcher.feed
+    loose = bundle.thresholds.operating_point(1e-3, len(PEOPLE)).threshold
+    assert feed._pipeline._people[1] == loose
+    assert feed._pipeline._gate._settings.min_share == MIN_SHARES[Sensitivity.HIGH]
+    door.household.doors[GARAGE].async_enable(enabled=False)
+    # The front door measures none.
+    assert feed._pipeline._people[1] is None
+    assert feed._pipeline._gate._settings.min_share == MIN_SHARES[Sensitivity.NORMAL]
+
+
+async def test_a_defect_of_one_door_keeps_no_other_shut(
+    one_camera, camera, garage_target, monkeypatch, caplog
+) -> None:
+    door = await one_camera()
+
+    def defect(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(door.watcher, "see", defect)
+    camera.show("obama3")
+    await door.until(lambda: garage_target.calls)
+    assert "Unexpected error while watching the door" in caplog.text
 
 
 # Several cameras at one door

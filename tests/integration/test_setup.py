@@ -69,7 +69,7 @@ async def test_restart(hass, set_up, camera, target) -> None:
     await door.recognised(1)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await hass.async_block_till_done()
-    assert not door.watcher._tasks
+    assert door.watcher.feed is None
     asked = camera.requests
     await hass.config_entries.async_unload(door.entry.entry_id)
     assert camera.requests == asked

@@ -18,6 +18,7 @@ from custom_components.face_lock.locking import driver as door_lock
 from custom_components.face_lock.people import people_of
 from custom_components.face_lock.recognition import (
     executor as worker,
+    feed,
     models as runtime,
     snapshot as source,
     watcher,
@@ -337,7 +338,7 @@ async def test_recognition_that_hangs(set_up, camera, target, caplog, monkeypatc
     release = threading.Event()
     monkeypatch.setattr(camera_pipeline, "recognise", lambda *_, **__: release.wait())
     watching = door.watcher
-    await door.until(lambda: watching._busy_since is not None)
+    await door.until(lambda: watching.feed.busy_since is not None)
     camera.show("obama3")
     # The newest frame wins: pictures still come, and none queues.
     await door.frames(camera, 5)
@@ -355,13 +356,13 @@ async def test_recognition_that_hangs(set_up, camera, target, caplog, monkeypatc
 
 async def test_newest_frame_wins(set_up, camera, monkeypatch) -> None:
     door = await set_up(BARACK)
-    worker_of_the_door = door.door.worker
+    worker_of_the_camera = door.watcher.feed._worker
     taken: list[float] = []
     newest: list[bool] = []
     take, look, run = (
-        watcher.async_take_picture,
+        feed.async_take_picture,
         camera_pipeline.recognise,
-        worker_of_the_door.async_run,
+        worker_of_the_camera.async_run,
     )
 
     async def recording(*args):
@@ -377,9 +378,9 @@ async def test_newest_frame_wins(set_up, camera, monkeypatch) -> None:
         time.sleep(0.3)
         return look(*args, **kwargs)
 
-    monkeypatch.setattr(watcher, "async_take_picture", recording)
+    monkeypatch.setattr(feed, "async_take_picture", recording)
     await door.until(lambda: taken)
-    monkeypatch.setattr(worker_of_the_door, "async_run", checking)
+    monkeypatch.setattr(worker_of_the_camera, "async_run", checking)
     monkeypatch.setattr(camera_pipeline, "recognise", slow)
     await door.until(lambda: len(newest) >= 5)
     # While one picture was looked at several came, of which all but the last were let go.

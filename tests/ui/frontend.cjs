@@ -120,6 +120,15 @@ class Frontend {
     await this.see(path.basename(file), this.dialog);
   }
 
+  /** What each door's access event says last, for whoever reads a failure. */
+  async visits() {
+    return this.page.evaluate(() =>
+      Object.values(document.querySelector("home-assistant").hass.states)
+        .filter(({ entity_id }) => entity_id.startsWith("event."))
+        .map((state) => JSON.stringify(state)),
+    );
+  }
+
   /** Wait until the frontend has this state of an entity. */
   async state(entity, wanted) {
     await this.page.waitForFunction(

@@ -237,6 +237,7 @@ async function main() {
   } catch (error) {
     const failure = path.join(os.tmpdir(), "face-lock-ui-failure.png");
     await ha?.picture(failure).then(() => console.error(`the page at that moment: ${failure}`), () => {});
+    for (const visit of (await ha?.visits().catch(() => [])) ?? []) console.error(`last visit: ${visit}`);
     throw error;
   } finally {
     await ha?.close();

@@ -22,19 +22,6 @@ class CameraState:
     performance: Performance | None = None
 
 
-@dataclass(slots=True)
-class Counters:
-    """For diagnostics."""
-
-    pictures: int = 0
-    failed_pictures: int = 0
-    spared: int = 0
-    """Pictures that moved and in which the presence network saw nobody."""
-    recognised: int = 0
-    failed_recognitions: int = 0
-    visits: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Decided:
     """How a visit before one camera was decided.

@@ -26,7 +26,7 @@ from ..vision import (
     recognise,
 )
 from ..vision.decision.voting import Voting
-from .common import DOOR_FIELD, async_door, async_read_picture, refusal, text
+from .common import DOOR_FIELD, async_door, async_household, async_read_picture, refusal, text
 
 ATTR_CAMERA: Final = "camera"
 ATTR_FILE: Final = "file"
@@ -57,7 +57,7 @@ async def async_verify(call: ServiceCall) -> ServiceResponse:
                 translation_domain=DOMAIN, translation_key=error.key
             ) from error
     try:
-        found = await door.worker.async_run(
+        found = await async_household(call).worker.async_run(
             _identify,
             door.bundle,
             door.residents.matcher,

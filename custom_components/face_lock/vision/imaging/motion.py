@@ -56,6 +56,10 @@ class MotionGate:
         self._seen_at = 0.0
         self._open_until = 0.0
 
+    def use(self, settings: GateSettings) -> None:
+        """Open as readily as ``settings`` say from now on; what was learnt stays."""
+        self._settings = settings
+
     def update(self, grey: GreyImage, now: float) -> Motion:
         """Take a grey frame uint8[H, W] and the monotonic time in seconds; say what moved.
 

@@ -59,9 +59,14 @@ class Pipeline:
         self._stacker = Stacker()
         self._people = (matcher, cues_from)
 
-    def use(self, matcher: Matcher, cues_from: float | None) -> None:
-        """Recognise other people from the next picture on."""
+    def use(
+        self, matcher: Matcher, cues_from: float | None, gate: GateSettings | None = None
+    ) -> None:
+        """Recognise other people, and open the gate otherwise, from the next picture on."""
         self._people = (matcher, cues_from)
+        if gate is not None:
+            self._gate.use(gate)
+            self._hold = gate.hold
 
     def keep_open(self, now: float) -> None:
         """Hold the gate open for a while: somebody is in view, or may be."""
