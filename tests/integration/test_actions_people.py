@@ -190,7 +190,7 @@ async def test_nothing_happens_at_the_door_while_its_camera_enrols(
     await door.recognised(1)
     in_turn("obama", "obama2", *["obama3", "hopper", "biden"] * 400)
     recognised = door.watcher.counters.recognised
-    await call("enroll", name="Barack", from_camera=True)
+    await call("enroll", name="Barack", from_camera=True, door="Front door")
     assert door.watcher.counters.recognised > recognised + 3
     assert door.accesses == []
     assert door.watcher.visits == 0
