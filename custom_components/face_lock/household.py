@@ -22,6 +22,7 @@ from .const import (
     ISSUE_DOOR_UNUSABLE,
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
+    ISSUE_RATE_REFUSES_MOST,
 )
 from .coordinator import DoorCoordinator
 from .entity_reference import async_device_of, async_resolve
@@ -46,6 +47,7 @@ DOOR_ISSUES: Final = (
     ISSUE_DOOR_UNUSABLE,
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
+    ISSUE_RATE_REFUSES_MOST,
 )
 
 ASIDE: Final = 20.0

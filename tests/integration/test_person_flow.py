@@ -12,6 +12,7 @@ from aiohttp import FormData
 from homeassistant.components import file_upload
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import (
     device_registry as dr,
     entity_registry as er,
@@ -28,6 +29,7 @@ from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.enrollment import album
 from custom_components.face_lock.flows import markdown as texts
 from custom_components.face_lock.people import people_of
+from custom_components.face_lock.recognition import models as runtime
 from custom_components.face_lock.settings import PersonSettings
 from tests.harness.devices import jpeg, portrait
 
@@ -558,6 +560,79 @@ async def test_one_person_too_many_for_the_rate(hass, set_up) -> None:
     result = await Flow(hass, door.entry).open()
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "rate_unavailable"
+
+
+def misses(*shares: float) -> vision.Thresholds:
+    """A table in which two people, three, and so on, cost these shares by day."""
+    rows = [
+        vision.OperatingPoint(1e-4 / n, 0.3 + n / 100, 0.0, 1e-4 / n, True, 1.0, share, 0.995)
+        for n, share in enumerate(shares, 2)
+    ]
+    return vision.Thresholds(
+        [vision.OperatingPoint(1e-3, 0.26, 0, 1e-3, True, 1.0), *rows], slope=1, offset=0
+    )
+
+
+async def test_what_one_person_more_costs_is_said(hass, set_up) -> None:
+    door = await set_up({"Barack": ("obama",), "Grace": ("hopper",)})
+    thresholds = misses(0.1, 0.31, 0.5)
+    door.household.bundle = replace(door.household.bundle, thresholds=thresholds)
+    form = await Flow(hass, door.entry).open()
+    assert form["step_id"] == "user"
+    # With three: by day, and at night.
+    assert form["description_placeholders"]["costs"] == "| Front door | 31 | >99 |"
+
+
+async def test_one_person_more_who_shuts_nearly_everybody_out_must_be_meant(
+    hass, set_up, call, folder
+) -> None:
+    door = await set_up({"Barack": ("obama",), "Grace": ("hopper",)})
+    thresholds = misses(0.1, 0.85, 1.0)
+    door.household.bundle = replace(door.household.bundle, thresholds=thresholds)
+    flow = Flow(hass, door.entry)
+    result = await flow.open()
+    assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "strict")
+    assert result["description_placeholders"]["costs"] == "| Front door | 85 | >99 |"
+    assert (await flow.choose("anyway"))["step_id"] == "user"
+    assert (await flow.submit(name="Joe"))["step_id"] == "pictures"
+    # An action cannot ask: it refuses.
+    (folder / "biden.jpg").write_bytes(raw("biden"))
+    files = [str(folder / "biden.jpg")]
+    with pytest.raises(ServiceValidationError) as error:
+        await call("enroll", name="Joe", files=files)
+    assert error.value.translation_key == "rate_refuses_most"
+    assert error.value.translation_placeholders["day"] == "85"
+    assert len(people_of(door.entry)) == 2
+    # More pictures of somebody who is enrolled make nothing stricter.
+    (folder / "obama2.jpg").write_bytes(raw("obama2"))
+    assert (await call("enroll", name="Barack", files=[str(folder / "obama2.jpg")]))["kept"] == 1
+
+
+async def test_a_household_that_grows_too_large_for_its_rate_is_told(
+    hass, set_up, upload, bundle, monkeypatch
+) -> None:
+    measured = replace(bundle, thresholds=misses(0.1, 0.85, 1.0))
+    monkeypatch.setattr(runtime, "load_bundle", lambda *_: measured)
+    door = await set_up({"Barack": ("obama",), "Grace": ("hopper",)})
+    issues, issue = ir.async_get(hass), (DOMAIN, f"rate_refuses_most_{FRONT}")
+    assert issue not in issues.issues
+    flow = Flow(hass, door.entry, upload)
+    await flow.open()
+    await flow.choose("anyway")
+    await flow.submit(name="Joe")
+    await flow.add(raw("biden"))
+    await flow.finish()
+    await hass.async_block_till_done()
+    assert issues.issues[issue].translation_placeholders == {
+        "door": "Front door",
+        "people": "3",
+        "day": "85",
+        "night": ">99",
+    }
+    # A higher rate mends it.
+    door.change(recognition={"false_positive_rate": "one_in_1000"})
+    await hass.async_block_till_done()
+    assert issue not in issues.issues
 
 
 # Somebody like another

@@ -209,7 +209,7 @@ def described(step: dict) -> bool:
 def test_steps_have_a_title_and_fields_are_described() -> None:
     config, options = TEXTS["config"]["step"], TEXTS["options"]["step"]
     shown = steps(set_up) | {"user"}
-    assert shown == set(config) | {"look"} == {"user", "check", "look"}
+    assert shown == set(config) | {"look"} == {"user", "check", "look", "strict"}
     assert set(TEXTS["config"]["progress"]) == set(DOOR["progress"]) == {"look"}
     assert set(options) == steps(household_options) == {"init"}
     sections = {"devices", *settings.SECTIONS}
@@ -316,7 +316,7 @@ def test_errors_of_actions_have_a_text() -> None:
     assert used | CAMERA_ERRORS | PICTURE_PROBLEMS <= set(TEXTS["exceptions"])
     for key in used:
         names = set(re.findall(r"{(\w+)}", TEXTS["exceptions"][key]["message"]))
-        assert names <= {"person", "door", "path", "reasons"}
+        assert names <= {"person", "door", "path", "reasons", "day", "night"}
 
 
 def test_manifest() -> None:

@@ -6,6 +6,7 @@ What is enrolled may change meanwhile, so the name and the face are checked once
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar, TypeVarTuple
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ from ..const import CONF_ENROLLED_AT
 from ..household import Household
 from ..names import name_objection
 from ..people import find_person, people_of
-from ..vision import HeadPose, Portrait
+from ..vision import HeadPose, OperatingPoint, Portrait
 from .album import (
     MAX_PICTURES,
     Album,
@@ -43,6 +44,15 @@ class NotLoadedError(AbortFlow):
 
     def __init__(self) -> None:
         super().__init__("not_loaded")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a door asks of a face ``now``, and with one person ``more``."""
+
+    door: str
+    now: OperatingPoint
+    more: OperatingPoint
 
 
 def name_problem(entry: ConfigEntry[Any], name: str, person: str | None) -> str | None:
@@ -93,6 +103,16 @@ class Enrollment:
         except ValueError:
             return "rate_unavailable"
         return None
+
+    def costs(self) -> list[Cost]:
+        """Say what each door's rate costs with one person more than now."""
+        household, number = self.household, len(people_of(self._entry))
+        points = household.bundle.thresholds.operating_point
+        return [
+            Cost(door.title, points(rate, number), points(rate, number + 1))
+            for door in household.doors.values()
+            for rate in (door.settings.false_positive_rate,)
+        ]
 
     async def async_examine(self, label: str, data: bytes) -> None:
         """Look at a picture; let it vote on whose pictures these are, or note why it cannot."""

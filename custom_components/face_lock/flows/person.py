@@ -28,6 +28,7 @@ from homeassistant.helpers.selector import (
 
 from ..enrollment.album import RefusedError, read_upload
 from ..enrollment.procedure import Enrollment, name_problem
+from ..format import of_hundred
 from ..localize import async_sentences
 from ..settings import CONF_ALLOWED, PersonSettings
 from .capture import TEXTS, CaptureFlow
@@ -54,9 +55,28 @@ class PersonFlow(CaptureFlow):
         """Ask who the new person is."""
         if not self._running.doors:
             return self.async_abort(reason="not_loaded")
-        if user_input is None and (problem := self._enrolled.room_problem()):
-            return self.async_abort(reason=problem)
+        if user_input is None:
+            if problem := self._enrolled.room_problem():
+                return self.async_abort(reason=problem)
+            if any(cost.more.refuses_nearly_all for cost in self._enrolled.costs()):
+                return await self.async_step_strict()
         return await self._async_ask_details("user", user_input, None)
+
+    async def async_step_strict(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask whether another person is meant, though hardly anybody would be let in."""
+        return self.async_show_menu(
+            step_id="strict",
+            menu_options=["anyway"],
+            description_placeholders={"costs": self._costs},
+        )
+
+    async def async_step_anyway(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Add somebody to a household that hardly anybody of would be let in."""
+        return await self._async_ask_details("user", None, None)
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -103,6 +123,7 @@ class PersonFlow(CaptureFlow):
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(schema, self._input),
             errors=errors,
+            description_placeholders=None if subentry is not None else {"costs": self._costs},
             last_step=subentry is not None,
         )
 
@@ -290,6 +311,15 @@ class PersonFlow(CaptureFlow):
         if "name" in self._input:
             return str(self._input["name"]).strip()
         return self._subentry.title
+
+    @property
+    def _costs(self) -> str:
+        """Rows of a table: each door, and how many of 100 tries it will miss by day and night."""
+        return "\n".join(
+            f"| {plain(cost.door)} | {of_hundred(cost.more.miss_day)} "
+            f"| {of_hundred(cost.more.miss_night)} |"
+            for cost in self._enrolled.costs()
+        )
 
     def _enroll_again(self) -> Enrollment:
         """Begin to change somebody's pictures."""

@@ -19,7 +19,7 @@ from homeassistant.util.json import JsonValueType
 from ..const import SUBENTRY_PERSON
 from ..enrollment.album import MAX_PICTURES, RefusedError
 from ..enrollment.procedure import Enrollment, NotLoadedError
-from ..format import data_url
+from ..format import data_url, of_hundred
 from ..household import Household
 from ..names import name_objection
 from ..people import find_person, people_of
@@ -67,6 +67,8 @@ async def async_enroll(call: ServiceCall) -> ServiceResponse:
     try:
         if found is None and (problem := name_objection(name) or enrollment.room_problem()):
             raise refusal(problem, person=name)
+        if found is None:
+            _check_costs(enrollment)
         await _async_read_files(call, enrollment)
         given = list(enrollment.album.pictures)
         if call.data[ATTR_FROM_CAMERA]:
@@ -93,6 +95,18 @@ async def async_enroll(call: ServiceCall) -> ServiceResponse:
     if call.data[ATTR_FROM_CAMERA]:
         answer["taken"] = await call.hass.async_add_executor_job(_shown, taken if kept else [])
     return answer
+
+
+def _check_costs(enrollment: Enrollment) -> None:
+    """Raise ServiceValidationError where one person more would shut nearly everybody out."""
+    for cost in enrollment.costs():
+        if cost.more.refuses_nearly_all and not cost.now.refuses_nearly_all:
+            raise refusal(
+                "rate_refuses_most",
+                door=cost.door,
+                day=of_hundred(cost.more.miss_day),
+                night=of_hundred(cost.more.miss_night),
+            )
 
 
 def _shown(taken: list[tuple[str, Portrait]]) -> list[JsonValueType]:
