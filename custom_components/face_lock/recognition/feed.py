@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from homeassistant.core import HomeAssistant, callback
 
@@ -33,6 +33,8 @@ OPEN_INTERVAL: Final = 0.2
 """The same while the gate is open."""
 MAX_BACKOFF: Final = 10.0
 """Longest pause, in seconds, between two requests to a camera that fails."""
+
+T = TypeVar("T")
 
 CreateTask = Callable[..., asyncio.Task[None]]
 
@@ -72,8 +74,11 @@ class Viewer(Protocol):
     def in_visit(self) -> bool:
         """Whether it knows of somebody who is there, so that no picture may be spared."""
 
-    def see(self, seen: Seen, picture: Picture, now: float) -> None:
-        """Take what a picture showed; ``now`` is the monotonic time after it was looked at."""
+    async def async_see(self, seen: Seen, picture: Picture, now: float) -> None:
+        """Take what a picture showed; ``now`` is the monotonic time after it was looked at.
+
+        The next picture is looked at when all viewers are through with this one.
+        """
 
 
 class Feed:
@@ -241,16 +246,25 @@ class Feed:
             return
         finally:
             self.busy_since = None
-        now = self.good_at = monotonic()
+        self.good_at = monotonic()
         self._failing = False
         self._readable = True
-        self._count(seen, now)
+        self._count(seen, self.good_at)
         for viewer in list(self._viewers):
             try:
-                viewer.see(seen, picture, now)
+                # The one before may have taken its time.
+                await viewer.async_see(seen, picture, monotonic())
             except Exception:
                 # One door's defect is no other door's.
                 _LOGGER.exception("Unexpected error while watching the door")
+
+    async def async_run(self, job: Callable[[], T]) -> T:
+        """Run a viewer's job in the thread that looks at the pictures."""
+        self.busy_since = monotonic()
+        try:
+            return await self._worker.async_run(job)
+        finally:
+            self.busy_since = None
 
     def _look(self, picture: Picture, in_visit: bool) -> Seen:
         return self._pipeline.look(picture.data, picture.asked_at, in_visit=in_visit)

@@ -154,18 +154,31 @@ class Watcher:
         if self.feed is not None:
             self.feed.async_refresh()
 
-    @callback
-    def see(self, seen: Seen, picture: Picture, now: float) -> None:
+    async def async_see(self, seen: Seen, picture: Picture, now: float) -> None:
         """Take what a picture showed."""
         if not self._enabled:
             return  # switched off while the picture was looked at
         if seen.sighting is not None and picture.asked_at >= self._aside_until:
             self._attempt(self._decider.tick(now))
             self._remember(seen.sighting, picture)
-            attempt = self._decider.observe(seen.sighting, now, self._host.circumstances())
+            attempt = self._decider.observe(
+                seen.sighting, now, self._host.circumstances(), defer=True
+            )
             self._question()
             self._attempt(attempt)
+            await self._async_hear()
         self._publish(motion=seen.motion.open)
+
+    async def _async_hear(self) -> None:
+        """Ask the judge in the feed's thread: it compares pictures.
+
+        Meanwhile time passes, and the door may be closed or switched off; the decider asks all of
+        it again, with the circumstances that hold by then.
+        """
+        while (hearing := self._decider.hearing) is not None and self.feed is not None:
+            problem = await self.feed.async_run(hearing.judge)
+            now = monotonic()
+            self._attempt(self._decider.heard(hearing, problem, now, self._host.circumstances()))
 
     def _remember(self, sighting: Sighting, picture: Picture) -> None:
         """Keep the frame with the widest face of the visit that is not decided yet."""

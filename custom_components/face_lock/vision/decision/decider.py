@@ -20,6 +20,7 @@ from ..types import AccessAttempt, Evidence, Face, FloatArray, Match, Problem, S
 from .challenge import Ask, Asking
 from .cool_down import NEVER, CoolDown
 from .crowd import Shown
+from .hearing import Hearing, Ruling
 from .hold import Hold
 from .lockout import Lockout
 from .policy import CLEAR, Circumstances, DecisionPolicy, Judge
@@ -101,6 +102,7 @@ class Decider:
         """When a grant was made that no closing door has used up."""
         self._from_inside = False
         """Whether the door stands open, and was opened from inside."""
+        self._hearings: list[Hearing] = []
         self._leaving_until = NEVER
         """Time until which whoever comes into view is taken for one who came out of the door."""
 
@@ -139,10 +141,57 @@ class Decider:
             return None
         return self._thresholds.confidence(self._visit.best[0])
 
-    def observe(
-        self, sighting: Sighting, now: float, circumstances: Circumstances = CLEAR
+    @property
+    def hearing(self) -> Hearing | None:
+        """What the judge is to be asked; see ``heard``."""
+        return self._hearings[0] if self._hearings else None
+
+    def heard(
+        self,
+        hearing: Hearing,
+        problem: Problem | None,
+        now: float,
+        circumstances: Circumstances = CLEAR,
     ) -> AccessAttempt | None:
-        """Take what one frame showed, at monotonic ``now``; return the attempt it decided."""
+        """Take what the judge said of a ``hearing``; return the attempt that this decided, if any.
+
+        Everything is asked once more as it is ``now``: whether the visit still goes on, its quorum
+        is complete and fresh, and who is barred. Where other frames count by then, there is another
+        hearing.
+        """
+        stepped_back = now < self._now
+        ended = self.tick(now)
+        if hearing not in self._hearings:
+            return ended
+        self._hearings.remove(hearing)
+        is_over = self._visit is not hearing.visit
+        if ended is not None or stepped_back or not isfinite(now) or is_over:
+            return ended
+        ruling = Ruling(hearing, problem)
+        return self._decide(hearing.visit, hearing.track, now, circumstances, ruling)
+
+    def observe(
+        self,
+        sighting: Sighting,
+        now: float,
+        circumstances: Circumstances = CLEAR,
+        *,
+        defer: bool = False,
+    ) -> AccessAttempt | None:
+        """Take what one frame showed, at monotonic ``now``; return the attempt it decided.
+
+        With ``defer`` the judge is left to the caller, who asks for each ``hearing`` and reports it
+        with ``heard`` before the next frame.
+        """
+        attempt = self._observe(sighting, now, circumstances)
+        while not defer and attempt is None and (hearing := self.hearing) is not None:
+            attempt = self.heard(hearing, hearing.judge(), now, circumstances)
+        return attempt
+
+    def _observe(
+        self, sighting: Sighting, now: float, circumstances: Circumstances
+    ) -> AccessAttempt | None:
+        self._hearings = []
         stepped_back = now < self._now
         ended = self.tick(now)
         if not sighting.evidence or stepped_back or not isfinite(now):
@@ -215,6 +264,7 @@ class Decider:
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come, and drop all evidence."""
         visit, self._visit, self._asking = self._visit, None, None
+        self._hearings = []
         for person in list(self._holds):
             self._release(person)
         if visit is None:
@@ -261,7 +311,7 @@ class Decider:
 
     def _reset(self, now: float) -> AccessAttempt | None:
         visit, self._visit, self._asking = self._visit, None, None
-        self._stays, self._holds = {}, {}
+        self._stays, self._holds, self._hearings = {}, {}, []
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
         self._cool_down.start_again(now)
@@ -366,9 +416,17 @@ class Decider:
             self.lockout.meet(embedding, self._now, stay.shown.weight, alike)
 
     def _decide(
-        self, visit: Visit, track: int, now: float, circumstances: Circumstances
+        self,
+        visit: Visit,
+        track: int,
+        now: float,
+        circumstances: Circumstances,
+        ruling: Ruling | None = None,
     ) -> AccessAttempt | None:
-        """Grant or deny if the quorum of ``track``, which has just voted, is complete."""
+        """Grant or deny if the quorum of ``track``, which has just voted, is complete.
+
+        Without the judge's ``ruling`` on what the face shows, have a hearing.
+        """
         since = now - self._policy.window
         votes = visit.agreeing(track, since)
         person = votes[-1].person if votes else None
@@ -380,19 +438,20 @@ class Decider:
             or visit.share(track, person) < self._policy.share
             # Another face in this very frame may have been one too many.
             or self.lockout.locked(now)
+            # The judge may have taken long.
+            or now - max(vote.taken_at for vote in votes) > self._policy.max_age
         ):
             return None
         objection, waits = self._standing(visit, track, person, now, circumstances)
-        # Judging every frame would cost too much; what is shown meanwhile is judged at the grant.
-        judged_lately = now - visit.judged.get(track, NEVER) < self._policy.window / 2
-        if waits and judged_lately:
+        if self._judge is not None and not self._is_judged(ruling, visit, track, now, waits=waits):
             return None
-        visit.judged[track] = now
-        problem = None if self._judge is None else self._judge(visit.shown(track, since))
-        if problem is None and waits:
-            return None
-        problem = problem or objection
+        problem = None if ruling is None else ruling.problem
+        problem = problem or (None if waits else objection)
         if problem is None:
+            # Another camera may have let the person in while the judge was heard.
+            policy = self._policy
+            if waits or self._cool_down.meet(person, now, policy.cool_down, policy.absence):
+                return None
             return self._admit(visit, track, votes, now)
         # No second try in this visit, nor immediately in the next.
         self._visit = None
@@ -405,6 +464,20 @@ class Decider:
             stay.count(now)
             self.lockout.fail(now)
         return visit.attempt(self._thresholds, now, problem, votes)
+
+    def _is_judged(
+        self, ruling: Ruling | None, visit: Visit, track: int, now: float, *, waits: bool
+    ) -> bool:
+        """Whether a ruling is on just what a face shows now; if not, have a hearing."""
+        shown = visit.shown(track, now - self._policy.window)
+        if ruling is not None and ruling.hearing.is_of(shown):
+            return True
+        # Judging every frame would cost too much; what is shown meanwhile is judged at the grant.
+        lately = now - visit.judged.get(track, NEVER) < self._policy.window / 2
+        if self._judge is not None and (ruling is not None or not (waits and lately)):
+            visit.judged[track] = now
+            self._hearings.append(Hearing(visit, track, tuple(shown), self._judge))
+        return False
 
     def _admit(self, visit: Visit, track: int, votes: list[Vote], now: float) -> AccessAttempt:
         """Let a person in; the others in view begin a visit of their own."""
