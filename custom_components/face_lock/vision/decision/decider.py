@@ -442,7 +442,8 @@ class Decider:
             or now - max(vote.taken_at for vote in votes) > self._policy.max_age
         ):
             return None
-        objection, waits = self._standing(visit, track, person, now, circumstances)
+        is_last = self._judge is None or ruling is not None
+        objection, waits = self._standing(visit, track, person, now, circumstances, begins=is_last)
         if self._judge is not None and not self._is_judged(ruling, visit, track, now, waits=waits):
             return None
         problem = None if ruling is None else ruling.problem
@@ -494,9 +495,19 @@ class Decider:
         return attempt
 
     def _standing(
-        self, visit: Visit, track: int, person: str, now: float, circumstances: Circumstances
+        self,
+        visit: Visit,
+        track: int,
+        person: str,
+        now: float,
+        circumstances: Circumstances,
+        *,
+        begins: bool,
     ) -> tuple[Problem | None, bool]:
-        """Say what a proven face lacks, and whether it may still be supplied in this visit."""
+        """Say what a proven face lacks, and whether it may still be supplied in this visit.
+
+        Waiting for the second factor ``begins`` once the judge was heard.
+        """
         answer = self._answer(visit, track, person, now)
         visit.unanswered = answer is not ChallengeState.PASSED
         if visit.unanswered:
@@ -506,9 +517,10 @@ class Decider:
             return circumstances.barred[person], False
         if not circumstances.factor_missing:
             return None, False
-        if visit.waiting_since is None:
-            visit.waiting_since = now
-        return Problem.SECOND_FACTOR_MISSING, not self._overdue(visit, now)
+        since = now if visit.waiting_since is None else visit.waiting_since
+        if begins:
+            visit.waiting_since = since
+        return Problem.SECOND_FACTOR_MISSING, now - since < self._policy.factor_wait
 
     def _answer(self, visit: Visit, track: int, person: str, now: float) -> ChallengeState:
         if self._ask is None:
