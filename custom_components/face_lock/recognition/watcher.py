@@ -23,16 +23,16 @@ from ..vision import (
     Seen,
     Sighting,
 )
-from .feed import Counters, Feed, Feeds, Wish, async_forever
+from .feed import OUTAGE_AFTER, Counters, Feed, Feeds, Wish, async_forever
 from .host import CameraState, Decided, Host
 from .snapshot import Picture
+
+__all__ = ["OUTAGE_AFTER", "PATIENCE", "Watcher"]
 
 TICK_INTERVAL: Final = 0.25
 PATIENCE: Final = 1.7
 """Seconds without a picture that end a running visit; below the decision's own ``absence``, so
 that the visit is refused for what happened and not for too few frames."""
-OUTAGE_AFTER: Final = 15.0
-"""Seconds without a picture after which the camera counts as lost."""
 
 
 class Watcher:
@@ -94,6 +94,11 @@ class Watcher:
     def in_visit(self) -> bool:
         """Whether somebody is known to be there."""
         return self._decider.in_visit
+
+    @property
+    def is_deciding(self) -> bool:
+        """Whether somebody waits to be let in."""
+        return self._decider.is_deciding
 
     @property
     def is_hosting(self) -> bool:
@@ -239,8 +244,4 @@ class Watcher:
         feed = self.feed
         if self._hass.state is not CoreState.running or not self._enabled or feed is None:
             return None  # while Home Assistant starts, cameras are still being set up
-        if now - feed.good_at >= OUTAGE_AFTER:
-            return feed.problem or "camera_timeout"
-        if feed.busy_since is not None and now - feed.busy_since >= OUTAGE_AFTER:
-            return "recognition_hangs"
-        return None
+        return feed.outage(now)

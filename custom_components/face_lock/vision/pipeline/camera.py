@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
 
 from ..imaging.decode import CAMERA_SIDE, decode_grey, decode_rgb
+from ..imaging.health import Ailment, PictureHealth
 from ..imaging.motion import GateSettings, MotionGate
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
+from ..tracking.focus import Focus
 from ..tracking.stacking import Stacker
 from ..types import Frame, GreyImage, Motion, Sighting
 from .recognition import recognise
@@ -29,6 +31,17 @@ class Seen:
     spared: bool = False
     """Something moved, and the presence network saw nobody."""
     seconds: float = 0.0
+    ailment: Ailment | None = None
+    """Why the camera shows nothing, though it answers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Last:
+    """The last picture: many cameras serve one again while nothing moves."""
+
+    picture: bytes
+    grey: GreyImage
+    motion: Motion
 
 
 class Pipeline:
@@ -57,6 +70,9 @@ class Pipeline:
         self._held_until = float("-inf")
         self._searched_at = float("-inf")
         self._stacker = Stacker()
+        self._focus = Focus()
+        self._last: _Last | None = None
+        self._health = PictureHealth()
         self._people = (matcher, cues_from)
 
     def use(
@@ -72,6 +88,11 @@ class Pipeline:
         """Hold the gate open for a while: somebody is in view, or may be."""
         self._held_until = max(self._held_until, now + self._hold)
 
+    def report(self, now: float) -> None:
+        """Note that somebody was reported at the door, and hold the gate open."""
+        self._health.report(now)
+        self.keep_open(now)
+
     def is_open(self, now: float) -> bool:
         """Whether pictures are searched for faces at ``now``."""
         return now < self._held_until or self._gate.is_open(now)
@@ -86,22 +107,43 @@ class Pipeline:
             PictureError: it cannot be read.
 
         """
-        grey = decode_grey(picture)
-        moved = self._gate.update(grey, asked_at)
-        motion = Motion(moved.level, moved.open or asked_at < self._held_until)
+        grey, moved = self._watch(picture, asked_at)
+        self._health.look(grey, asked_at)
+        ailment = self._health.ailment
+        motion = replace(moved, open=moved.open or asked_at < self._held_until)
         if not motion.open:
-            return Seen(motion)
+            return Seen(motion, ailment=ailment)
         recently = asked_at - self._searched_at < SEARCH_INTERVAL
         if not in_visit and recently and not self._somebody(grey):
-            return Seen(motion, spared=True)
+            return Seen(motion, spared=True, ailment=ailment)
         self._searched_at = asked_at
         matcher, cues_from = self._people
         frame = Frame(decode_rgb(picture, CAMERA_SIDE), asked_at)
         began = monotonic()
         sighting = recognise(
-            self._bundle, matcher, frame, cues_from=cues_from, stacker=self._stacker
+            self._bundle,
+            matcher,
+            frame,
+            cues_from=cues_from,
+            stacker=self._stacker,
+            focus=self._focus,
+            moved=moved.where,
         )
-        return Seen(motion, sighting, seconds=monotonic() - began)
+        return Seen(motion, sighting, seconds=monotonic() - began, ailment=ailment)
+
+    def _watch(self, picture: bytes, asked_at: float) -> tuple[GreyImage, Motion]:
+        """Return the gate's view of a picture, and what the gate says."""
+        last = self._last
+        if last is None or last.picture != picture:
+            grey = decode_grey(picture)
+            moved = self._gate.update(grey, asked_at)
+        elif last.motion.level > 0.0:
+            # The background goes on to adapt to what stays.
+            grey, moved = last.grey, self._gate.update(last.grey, asked_at)
+        else:
+            grey, moved = last.grey, replace(last.motion, open=self._gate.is_open(asked_at))
+        self._last = _Last(picture, grey, moved)
+        return grey, moved
 
     def _somebody(self, grey: GreyImage) -> bool:
         """Ask the small network before the large ones; without it, somebody may be there."""
