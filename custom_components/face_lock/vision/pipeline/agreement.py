@@ -19,9 +19,9 @@ from .enrolment import Candidate, Faces, same_person_threshold
 SAME_PICTURE: Final = 0.9
 """Cosine of two embeddings from which two pictures count as one: a copy, or the same moment.
 
-Of 690 webcam frames of 15 people, no two from different days exceeded 0.865 (13,629 pairs), and of
-those within a quarter of a second two thirds reach 0.9. Copies of a frame reach it as well: all at
-JPEG quality 75, 99 % at quality 40 or at half the size, 70 % at both.
+Of 690 webcam frames of nine people, no two from different days exceeded 0.865 (13,629 pairs), and
+two thirds of those within a second reach 0.9. So do their copies: all at JPEG quality 75, 99 % at
+quality 40 or at half the size, two thirds at half the size and quality 60.
 """
 _ROUNDS: Final = 4
 """The members of a group settle after one or two."""
