@@ -64,6 +64,11 @@ class Picture:
     label: str
     faces: Faces
 
+    @property
+    def model(self) -> str:
+        """The model that looked at it."""
+        return self.faces.candidates[0].portrait.template.model
+
 
 @dataclass(slots=True, eq=False)
 class Album:
@@ -147,10 +152,20 @@ class Album:
         self.pictures, self.outcomes = [p for p, _ in left], [o for _, o in left]
 
     def vote(self, bundle: Bundle) -> None:
-        """Ask all pictures whose face they show; copies go."""
-        faces = [picture.faces for picture in self.pictures]
+        """Ask all pictures whose face they show; copies go.
+
+        Those that other models looked at cannot be compared, and stay as they are.
+        """
+        model = bundle.verifier.model
+        others = [
+            (picture, outcome)
+            for picture, outcome in zip(self.pictures, self.outcomes, strict=False)
+            if picture.model != model
+        ]
+        mine = [picture for picture in self.pictures if picture.model == model]
+        faces = [picture.faces for picture in mine]
         outcomes = agree(bundle, faces, [portrait.template for portrait in self.known])
-        pairs = list(zip(self.pictures, outcomes, strict=True))
+        pairs = [*others, *zip(mine, outcomes, strict=True)]
         self._unusable += [
             (picture.number, picture.label, outcome.value)
             for picture, outcome in pairs
@@ -188,13 +203,11 @@ def examine_upload(standard: Standard, data: bytes) -> Faces:
     """Find the faces of a picture that may be the person's; blocks.
 
     Raises:
-        RefusedError: it cannot be used.
+        PictureError: it cannot be read, or shows no face that can be used.
+        RefusedError: its face is too much like somebody else's.
 
     """
-    try:
-        return _faces(standard, decode_rgb(data))
-    except PictureError as error:
-        raise RefusedError(error.problem.value) from error
+    return _faces(standard, decode_rgb(data))
 
 
 def look(standard: Standard, data: bytes, album: Album, wants: Callable[[HeadPose], bool]) -> Look:
@@ -237,7 +250,8 @@ def _of_camera(
     """Return the face in a camera's picture that is asked for, and why it is not kept."""
     if not album.is_settled and faces.number > 1:
         return None, Objection.SEVERAL_FACES.value
-    pictures = [*(picture.faces for picture in album.pictures), faces]
+    model = standard.bundle.verifier.model
+    pictures = [*(p.faces for p in album.pictures if p.model == model), faces]
     known = [portrait.template for portrait in album.known]
     outcome = agree(standard.bundle, pictures, known)[-1]
     if isinstance(outcome, Candidate):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 from uuid import uuid4
 
@@ -19,7 +20,8 @@ from ..const import CONF_ENROLLED_AT
 from ..household import Household
 from ..names import name_objection
 from ..people import find_person, people_of
-from ..vision import HeadPose, OperatingPoint, Portrait
+from ..recognition.heic import async_read
+from ..vision import HeadPose, OperatingPoint, PictureError, Portrait
 from .album import (
     MAX_PICTURES,
     Album,
@@ -72,6 +74,8 @@ class Enrollment:
         self.is_new = person is None
         self.person = uuid4().hex if person is None else person
         """The person's id."""
+        self._bundle = self.household.bundle
+        """The models that looked last: the household may be loaded anew at any time."""
         self.before = () if person is None else self.household.store.album(person)
         """The pictures that were enrolled when this began."""
         self.album = Album(list(self.before))
@@ -88,6 +92,7 @@ class Enrollment:
     def standard(self) -> Standard:
         """What pictures are held to now."""
         household = self.household
+        self._bundle = household.bundle
         others = household.residents.gallery(but=self.person)
         return Standard(household.bundle, others, household.loosest_rate)
 
@@ -120,11 +125,15 @@ class Enrollment:
             self.album.refuse(label, "too_many_pictures")
             return
         try:
-            faces = await self._async_run(examine_upload, data)
+            faces = await async_read(
+                self.household.hass, partial(self._async_run, examine_upload, data)
+            )
+        except PictureError as error:
+            self.album.refuse(label, error.problem.value)
         except RefusedError as error:
             self.album.refuse(label, error.key)
         else:
-            self.album.add(label, faces, self.household.bundle)
+            self.album.add(label, faces, self._bundle)
 
     async def async_look(self, label: str, data: bytes, wants: Callable[[HeadPose], bool]) -> Look:
         """Look at a camera's picture; take it if the head is in a wanted pose.
@@ -135,7 +144,7 @@ class Enrollment:
         """
         seen = await self._async_run(look, data, self.album, wants)
         if seen.faces is not None:
-            self.album.add(label, seen.faces, self.household.bundle)
+            self.album.add(label, seen.faces, self._bundle)
         return seen
 
     async def async_resembled(self) -> str | None:
