@@ -14,16 +14,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, TypeVar
 
 from homeassistant.core import HomeAssistant, callback
 
+from ..const import ISSUE_RECOGNITION_FAILS
 from ..vision import Bundle, GateSettings, Matcher, PictureError, Pipeline, Seen
+from .ailments import AilmentReport
 from .executor import Worker
 from .metrics import Meter, Performance
 from .snapshot import CameraError, Picture, async_take_picture
+from .viewer import Counters, Viewer, Wish
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,53 +37,18 @@ VISIT_INTERVAL: Final = 0.1
 """The same when somebody has just come to be let in."""
 VISIT_BEGINS: Final = 2.0
 """Seconds for which that is so: who stays longer is no resident who looks at the camera."""
+OUTAGE_AFTER: Final = 15.0
+"""Seconds without a picture, or without a recognition that works, that are an outage."""
+FAILURES: Final = 3
+"""Recognitions in a row that fail before that counts as an outage."""
 MAX_BACKOFF: Final = 10.0
 """Longest pause, in seconds, between two requests to a camera that fails."""
 
+T = TypeVar("T")
+
+__all__ = ["Counters", "Feed", "Feeds", "Viewer", "Wish"]
+
 CreateTask = Callable[..., asyncio.Task[None]]
-
-
-@dataclass(slots=True)
-class Counters:
-    """For diagnostics."""
-
-    pictures: int = 0
-    failed_pictures: int = 0
-    spared: int = 0
-    """Pictures that moved and in which the presence network saw nobody."""
-    recognised: int = 0
-    failed_recognitions: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """How a door wants its camera looked at."""
-
-    min_share: float
-    """Share of changed pixels, 0..1, that opens the gate."""
-    cues_from: float | None
-    """The similarity from which liveness is measured, None for never."""
-
-
-class Viewer(Protocol):
-    """Who is given what a camera shows."""
-
-    wish: Wish
-
-    @property
-    def is_enabled(self) -> bool:
-        """Whether it wants to see anything now."""
-
-    @property
-    def in_visit(self) -> bool:
-        """Whether it knows of somebody who is there, so that no picture may be spared."""
-
-    @property
-    def is_deciding(self) -> bool:
-        """Whether somebody waits to be let in."""
-
-    def see(self, seen: Seen, picture: Picture, now: float) -> None:
-        """Take what a picture showed; ``now`` is the monotonic time after it was looked at."""
 
 
 class Feed:
@@ -117,7 +84,11 @@ class Feed:
         self.problem: str | None = None
         """What was wrong with the last bad picture; a translation key."""
         self._readable = True
-        self._failing = False
+        self._failures = 0
+        """Pictures in a row that could not be looked at, for no fault of theirs."""
+        self._failing_since = 0.0
+        self._ailment: str | None = None
+        self._report = AilmentReport(hass, camera)
         self._meter = Meter(monotonic())
         self._performance: Performance | None = None
         self.counters = Counters()
@@ -172,7 +143,7 @@ class Feed:
     @callback
     def async_open_gate(self) -> None:
         """Look at once, and for a while: somebody may be there who has not moved yet."""
-        self._pipeline.keep_open(monotonic())
+        self._pipeline.report(monotonic())
         self._woken.set()
 
     @callback
@@ -189,6 +160,7 @@ class Feed:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._report.async_tell(None)
         await self._worker.async_stop()
 
     async def _fetch(self) -> None:
@@ -232,6 +204,28 @@ class Feed:
                 await self._woken.wait()
 
     @callback
+    def _failed(self) -> None:
+        """Note that a picture could not be looked at, for no fault of its own."""
+        now = monotonic()
+        self.counters.failed_recognitions += 1
+        if not self._failures:
+            self._failing_since = now
+        self._failures += 1
+        # It is tried again at once, so that it is known when it works again.
+        self._pipeline.keep_open(now)
+        self._report.async_tell(self.outage(now))
+
+    def outage(self, now: float) -> str | None:
+        """Say why nothing is recognised, as a translation key; None while all is well."""
+        if now - self.good_at >= OUTAGE_AFTER:
+            return self.problem or "camera_timeout"
+        if self.busy_since is not None and now - self.busy_since >= OUTAGE_AFTER:
+            return "recognition_hangs"
+        if self._failures >= FAILURES and now - self._failing_since >= OUTAGE_AFTER:
+            return ISSUE_RECOGNITION_FAILS
+        return self._ailment
+
+    @callback
     def _bad_picture(self, problem: str) -> None:
         self.counters.failed_pictures += 1
         self.problem = problem
@@ -252,23 +246,35 @@ class Feed:
             self._bad_picture(error.problem.value)
             return
         except Exception:
-            self.counters.failed_recognitions += 1
-            if not self._failing:
+            if not self._failures:
                 _LOGGER.exception("Recognition fails; what the camera shows opens nothing")
-            self._failing = True
+            self._failed()
             return
         finally:
             self.busy_since = None
-        now = self.good_at = monotonic()
-        self._failing = False
+        self.good_at = monotonic()
         self._readable = True
-        self._count(seen, now)
+        self._ailment = seen.ailment
+        if seen.sighting is not None or self._failures < FAILURES:
+            # Once it fails each time, that a picture needed no recognition proves nothing.
+            self._failures = 0
+        self._report.async_tell(self.outage(self.good_at))
+        self._count(seen, self.good_at)
         for viewer in list(self._viewers):
             try:
-                viewer.see(seen, picture, now)
+                # The one before may have taken its time.
+                await viewer.async_see(seen, picture, monotonic())
             except Exception:
                 # One door's defect is no other door's.
                 _LOGGER.exception("Unexpected error while watching the door")
+
+    async def async_run(self, job: Callable[[], T]) -> T:
+        """Run a viewer's job in the thread that looks at the pictures."""
+        self.busy_since = monotonic()
+        try:
+            return await self._worker.async_run(job)
+        finally:
+            self.busy_since = None
 
     def _look(self, picture: Picture, in_visit: bool) -> Seen:
         return self._pipeline.look(picture.data, picture.asked_at, in_visit=in_visit)

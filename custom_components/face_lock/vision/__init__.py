@@ -40,8 +40,17 @@ from .networks.presence import Presence, PresenceScore
 from .networks.runtime import RuntimeUnavailableError
 from .networks.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from .pad import ChallengeState, LivenessLevel, Turn, judge
+from .pipeline.agreement import SAME_PICTURE, Objection, agree
 from .pipeline.camera import Pipeline, Seen
-from .pipeline.enrolment import Portrait, embed_crop, examine, find_face, is_same_person, portray
+from .pipeline.enrolment import (
+    Candidate,
+    Faces,
+    Portrait,
+    embed_crop,
+    examine,
+    find_faces,
+    is_same_person,
+)
 from .pipeline.recognition import gallery_matcher, recognise
 from .pipeline.survey import Shortcoming, Survey, survey, with_boxes
 from .tracking.seen_frames import SeenFrames
@@ -68,6 +77,7 @@ __all__ = [
     "MAX_CROWDING",
     "MIN_SCORE",
     "RETRIED",
+    "SAME_PICTURE",
     "AccessAttempt",
     "Antispoofing",
     "Ask",
@@ -77,6 +87,7 @@ __all__ = [
     "BundleFormatError",
     "BundleInfo",
     "BundleIntegrityError",
+    "Candidate",
     "ChallengeState",
     "Circumstances",
     "CoolDown",
@@ -85,6 +96,7 @@ __all__ = [
     "Evidence",
     "Face",
     "FaceQuality",
+    "Faces",
     "Frame",
     "Gallery",
     "GateSettings",
@@ -104,6 +116,7 @@ __all__ = [
     "Motion",
     "MotionGate",
     "NetworkLimits",
+    "Objection",
     "Opening",
     "OperatingPoint",
     "PictureError",
@@ -126,6 +139,7 @@ __all__ = [
     "Template",
     "Thresholds",
     "Turn",
+    "agree",
     "align",
     "centre",
     "check_bundle",
@@ -136,7 +150,7 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "examine",
-    "find_face",
+    "find_faces",
     "gallery_matcher",
     "head_pose",
     "is_in_pose",
@@ -147,7 +161,6 @@ __all__ = [
     "load_thresholds",
     "pairwise_scores",
     "picture_size",
-    "portray",
     "recognise",
     "score",
     "survey",

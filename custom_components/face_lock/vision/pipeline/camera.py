@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Final
 
 from ..imaging.decode import CAMERA_SIDE, decode_grey, decode_rgb
+from ..imaging.health import Ailment, PictureHealth
 from ..imaging.motion import GateSettings, MotionGate
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
@@ -30,6 +31,8 @@ class Seen:
     spared: bool = False
     """Something moved, and the presence network saw nobody."""
     seconds: float = 0.0
+    ailment: Ailment | None = None
+    """Why the camera shows nothing, though it answers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +72,7 @@ class Pipeline:
         self._stacker = Stacker()
         self._focus = Focus()
         self._last: _Last | None = None
+        self._health = PictureHealth()
         self._people = (matcher, cues_from)
 
     def use(
@@ -83,6 +87,11 @@ class Pipeline:
     def keep_open(self, now: float) -> None:
         """Hold the gate open for a while: somebody is in view, or may be."""
         self._held_until = max(self._held_until, now + self._hold)
+
+    def report(self, now: float) -> None:
+        """Note that somebody was reported at the door, and hold the gate open."""
+        self._health.report(now)
+        self.keep_open(now)
 
     def is_open(self, now: float) -> bool:
         """Whether pictures are searched for faces at ``now``."""
@@ -99,12 +108,14 @@ class Pipeline:
 
         """
         grey, moved = self._watch(picture, asked_at)
+        self._health.look(grey, asked_at)
+        ailment = self._health.ailment
         motion = replace(moved, open=moved.open or asked_at < self._held_until)
         if not motion.open:
-            return Seen(motion)
+            return Seen(motion, ailment=ailment)
         recently = asked_at - self._searched_at < SEARCH_INTERVAL
         if not in_visit and recently and not self._somebody(grey):
-            return Seen(motion, spared=True)
+            return Seen(motion, spared=True, ailment=ailment)
         self._searched_at = asked_at
         matcher, cues_from = self._people
         frame = Frame(decode_rgb(picture, CAMERA_SIDE), asked_at)
@@ -118,7 +129,7 @@ class Pipeline:
             focus=self._focus,
             moved=moved.where,
         )
-        return Seen(motion, sighting, seconds=monotonic() - began)
+        return Seen(motion, sighting, seconds=monotonic() - began, ailment=ailment)
 
     def _watch(self, picture: bytes, asked_at: float) -> tuple[GreyImage, Motion]:
         """Return the gate's view of a picture, and what the gate says."""
