@@ -135,9 +135,11 @@ class FakeNetworks:
         *,
         cues_from: float | None = None,
         stacker: vision.Stacker | None = None,
+        scene: vision.Scene | None = None,
+        idle: bool = False,
     ) -> vision.Sighting:
         """Say who is in a frame, as ``vision.recognise`` does."""
-        del cues_from, stacker
+        del cues_from, stacker, scene, idle
         self.before()
         serial, identities = read(frame.rgb)
         model = bundle.verifier.model

@@ -70,9 +70,13 @@ class RealNetworks(FakeNetworks):
         *,
         cues_from: float | None = None,
         stacker: vision.Stacker | None = None,
+        scene: vision.Scene | None = None,
+        idle: bool = False,
     ) -> vision.Sighting:
         """Look at a frame."""
-        sighting = vision.recognise(bundle, matcher, frame, cues_from=cues_from, stacker=stacker)
+        sighting = vision.recognise(
+            bundle, matcher, frame, cues_from=cues_from, stacker=stacker, scene=scene, idle=idle
+        )
         self.frames += 1
         self.faces += len(sighting.evidence)
         return sighting

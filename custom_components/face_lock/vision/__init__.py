@@ -44,6 +44,8 @@ from .pipeline.camera import Pipeline, Seen
 from .pipeline.enrolment import Portrait, embed_crop, examine, find_face, is_same_person, portray
 from .pipeline.recognition import gallery_matcher, recognise
 from .pipeline.survey import Shortcoming, Survey, survey, with_boxes
+from .tracking.fixture import Fixture
+from .tracking.scene import Scene
 from .tracking.seen_frames import SeenFrames
 from .tracking.stacking import Stacker
 from .types import (
@@ -85,6 +87,7 @@ __all__ = [
     "Evidence",
     "Face",
     "FaceQuality",
+    "Fixture",
     "Frame",
     "Gallery",
     "GateSettings",
@@ -115,6 +118,7 @@ __all__ = [
     "Problem",
     "RateUnavailableError",
     "RuntimeUnavailableError",
+    "Scene",
     "ScoreLimit",
     "ScoreLimits",
     "Seen",
