@@ -16,6 +16,7 @@ from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from .access.memory import async_forget
 from .activity import async_tell_logbook
 from .const import (
+    CONF_CAMERAS,
     CONF_LOCK,
     DOMAIN,
     ISSUE_CAMERA_MISSING,
@@ -78,7 +79,11 @@ class Household:
         """Held by whoever compares new pictures with those enrolled and then adds them."""
         self._relocks = Relocks(hass, records.duties)
         self._feeds = Feeds(
-            hass, bundle, lambda: self.residents.matcher, entry.async_create_background_task
+            hass,
+            bundle,
+            lambda: self.residents.matcher,
+            records.scenes,
+            entry.async_create_background_task,
         )
         self._made: dict[str, Made] = {}
         self._people: dict[str, str] = {}
@@ -104,6 +109,7 @@ class Household:
         for door, subentry in doors_of(self.entry).items():
             await self._async_open_door(door, subentry)
         self._people = {p: s.title for p, s in people_of(self.entry).items()}
+        self._forget_cameras()
         self.records.duties.async_forget_all_but(
             {s.data[CONF_LOCK] for s in doors_of(self.entry).values() if s.data.get(CONF_LOCK)}
         )
@@ -126,6 +132,7 @@ class Household:
         # The next start reads the files.
         await self.store.async_flush()
         await self.records.duties.async_write()
+        await self.records.scenes.async_write()
 
     # For the platforms
 
@@ -223,6 +230,14 @@ class Household:
             if broken or self._made.get(door) != _made(subentry):
                 await self._async_close_door(door)
                 await self._async_open_door(door, subentry)
+        self._forget_cameras()
+
+    @callback
+    def _forget_cameras(self) -> None:
+        """Forget what hangs before cameras that no door has any more."""
+        doors = doors_of(self.entry).values()
+        cameras = {camera for door in doors for camera in door.data.get(CONF_CAMERAS) or ()}
+        self.records.scenes.async_forget_all_but(cameras)
 
     @callback
     def _follow_people(self) -> Collection[str]:

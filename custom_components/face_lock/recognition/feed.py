@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 from homeassistant.core import HomeAssistant, callback
 
-from ..vision import Bundle, GateSettings, Matcher, PictureError, Pipeline, Seen
+from ..vision import Bundle, GateSettings, Matcher, PictureError, Pipeline, Scene, Seen
 from .executor import Worker
 from .metrics import Meter, Performance
 from .snapshot import CameraError, Picture, async_take_picture
@@ -76,6 +76,16 @@ class Viewer(Protocol):
         """Take what a picture showed; ``now`` is the monotonic time after it was looked at."""
 
 
+class Scenery(Protocol):
+    """What hangs in the cameras' views."""
+
+    def async_scene(self, camera: str) -> Scene:
+        """Return a camera's scene, which goes on learning."""
+
+    def async_learnt(self) -> None:
+        """Take note that one of them has changed."""
+
+
 class Feed:
     """Looks at one camera for as long as one of its viewers is enabled.
 
@@ -84,17 +94,26 @@ class Feed:
     """
 
     def __init__(
-        self, hass: HomeAssistant, camera: str, bundle: Bundle, matcher: Callable[[], Matcher]
+        self,
+        hass: HomeAssistant,
+        camera: str,
+        bundle: Bundle,
+        matcher: Callable[[], Matcher],
+        scenery: Scenery,
     ) -> None:
         """Prepare to look at ``camera`` (a registry id or an entity id).
 
-        ``matcher`` returns what recognises everybody who is enrolled now.
+        ``matcher`` returns what recognises everybody who is enrolled now; ``scenery`` what hangs in
+        the camera's view.
         """
         self._hass = hass
         self._camera = camera
         self._matcher = matcher
         self._worker = Worker(hass)
-        self._pipeline = Pipeline(bundle, matcher())
+        self._scenery = scenery
+        self._scene = scenery.async_scene(camera)
+        self._scene_version = self._scene.version
+        self._pipeline = Pipeline(bundle, matcher(), scene=self._scene)
         self._viewers: list[Viewer] = []
         self._mailbox: Picture | None = None
         self._arrived = asyncio.Event()
@@ -245,6 +264,9 @@ class Feed:
         self._failing = False
         self._readable = True
         self._count(seen, now)
+        if self._scene_version != self._scene.version:
+            self._scene_version = self._scene.version
+            self._scenery.async_learnt()
         for viewer in list(self._viewers):
             try:
                 viewer.see(seen, picture, now)
@@ -285,11 +307,13 @@ class Feeds:
         hass: HomeAssistant,
         bundle: Bundle,
         matcher: Callable[[], Matcher],
+        scenery: Scenery,
         create_task: CreateTask,
     ) -> None:
         self._hass = hass
         self._bundle = bundle
         self._matcher = matcher
+        self._scenery = scenery
         self._create_task = create_task
         self._feeds: dict[str, Feed] = {}
 
@@ -298,7 +322,9 @@ class Feeds:
         """Return a camera's feed, which begins with its first user."""
         feed = self._feeds.get(camera)
         if feed is None:
-            feed = self._feeds[camera] = Feed(self._hass, camera, self._bundle, self._matcher)
+            feed = self._feeds[camera] = Feed(
+                self._hass, camera, self._bundle, self._matcher, self._scenery
+            )
             feed.async_start(self._create_task)
         return feed
 

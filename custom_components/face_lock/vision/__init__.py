@@ -45,7 +45,7 @@ from .pipeline.enrolment import Portrait, embed_crop, examine, find_face, is_sam
 from .pipeline.recognition import gallery_matcher, recognise
 from .pipeline.survey import Shortcoming, Survey, survey, with_boxes
 from .tracking.fixture import Fixture
-from .tracking.scene import Scene
+from .tracking.scene import MOST as MAX_FIXTURES, Scene
 from .tracking.seen_frames import SeenFrames
 from .tracking.stacking import Stacker
 from .types import (
@@ -68,6 +68,7 @@ from .types import (
 __all__ = [
     "CLEAR",
     "MAX_CROWDING",
+    "MAX_FIXTURES",
     "MIN_SCORE",
     "RETRIED",
     "AccessAttempt",

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..imaging.align import CROP_SIZE
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
 from ..pad import measure_cues
@@ -54,7 +53,6 @@ def recognise(
     fixtures = [face for face, hangs in zip(faces, still, strict=True) if hangs]
     faces = [face for face, hangs in zip(faces, still, strict=True) if not hangs][:MAX_FACES]
     looked_at = [_look(bundle, frame.rgb, face) for face in faces]
-    # One batch for all of them; the network does not run for an empty one.
     embedded = iter(_embed(bundle, [crop for crop, item in looked_at if item.problem is None]))
     embeddings = [None if item.problem is not None else next(embedded) for _, item in looked_at]
     if scene is not None:
@@ -101,8 +99,8 @@ def gallery_matcher(bundle: Bundle, gallery: Gallery) -> Matcher:
 
 
 def _embed(bundle: Bundle, crops: Sequence[RgbImage]) -> Sequence[FloatArray]:
-    batch = np.stack(crops) if crops else np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-    return list(bundle.verifier.embed(batch))
+    """Embed all crops in one batch."""
+    return list(bundle.verifier.embed(np.stack(crops))) if crops else []
 
 
 def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence]:

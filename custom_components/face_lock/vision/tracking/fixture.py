@@ -30,8 +30,8 @@ class Fixture:
     ``box`` (x1, y1, x2, y2) and ``landmarks`` float32[5, 2] are shares of the picture's width and
     height; ``patch`` uint8[32, 32] is what it looked like, ``grey`` whether the picture was
     without colour. ``embedding`` float32[D + 1] is of the weights ``model``, None if it never could
-    be embedded. It was found still in ``looks`` looks, about a minute apart, and was not found in the
-    latest ``missed``.
+    be embedded. It was found still in ``looks`` looks, about a minute apart, and was not found in
+    the latest ``missed``.
     """
 
     box: Box
