@@ -135,11 +135,10 @@ class FakeNetworks:
         *,
         cues_from: float | None = None,
         stacker: vision.Stacker | None = None,
-        scene: vision.Scene | None = None,
-        idle: bool = False,
+        **where: object,
     ) -> vision.Sighting:
         """Say who is in a frame, as ``vision.recognise`` does."""
-        del cues_from, stacker, scene, idle
+        del cues_from, stacker, where
         self.before()
         serial, identities = read(frame.rgb)
         model = bundle.verifier.model

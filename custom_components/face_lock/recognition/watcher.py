@@ -95,9 +95,24 @@ class Watcher:
         return self._decider.in_visit
 
     @property
+    def is_deciding(self) -> bool:
+        """Whether somebody waits to be let in."""
+        return self._decider.is_deciding
+
+    @property
     def is_hosting(self) -> bool:
         """Whether a person who was let in still holds the door."""
         return self._decider.is_hosting
+
+    @callback
+    def door_opened(self, now: float) -> None:
+        """Note that the door itself opened."""
+        self._decider.door_opened(now)
+
+    @callback
+    def door_closed(self, now: float) -> None:
+        """Note that the door itself closed: nobody holds it any more."""
+        self._decider.door_closed(now)
 
     @property
     def counters(self) -> Counters:

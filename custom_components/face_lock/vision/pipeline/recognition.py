@@ -10,6 +10,7 @@ import numpy as np
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
 from ..pad import measure_cues
+from ..tracking.focus import Focus, Share
 from ..tracking.scene import Scene
 from ..tracking.stacking import Stack, Stacker
 from ..types import (
@@ -35,6 +36,8 @@ def recognise(
     *,
     cues_from: float | None = None,
     stacker: Stacker | None = None,
+    focus: Focus | None = None,
+    moved: Share | None = None,
     scene: Scene | None = None,
     idle: bool = False,
 ) -> Sighting:
@@ -45,9 +48,10 @@ def recognise(
 
     If the match of a frame or of its stack reaches the score ``cues_from``, the liveness cues are
     measured as well; ``None`` never measures them. With a ``stacker``, which has seen the earlier
-    frames, a face in poor light is also recognised by the mean of its frames.
+    frames, a face in poor light is also recognised by the mean of its frames. With a ``focus``,
+    which has seen them too, only part of the picture may be searched; ``moved`` is what changed.
     """
-    faces = bundle.detector.detect(frame.rgb)
+    faces = find_faces(bundle, frame, focus, moved)
     model = bundle.verifier.model
     still = [False] * len(faces) if scene is None else scene.still(frame, faces, model)
     fixtures = [face for face, hangs in zip(faces, still, strict=True) if hangs]
@@ -101,6 +105,25 @@ def gallery_matcher(bundle: Bundle, gallery: Gallery) -> Matcher:
 def _embed(bundle: Bundle, crops: Sequence[RgbImage]) -> Sequence[FloatArray]:
     """Embed all crops in one batch."""
     return list(bundle.verifier.embed(np.stack(crops))) if crops else []
+
+
+def find_faces(
+    bundle: Bundle, frame: Frame, focus: Focus | None = None, moved: Share | None = None
+) -> list[Face]:
+    """Find all faces in a frame; with a ``focus`` where it chooses to look."""
+    if focus is None:
+        return bundle.detector.detect(frame.rgb)
+    size = (frame.rgb.shape[0], frame.rgb.shape[1])
+    regions = focus.choose(size, moved, frame.taken_at)
+    if regions is not None:
+        found = [f for part in regions for f in bundle.detector.detect(frame.rgb, region=part)]
+        faces = sorted(found, key=lambda face: -face.score)
+        if focus.suffices(regions, faces):
+            focus.note(size, faces, frame.taken_at, whole=False)
+            return faces
+    faces = bundle.detector.detect(frame.rgb)
+    focus.note(size, faces, frame.taken_at, whole=True)
+    return faces
 
 
 def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence]:
