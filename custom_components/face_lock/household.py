@@ -237,8 +237,8 @@ class Household:
     @callback
     def _forget_cameras(self) -> None:
         """Forget what hangs before cameras that no door has any more."""
-        doors = doors_of(self.entry).values()
-        cameras = {camera for door in doors for camera in door.data.get(CONF_CAMERAS) or ()}
+        listed = (door.data.get(CONF_CAMERAS) for door in doors_of(self.entry).values())
+        cameras = {str(c) for found in listed if isinstance(found, list | tuple) for c in found}
         self.records.scenes.async_forget_all_but(cameras)
 
     @callback

@@ -9,13 +9,15 @@ from PIL import Image
 
 from custom_components.face_lock import vision
 from custom_components.face_lock.const import DOMAIN, ISSUE_FACE_IN_VIEW
+from custom_components.face_lock.flows import camera_check
 from custom_components.face_lock.recognition import feed
 from custom_components.face_lock.storage.key import Vault
 from custom_components.face_lock.storage.scenes import Scenes, scenes_file
 from custom_components.face_lock.vision.tracking import place
 from tests.harness.devices import HEIGHT, WIDTH, portrait
 
-from .conftest import MOTION, TARGET, sealed
+from .conftest import CAMERA, MOTION, TARGET, sealed
+from .test_config_flow import Dialogue
 
 BARACK = {"Barack": ("obama", "obama2")}
 FILE = f"{DOMAIN}.household1.scenes"
@@ -27,6 +29,7 @@ class Wall:
     def __init__(self) -> None:
         self.rng = np.random.default_rng(20261126)
         shade = np.linspace(90, 150, WIDTH)[None, :, None] + np.zeros((HEIGHT, 1, 3))
+        shade *= (1.1, 1.0, 0.9)
         self.wall = Image.fromarray(shade.astype(np.uint8))
         self.bare = self.wall.copy()
 
@@ -143,6 +146,22 @@ async def test_it_is_told_and_remembered_over_a_restart_and_goes_with_the_pictur
     await door.until(lambda: not issues(hass))
     assert door.accesses == []
     assert target.calls == []
+
+
+async def test_the_cameras_check_names_it_and_looks_past_it(
+    hass, set_up, camera, wall, quick, monkeypatch
+) -> None:
+    monkeypatch.setattr(camera_check, "INTERVAL", 0.01)
+    door = await set_up(BARACK)
+    await door.recognised(1)
+    await learn(door, camera)
+    manager = hass.config_entries.subentries
+    flow = await manager.async_init((door.entry.entry_id, "door"), context={"source": "user"})
+    dialogue = Dialogue(manager, flow)
+    chosen = {"name": "Gate", "cameras": [CAMERA], "false_positive_rate": "one_in_10000"}
+    shown = (await dialogue.answer(chosen))["description_placeholders"]
+    assert "A picture of a face hangs in view" in shown["problems"]
+    assert shown["face"].startswith("-")
 
 
 async def test_what_is_known_goes_with_its_camera(

@@ -382,6 +382,16 @@ def test_it_is_not_gone_because_it_cannot_be_seen(why):
     assert [fixture.missed for fixture in wall.scene.fixtures] == [0]
 
 
+def test_it_is_gone_though_it_had_the_only_colours_but_only_after_a_day():
+    wall = Wall()
+    wall.learn()
+    grey = (np.repeat(wall.draw(None).rgb[..., :1], 3, axis=2) for _ in iter(int, 1))
+    for hours in range(2, 21, 2):
+        for _ in range(2):
+            wall.show(3600.0, Frame(next(grey), 0.0), idle=True)
+        assert [fixture.in_view for fixture in wall.scene.fixtures] == [hours < 20]
+
+
 def test_a_face_at_rest_that_went_is_forgotten_soon():
     wall = Wall()
     assert wall.show(60.0, None, FACE, idle=True) == [True]

@@ -90,8 +90,8 @@ class Scenery(Protocol):
     def async_scene(self, camera: str) -> Scene:
         """Return a camera's scene, which goes on learning."""
 
-    def async_learnt(self) -> None:
-        """Take note that one of them has changed."""
+    def async_looked(self, camera: str) -> None:
+        """Take note that it may have changed."""
 
 
 class Feed:
@@ -118,9 +118,7 @@ class Feed:
         self._matcher = matcher
         self._worker = Worker(hass)
         self._scenery = scenery
-        self._scene = scenery.async_scene(camera)
-        self._learnt = self._scene.version
-        self._pipeline = Pipeline(bundle, matcher(), scene=self._scene)
+        self._pipeline = Pipeline(bundle, matcher(), scene=scenery.async_scene(camera))
         self._viewers: list[Viewer] = []
         self._mailbox: Picture | None = None
         self._arrived = asyncio.Event()
@@ -281,9 +279,7 @@ class Feed:
         self._failing = False
         self._readable = True
         self._count(seen, now)
-        known, self._learnt = self._learnt, self._scene.version
-        if known != self._learnt:
-            self._scenery.async_learnt()
+        self._scenery.async_looked(self._camera)
         for viewer in list(self._viewers):
             try:
                 viewer.see(seen, picture, now)

@@ -48,6 +48,7 @@ class Scenes:
         self._known: dict[str, tuple[Fixture, ...]] = {}
         """What was stored of cameras that nobody has looked at since."""
         self._scenes: dict[str, Scene] = {}
+        self._versions: dict[str, int] = {}
         self._written: dict[str, Any] | None = {}
         self._listeners: list[Callable[[], None]] = []
         self._writing = asyncio.Lock()
@@ -72,7 +73,16 @@ class Scenes:
         scene = self._scenes.get(camera)
         if scene is None:
             scene = self._scenes[camera] = Scene(self._known.pop(camera, ()))
+            self._versions[camera] = scene.version
         return scene
+
+    @callback
+    def async_looked(self, camera: str) -> None:
+        """Take note that a camera's scene may have changed."""
+        scene = self._scenes.get(camera)
+        if scene is not None and scene.version != self._versions[camera]:
+            self._versions[camera] = scene.version
+            self._async_changed()
 
     def hanging(self, camera: str) -> tuple[Fixture, ...]:
         """Return what is known to hang in a camera's view now."""
@@ -90,8 +100,8 @@ class Scenes:
         return lambda: self._listeners.remove(listener)
 
     @callback
-    def async_learnt(self) -> None:
-        """Take note that a scene has changed, and write it down."""
+    def _async_changed(self) -> None:
+        """Write down what changed, and tell of it."""
         self._hass.async_create_task(self.async_write(), "face_lock scenes")
         for listener in list(self._listeners):
             listener()
@@ -104,7 +114,7 @@ class Scenes:
             self._known.pop(camera, None)
             self._scenes.pop(camera, None)
         if gone:
-            self.async_learnt()
+            self._async_changed()
 
     async def async_write(self) -> None:
         """Write what changed; what the disk refuses is kept in memory until Home Assistant ends."""

@@ -232,11 +232,9 @@ class Picture:
         return found.same >= UNCHANGED and found.shift <= limit
 
     def is_gone(self, place: Place) -> bool:
-        """Whether a place looks different, in light like that in which it was learnt."""
+        """Whether a place looks different, in enough light to tell."""
         patch = self.patch(place)
         if patch is None or patch.mean() < max(_DARK, float(place.anchor.mean()) / 2):
-            return False
-        if self.is_grey != place.grey:
             return False
         found = self._change(place)
         return found is None or found.same < UNCHANGED / 2

@@ -29,6 +29,9 @@ CALM_AFTER: Final = 3.0
 """Seconds without movement in the picture after which a new face was there before."""
 VISITED: Final = 60.0
 """Seconds since the last visitor before which it was not: somebody may have looked up again."""
+OTHER_LIGHT: Final = 7200.0
+"""Seconds from one look that counts to the next where the picture has no colours and had some, or
+the other way round: what is printed may not be seen by an infrared lamp, all night long."""
 MOST: Final = 32
 """Faces that are remembered; of visitors as many again."""
 _LOST: Final = 10.0
@@ -182,7 +185,8 @@ class Scene:
         """Take note of the places where nothing is any more, and nobody stands before."""
         now = picture.taken_at
         for place in self._kept:
-            if id(place) in self._found or now - place.looked_at < LOOK_EVERY:
+            pause = LOOK_EVERY if picture.is_grey == place.grey else OTHER_LIGHT
+            if id(place) in self._found or now - place.looked_at < pause:
                 continue
             own = picture.face(place)
             if any(touches(own, face) for face in faces) or not picture.is_gone(place):
