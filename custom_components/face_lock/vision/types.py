@@ -221,6 +221,8 @@ class Sighting:
     digest: bytes
     taken_at: float
     evidence: tuple[Evidence, ...]
+    fixtures: tuple[Face, ...] = ()
+    """Faces that are part of the scene and count for nothing, see ``tracking/scene.py``."""
 
 
 @dataclass(frozen=True, slots=True)
