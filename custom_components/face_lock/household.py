@@ -24,14 +24,15 @@ from .const import (
     ISSUE_DOOR_UNUSABLE,
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
+    ISSUE_RATE_REFUSES_MOST,
 )
 from .coordinator import DoorCoordinator
-from .entity_reference import async_device_of
+from .entity_reference import async_device_of, async_resolve
 from .issues import async_report
 from .locking.relock import Relocks
 from .people import doors_of, people_of
 from .recognition.executor import Worker
-from .recognition.feed import Feeds
+from .recognition.feeds import Feeds
 from .residents import Residents
 from .settings import CONF_RECOGNIZING, DoorSettings, HouseholdSettings
 from .storage.checked_store import NotSavedError
@@ -49,7 +50,11 @@ DOOR_ISSUES: Final = (
     ISSUE_DOOR_UNUSABLE,
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
+    ISSUE_RATE_REFUSES_MOST,
 )
+
+ASIDE: Final = 20.0
+"""Seconds for which a picture of somebody who is being enrolled keeps the camera from deciding."""
 
 Made = tuple[str, Mapping[str, Any]]
 
@@ -167,6 +172,18 @@ class Household:
         async_tell_logbook(self.hass, door, visit)
         for listener in list(self._visit_listeners):
             listener(visit)
+
+    @callback
+    def async_set_aside(self, camera: str) -> None:
+        """Let no door decide anything by a camera for a while: it takes somebody's pictures.
+
+        To the doors that would be an unknown face. Nothing opens by what is set aside.
+        """
+        entity_id = async_resolve(self.hass, camera)
+        for door in self.doors.values():
+            for watcher in door.watchers:
+                if async_resolve(self.hass, watcher.camera) == entity_id:
+                    watcher.async_set_aside(ASIDE)
 
     # Changes in place
 

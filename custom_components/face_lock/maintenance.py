@@ -22,16 +22,19 @@ from .const import (
     ISSUE_PERSON_MISSING,
     ISSUE_PICTURES_MISSING,
     ISSUE_PICTURES_NOT_SAVED,
+    ISSUE_RATE_REFUSES_MOST,
     ISSUE_STORAGE_LOCKED,
     ISSUE_STORAGE_TOO_NEW,
     ISSUE_STORAGE_UNREADABLE,
 )
 from .coordinator import DoorCoordinator
 from .entity_reference import async_resolve, async_state_of
+from .format import of_hundred
 from .household import FaceLockConfigEntry, Household
 from .issues import async_advise, async_report_if, async_report_only, async_withdraw
 from .storage.checked_store import NotSavedError
 from .storage.templates import pictures_file
+from .vision import RateUnavailableError
 
 SAVE_AGAIN: Final = timedelta(minutes=5)
 """How often what the disk refused is offered to it again."""
@@ -77,6 +80,7 @@ def async_keep_up(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     keeper = _Keeper(hass, household)
     entry.async_on_unload(household.residents.async_subscribe(keeper.report_people))
     entry.async_on_unload(household.async_add_for_doors(keeper.report_entities))
+    entry.async_on_unload(household.async_add_for_doors(keeper.report_rate))
     entry.async_on_unload(
         hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, keeper.registry_updated)
     )
@@ -112,6 +116,28 @@ class _Keeper:
                 people=", ".join(people),
             )
         self.report_saved()
+        for door in self._household.doors.values():
+            self.report_rate(door)
+
+    @callback
+    def report_rate(self, door: DoorCoordinator) -> None:
+        """Tell the owner when a door's rate refuses nearly everybody, being so many."""
+        people = len(self._household.residents.matcher)
+        rate = door.settings.false_positive_rate
+        try:
+            point = self._household.bundle.thresholds.operating_point(rate, people)
+        except RateUnavailableError:
+            return  # the door stays shut, and says so itself
+        async_report_if(
+            self._hass,
+            point.refuses_nearly_all,
+            f"{ISSUE_RATE_REFUSES_MOST}_{door.id}",
+            ISSUE_RATE_REFUSES_MOST,
+            door=door.title,
+            people=str(people),
+            day=of_hundred(point.miss_day),
+            night=of_hundred(point.miss_night),
+        )
 
     @callback
     def report_saved(self) -> None:

@@ -125,6 +125,21 @@ async def test_first_door_with_a_lock(hass, camera, target) -> None:
     assert hass.config_entries.subentries.async_get(flow_id)["step_id"] == "user"
 
 
+async def test_a_rate_that_refuses_nearly_everybody_must_be_meant(hass, camera) -> None:
+    dialogue = await look(hass, false_positive_rate="one_in_1000000")
+    result = dialogue.result
+    assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "strict")
+    assert result["menu_options"] == ["anyway", "user"]
+    assert int(result["description_placeholders"]["day"]) >= 80
+    form = await dialogue.choose("user")
+    assert suggested(form)["false_positive_rate"] == "one_in_1000000"
+    await dialogue.answer({"cameras": [CAMERA], "false_positive_rate": "one_in_1000000"})
+    await dialogue.choose("anyway")
+    assert dialogue.result["step_id"] == "check"
+    result = await dialogue.choose("finish")
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
 async def test_first_door_without_a_lock(hass, camera) -> None:
     result = await submit(hass, name="  Garden gate ")
     await hass.async_block_till_done()

@@ -11,6 +11,7 @@ from homeassistant.helpers import entity_registry as er
 from custom_components.face_lock import vision
 from custom_components.face_lock.access.codes import is_code
 from custom_components.face_lock.flows import fields
+from custom_components.face_lock.format import of_hundred
 from custom_components.face_lock.settings import SECTIONS, DoorSettings, Sensitivity
 
 from .conftest import LOCK, TARGET
@@ -70,7 +71,7 @@ async def change(hass: HomeAssistant, door, section: str, **values: object) -> d
 async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
     door = await set_up({"Barack": ("obama",)}, lock=TARGET)
     before, household = door.door, door.household
-    await change(hass, door, "recognition", false_positive_rate="one_in_1000000")
+    await change(hass, door, "recognition", false_positive_rate="one_in_100000")
     await change(hass, door, "gate", triggers=[PORCH], sensitivity="high")
     hass.states.async_set(CONTACT, "off")
     await change(
@@ -102,7 +103,7 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
     assert settings == DoorSettings(
         cameras=tuple(data["cameras"]),
         lock=data["lock"],
-        false_positive_rate=1e-6,
+        false_positive_rate=1e-5,
         sensitivity=Sensitivity.HIGH,
         triggers=(PORCH,),
         relock_after=None,
@@ -128,7 +129,7 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
 
     # The forms show it all again, but for the code.
     shown = {name: suggested(await begin(hass, door, name)) for name in SECTIONS}
-    assert shown["recognition"] == {"false_positive_rate": "one_in_1000000"}
+    assert shown["recognition"] == {"false_positive_rate": "one_in_100000"}
     assert shown["gate"] == {"triggers": [PORCH], "sensitivity": "high"}
     assert shown["door"] == {
         "relock_after": 0,
@@ -256,6 +257,32 @@ async def test_models_that_are_damaged(hass, camera, set_up) -> None:
     with patch.object(fields, "load_thresholds", side_effect=vision.BundleFormatError("x")):
         result = await change(hass, door, "recognition", false_positive_rate="one_in_1000")
     assert result["errors"] == {"false_positive_rate": "models_damaged"}
+
+
+async def test_a_rate_that_refuses_nearly_everybody_must_be_meant(hass, camera, set_up) -> None:
+    door = await set_up({"Barack": ("obama",)})
+    result = await change(hass, door, "recognition", false_positive_rate="one_in_1000000")
+    assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "strict")
+    assert result["menu_options"] == ["anyway", "recognition"]
+    point = door.household.bundle.thresholds.operating_point(1e-6)
+    shown = result["description_placeholders"]
+    assert shown == {
+        "people": "1",
+        "day": of_hundred(point.miss_day),
+        "night": of_hundred(point.miss_night),
+    }
+    assert int(shown["day"]) >= 80
+    assert "recognition" not in door.subentry.data
+    # Back, and something else.
+    back = await submit(hass, result, next_step_id="recognition")
+    assert back["type"] is FlowResultType.FORM
+    result = await submit(hass, back, false_positive_rate="one_in_10000")
+    assert result["reason"] == "reconfigure_successful"
+    # Or it is meant.
+    result = await change(hass, door, "recognition", false_positive_rate="one_in_1000000")
+    result = await submit(hass, result, next_step_id="anyway")
+    assert result["reason"] == "reconfigure_successful"
+    assert door.door.settings.false_positive_rate == 1e-6
 
 
 async def test_a_rate_too_strict_for_so_many_people(hass, camera, set_up) -> None:

@@ -114,6 +114,7 @@ def test_refusals_have_a_text() -> None:
     modules = ("flows/capture.py", "flows/details.py", "flows/person.py")
     own = literals(*modules, "enrollment/album.py", "enrollment/procedure.py", "names.py")
     own &= set(PERSON["error"])
+    own |= {f"missed_{pose}" for pose in POSES} | {o.value for o in vision.Objection}
     asked = {"same_picture", "enrolled_already", "upload_missing", "upload_none", "not_kept"}
     asked |= {
         "name_missing",
@@ -122,7 +123,8 @@ def test_refusals_have_a_text() -> None:
         "name_taken",
         "expires_past",
         "capture_failed",
-        "pose_missed",
+        "pictures_disagree",
+        *(f"missed_{pose}" for pose in POSES),
     }
     asked |= {"person_not_found", "schedule_not_found"}
     assert own - FACE_PROBLEMS == asked
@@ -149,7 +151,12 @@ def test_whatever_a_capture_says_has_a_text() -> None:
     hints = FACE_PROBLEMS | {"same_picture", "enrolled_already", "no_picture"}
     assert set(PERSON["progress"]) == hints | {str(pose) for pose in POSES}
     for text in PERSON["progress"].values():
-        assert set(re.findall(r"{(\w+)}", text)) - {"name"} == {"kept", "wanted", "picture"}
+        assert set(re.findall(r"{(\w+)}", text)) - {"name"} == {
+            "kept",
+            "wanted",
+            "seconds",
+            "picture",
+        }
     for problem in CAMERA_ERRORS | PICTURE_PROBLEMS:
         assert capture._action(problem) == "no_picture"
 
@@ -203,7 +210,7 @@ def described(step: dict) -> bool:
 def test_steps_have_a_title_and_fields_are_described() -> None:
     config, options = TEXTS["config"]["step"], TEXTS["options"]["step"]
     shown = steps(set_up) | {"user"}
-    assert shown == set(config) | {"look"} == {"user", "check", "look"}
+    assert shown == set(config) | {"look"} == {"user", "check", "look", "strict"}
     assert set(TEXTS["config"]["progress"]) == set(DOOR["progress"]) == {"look"}
     assert set(options) == steps(household_options) == {"init"}
     sections = {"devices", *settings.SECTIONS}
@@ -310,7 +317,7 @@ def test_errors_of_actions_have_a_text() -> None:
     assert used | CAMERA_ERRORS | PICTURE_PROBLEMS <= set(TEXTS["exceptions"])
     for key in used:
         names = set(re.findall(r"{(\w+)}", TEXTS["exceptions"][key]["message"]))
-        assert names <= {"person", "door", "path", "reasons"}
+        assert names <= {"person", "door", "path", "reasons", "day", "night"}
 
 
 def test_manifest() -> None:

@@ -17,6 +17,7 @@ from homeassistant.helpers.selector import (
 
 from ..const import DOMAIN
 from ..entity_reference import async_entity_reference, async_resolve
+from ..format import UNKNOWN, of_hundred
 from ..recognition.own_models import models_folder
 from ..settings import (
     BUNDLED,
@@ -26,7 +27,7 @@ from ..settings import (
     FALSE_POSITIVE_RATES,
 )
 from ..vision import BundleError, Thresholds, load_thresholds
-from .rate_costs import UNKNOWN, rate_costs
+from .rate_costs import rate_costs
 
 TRIGGER_DOMAINS: Final = ("binary_sensor", "event", "input_boolean")
 
@@ -94,6 +95,23 @@ async def async_check_rate(
     except ValueError:
         return "rate_unavailable"
     return None
+
+
+async def async_warning(
+    hass: HomeAssistant, rate: float, people: int, bundle: str = BUNDLED
+) -> dict[str, str] | None:
+    """Say how much a rate misses, as placeholders, if it would refuse nearly everybody."""
+    try:
+        point = (await _async_thresholds(hass, bundle)).operating_point(rate, people)
+    except (BundleError, ValueError):
+        return None  # the form's own check says what is wrong
+    if not point.refuses_nearly_all:
+        return None
+    return {
+        "people": str(max(1, people)),
+        "day": of_hundred(point.miss_day),
+        "night": of_hundred(point.miss_night),
+    }
 
 
 async def async_rate_costs(

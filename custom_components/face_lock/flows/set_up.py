@@ -40,6 +40,7 @@ from .fields import (
     TRIGGERS_FIELD,
     async_check_rate,
     async_rate_costs,
+    async_warning,
     entities,
     exists,
     references,
@@ -65,6 +66,7 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
         self._checking: asyncio.Task[tuple[Survey, Bundle | None]] | None = None
         self._found: Survey | None = None
         self._bundle: Bundle | None = None
+        self._warning: dict[str, str] | None = None
         self._camera = 0
         """Number of the camera that is looked through."""
 
@@ -87,9 +89,12 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
             rate = FALSE_POSITIVE_RATES[user_input[CONF_FALSE_POSITIVE_RATE]]
             if problem := await async_check_rate(self.hass, rate, people, bundle):
                 self._errors[CONF_FALSE_POSITIVE_RATE] = problem
-            if not self._errors:
-                return await self._async_check(user_input)
             self._input = user_input
+            if not self._errors:
+                self._warning = await async_warning(self.hass, rate, people, bundle)
+                if self._warning is not None:
+                    return await self.async_step_strict()
+                return await self._async_check(user_input)
         triggers = entities(self.hass, TRIGGER_DOMAINS, multiple=True)
         schema = door_schema(self.hass).extend(
             {TRIGGERS_FIELD: triggers, RATE_FIELD: RATE_SELECTOR}
@@ -101,6 +106,18 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
             description_placeholders=await async_rate_costs(self.hass, people, bundle),
             last_step=False,
         )
+
+    async def async_step_strict(self, user_input: dict[str, Any] | None = None) -> ResultT:
+        """Ask whether a rate is meant that would refuse nearly everybody."""
+        return self.async_show_menu(
+            step_id="strict",
+            menu_options=["anyway", self._form],
+            description_placeholders=self._warning,
+        )
+
+    async def async_step_anyway(self, user_input: dict[str, Any] | None = None) -> ResultT:
+        """Go on with the rate."""
+        return await self._async_check(self._input)
 
     async def _async_check(self, user_input: dict[str, Any]) -> ResultT:
         """Look through the cameras with what was entered."""

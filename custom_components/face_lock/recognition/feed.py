@@ -14,16 +14,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, TypeVar
 
 from homeassistant.core import HomeAssistant, callback
 
-from ..vision import Bundle, GateSettings, Matcher, PictureError, Pipeline, Scene, Seen
+from ..const import ISSUE_RECOGNITION_FAILS
+from ..vision import Bundle, GateSettings, Matcher, PictureError, Pipeline, Seen
+from .ailments import AilmentReport
 from .executor import Worker
 from .metrics import Meter, Performance
 from .snapshot import CameraError, Picture, async_take_picture
+from .viewer import Counters, CreateTask, Scenery, Viewer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,63 +37,14 @@ VISIT_INTERVAL: Final = 0.1
 """The same when somebody has just come to be let in."""
 VISIT_BEGINS: Final = 2.0
 """Seconds for which that is so: who stays longer is no resident who looks at the camera."""
+OUTAGE_AFTER: Final = 15.0
+"""Seconds without a picture, or without a recognition that works, that are an outage."""
+FAILURES: Final = 3
+"""Recognitions in a row that fail before that counts as an outage."""
 MAX_BACKOFF: Final = 10.0
 """Longest pause, in seconds, between two requests to a camera that fails."""
 
-CreateTask = Callable[..., asyncio.Task[None]]
-
-
-@dataclass(slots=True)
-class Counters:
-    """For diagnostics."""
-
-    pictures: int = 0
-    failed_pictures: int = 0
-    spared: int = 0
-    """Pictures that moved and in which the presence network saw nobody."""
-    recognised: int = 0
-    failed_recognitions: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """How a door wants its camera looked at."""
-
-    min_share: float
-    """Share of changed pixels, 0..1, that opens the gate."""
-    cues_from: float | None
-    """The similarity from which liveness is measured, None for never."""
-
-
-class Viewer(Protocol):
-    """Who is given what a camera shows."""
-
-    wish: Wish
-
-    @property
-    def is_enabled(self) -> bool:
-        """Whether it wants to see anything now."""
-
-    @property
-    def in_visit(self) -> bool:
-        """Whether it knows of somebody who is there, so that no picture may be spared."""
-
-    @property
-    def is_deciding(self) -> bool:
-        """Whether somebody waits to be let in."""
-
-    def see(self, seen: Seen, picture: Picture, now: float) -> None:
-        """Take what a picture showed; ``now`` is the monotonic time after it was looked at."""
-
-
-class Scenery(Protocol):
-    """What hangs in the cameras' views."""
-
-    def async_scene(self, camera: str) -> Scene:
-        """Return a camera's scene, which goes on learning."""
-
-    def async_looked(self, camera: str) -> None:
-        """Take note that it may have changed."""
+T = TypeVar("T")
 
 
 class Feed:
@@ -133,7 +86,11 @@ class Feed:
         self.problem: str | None = None
         """What was wrong with the last bad picture; a translation key."""
         self._readable = True
-        self._failing = False
+        self._failures = 0
+        """Pictures in a row that could not be looked at, for no fault of theirs."""
+        self._failing_since = 0.0
+        self._ailment: str | None = None
+        self._report = AilmentReport(hass, camera)
         self._meter = Meter(monotonic())
         self._performance: Performance | None = None
         self.counters = Counters()
@@ -188,7 +145,7 @@ class Feed:
     @callback
     def async_open_gate(self) -> None:
         """Look at once, and for a while: somebody may be there who has not moved yet."""
-        self._pipeline.keep_open(monotonic())
+        self._pipeline.report(monotonic())
         self._woken.set()
 
     @callback
@@ -205,6 +162,7 @@ class Feed:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._report.async_tell(None)
         await self._worker.async_stop()
 
     async def _fetch(self) -> None:
@@ -248,6 +206,28 @@ class Feed:
                 await self._woken.wait()
 
     @callback
+    def _failed(self) -> None:
+        """Note that a picture could not be looked at, for no fault of its own."""
+        now = monotonic()
+        self.counters.failed_recognitions += 1
+        if not self._failures:
+            self._failing_since = now
+        self._failures += 1
+        # It is tried again at once, so that it is known when it works again.
+        self._pipeline.keep_open(now)
+        self._report.async_tell(self.outage(now))
+
+    def outage(self, now: float) -> str | None:
+        """Say why nothing is recognised, as a translation key; None while all is well."""
+        if now - self.good_at >= OUTAGE_AFTER:
+            return self.problem or "camera_timeout"
+        if self.busy_since is not None and now - self.busy_since >= OUTAGE_AFTER:
+            return "recognition_hangs"
+        if self._failures >= FAILURES and now - self._failing_since >= OUTAGE_AFTER:
+            return ISSUE_RECOGNITION_FAILS
+        return self._ailment
+
+    @callback
     def _bad_picture(self, problem: str) -> None:
         self.counters.failed_pictures += 1
         self.problem = problem
@@ -268,24 +248,36 @@ class Feed:
             self._bad_picture(error.problem.value)
             return
         except Exception:
-            self.counters.failed_recognitions += 1
-            if not self._failing:
+            if not self._failures:
                 _LOGGER.exception("Recognition fails; what the camera shows opens nothing")
-            self._failing = True
+            self._failed()
             return
         finally:
             self.busy_since = None
-        now = self.good_at = monotonic()
-        self._failing = False
+        self.good_at = monotonic()
         self._readable = True
-        self._count(seen, now)
+        self._ailment = seen.ailment
+        if seen.sighting is not None or self._failures < FAILURES:
+            # Once it fails each time, that a picture needed no recognition proves nothing.
+            self._failures = 0
+        self._report.async_tell(self.outage(self.good_at))
+        self._count(seen, self.good_at)
         self._scenery.async_looked(self._camera)
         for viewer in list(self._viewers):
             try:
-                viewer.see(seen, picture, now)
+                # The one before may have taken its time.
+                await viewer.async_see(seen, picture, monotonic())
             except Exception:
                 # One door's defect is no other door's.
                 _LOGGER.exception("Unexpected error while watching the door")
+
+    async def async_run(self, job: Callable[[], T]) -> T:
+        """Run a viewer's job in the thread that looks at the pictures."""
+        self.busy_since = monotonic()
+        try:
+            return await self._worker.async_run(job)
+        finally:
+            self.busy_since = None
 
     def _look(self, picture: Picture, in_visit: bool) -> Seen:
         return self._pipeline.look(picture.data, picture.asked_at, in_visit=in_visit)
@@ -310,38 +302,3 @@ async def async_forever(step: Callable[[], Awaitable[None]]) -> None:
             # No defect may end the watching; and what did not come to its end is no evidence.
             _LOGGER.exception("Unexpected error while watching the door")
             await asyncio.sleep(IDLE_INTERVAL)
-
-
-class Feeds:
-    """The cameras that are looked at, by reference; doors that share a camera share its feed."""
-
-    def __init__(
-        self,
-        hass: HomeAssistant,
-        bundle: Bundle,
-        matcher: Callable[[], Matcher],
-        scenery: Scenery,
-        create_task: CreateTask,
-    ) -> None:
-        self._hass = hass
-        self._bundle = bundle
-        self._matcher = matcher
-        self._scenery = scenery
-        self._create_task = create_task
-        self._feeds: dict[str, Feed] = {}
-
-    @callback
-    def async_get(self, camera: str) -> Feed:
-        """Return a camera's feed, which begins with its first user."""
-        feed = self._feeds.get(camera)
-        if feed is None:
-            feed = self._feeds[camera] = Feed(
-                self._hass, camera, self._bundle, self._matcher, self._scenery
-            )
-            feed.async_start(self._create_task)
-        return feed
-
-    async def async_stop_unused(self) -> None:
-        """Stop looking at cameras that nobody looks at any more."""
-        unused = [camera for camera, feed in self._feeds.items() if feed.is_unused]
-        await asyncio.gather(*(self._feeds.pop(camera).async_stop() for camera in unused))

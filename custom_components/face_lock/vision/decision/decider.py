@@ -18,10 +18,11 @@ from ..types import AccessAttempt, Evidence, Problem, Sighting
 from .challenge import Ask, Asking
 from .cool_down import NEVER, CoolDown
 from .guests import Guests
+from .hearing import Hearing, Hearings, Ruling
 from .lockout import Lockout
 from .policy import CLEAR, Circumstances, DecisionPolicy, Judge
 from .stays import Stays
-from .visit import Visit, Vote
+from .visit import Visit
 from .voting import Shot, Voting
 
 
@@ -67,6 +68,7 @@ class Decider:
         self._frames = SeenFrames() if frames is None else frames
         self._now = NEVER
         self._last_face_at = NEVER
+        self._hearings = Hearings(judge, policy)
         self._stays = Stays(policy, self.lockout)
         self._guests = Guests(policy, CoolDown() if cool_down is None else cool_down)
 
@@ -105,10 +107,52 @@ class Decider:
             return None
         return self._thresholds.confidence(self._visit.best[0])
 
-    def observe(
-        self, sighting: Sighting, now: float, circumstances: Circumstances = CLEAR
+    @property
+    def hearing(self) -> Hearing | None:
+        """What the judge is to be asked; see ``heard``."""
+        return self._hearings.next
+
+    def heard(
+        self,
+        hearing: Hearing,
+        problem: Problem | None,
+        now: float,
+        circumstances: Circumstances = CLEAR,
     ) -> AccessAttempt | None:
-        """Take what one frame showed, at monotonic ``now``; return the attempt it decided."""
+        """Take what the judge said of a ``hearing``; return the attempt that this decided, if any.
+
+        Everything is asked again as it is ``now``: visit, quorum, age of the frames, lockout, who
+        is barred. Where other frames count by then, there is another hearing.
+        """
+        stepped_back = now < self._now
+        ended = self.tick(now)
+        called = self._hearings.end(hearing) and self._visit is hearing.visit
+        if ended is not None or not called or stepped_back or not isfinite(now):
+            return ended
+        ruling = Ruling(hearing, problem)
+        return self._decide(hearing.visit, hearing.track, now, circumstances, ruling)
+
+    def observe(
+        self,
+        sighting: Sighting,
+        now: float,
+        circumstances: Circumstances = CLEAR,
+        *,
+        defer: bool = False,
+    ) -> AccessAttempt | None:
+        """Take what one frame showed, at monotonic ``now``; return the attempt it decided.
+
+        With ``defer`` the caller asks the judge, and says before the next frame what was ``heard``.
+        """
+        attempt = self._observe(sighting, now, circumstances)
+        while not defer and attempt is None and (hearing := self.hearing) is not None:
+            attempt = self.heard(hearing, hearing.judge(), now, circumstances)
+        return attempt
+
+    def _observe(
+        self, sighting: Sighting, now: float, circumstances: Circumstances
+    ) -> AccessAttempt | None:
+        self._hearings.clear()
         stepped_back = now < self._now
         ended = self.tick(now)
         if not sighting.evidence or stepped_back or not isfinite(now):
@@ -183,13 +227,14 @@ class Decider:
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come, and drop all evidence."""
         visit, self._visit, self._asking = self._visit, None, None
+        self._hearings.clear()
         self._guests.stop()
         if visit is None:
             return None
         if problem is Problem.CAMERA_LOST and isfinite(now):
             # Otherwise whoever can disturb the camera has tried nothing.
             self._stays.count(visit.stays.values(), now)
-        return self._tell(visit, max(visit.started_at, now), problem)
+        return visit.tell(self._thresholds, max(visit.started_at, now), problem)
 
     def conclude(self, outcome: AccessAttempt, *, momentary: bool = False) -> None:
         """Take back what became of a grant of this decider, once the lock has answered.
@@ -213,11 +258,13 @@ class Decider:
 
     def _reset(self, now: float) -> AccessAttempt | None:
         visit, self._visit, self._asking = self._visit, None, None
+        self._hearings.clear()
         self._stays.clear()
         self._guests.reset(now)
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
-        return None if visit is None else self._tell(visit, visit.started_at, Problem.STALE_FRAMES)
+        why = Problem.STALE_FRAMES
+        return None if visit is None else visit.tell(self._thresholds, visit.started_at, why)
 
     def _asks(self, shot: Shot, seen: Iterable[Evidence], now: float) -> bool:
         """Whether to ask now: at any first usable face, and not again for a while."""
@@ -249,75 +296,55 @@ class Decider:
                         )
             if problem is None:
                 voted.append(track)
-                visit.evidence.append((shot.taken_at, track, evidence))
-                if visit.asking is not None and match is not None and embedding is not None:
-                    visit.asking.meet(track, match.person, embedding)
-            else:
-                visit.problems[problem] += 1
-            if visit.asking is not None and shot.distinct:
-                visit.asking.observe(track, evidence, shot.taken_at)
+            visit.note(track, evidence, shot.taken_at, match, problem, distinct=shot.distinct)
         return voted
 
     def _decide(
-        self, visit: Visit, track: int, now: float, circumstances: Circumstances
+        self,
+        visit: Visit,
+        track: int,
+        now: float,
+        circumstances: Circumstances,
+        ruling: Ruling | None = None,
     ) -> AccessAttempt | None:
-        """Grant or deny if the quorum of ``track``, which has just voted, is complete."""
-        since = now - self._policy.window
-        votes = visit.agreeing(track, since)
-        person = votes[-1].person if votes else None
-        # A face that resembles two enrolled people is not known to be either.
-        if (
-            person is None
-            or len(votes) < self._policy.quorum
-            or any(vote.person != person for vote in votes)
-            or visit.share(track, person) < self._policy.share
-            # Another face in this very frame may have been one too many.
-            or self.lockout.locked(now)
-        ):
+        """Grant or deny if the quorum of ``track``, which has just voted, is complete.
+
+        Without the judge's ``ruling`` on what the face shows, have a hearing.
+        """
+        votes = visit.quorum(track, now, self._policy)
+        # Another face in this very frame may have been one too many.
+        if not votes or self.lockout.locked(now):
             return None
+        person = votes[-1].person
+        asks, begins = self._ask is not None, self._judge is None or ruling is not None
         objection, waits = visit.standing(
-            track, person, now, circumstances, self._policy, asks=self._ask is not None
+            track, person, now, circumstances, self._policy, asks=asks, begins=begins
         )
-        # Judging every frame would cost too much; what is shown meanwhile is judged at the grant.
-        judged_lately = now - visit.judged.get(track, NEVER) < self._policy.window / 2
-        if waits and judged_lately:
+        if not self._hearings.is_judged(ruling, visit, track, now, waits=waits):
             return None
-        visit.judged[track] = now
-        problem = None if self._judge is None else self._judge(visit.shown(track, since))
-        if problem is None and waits:
-            return None
-        problem = problem or objection
+        problem = (ruling and ruling.problem) or (None if waits else objection)
         if problem is None:
-            return self._admit(visit, track, votes, now)
+            # Another camera may have let the person in while the judge was heard.
+            if waits or self._guests.is_let_in(person, now):
+                return None
+            # The others in view begin a visit of their own.
+            self.lockout.clear()
+            self._stays.forget()
+            attempt = visit.attempt(self._thresholds, now, None, votes)
+            self._guests.admit(person, track, visit, now)
+            self._visit = self._asking = None
+            return attempt
         # No second try in this visit, nor immediately in the next.
         self._visit = None
         if not self._stays.deny(visit.stays[track], problem, now):
             return None
         return visit.attempt(self._thresholds, now, problem, votes)
 
-    def _admit(self, visit: Visit, track: int, votes: list[Vote], now: float) -> AccessAttempt:
-        """Let a person in; the others in view begin a visit of their own."""
-        person = votes[-1].person
-        self.lockout.clear()
-        self._stays.forget()
-        attempt = visit.attempt(self._thresholds, now, None, votes)
-        self._guests.admit(person, track, visit, now)
-        self._visit = self._asking = None
-        return attempt
-
     def _refuse(self, visit: Visit, now: float, *, stayed: bool) -> AccessAttempt | None:
         """Refuse a visit whose time is up, or whose faces have gone."""
         if self.lockout.locked(now):
-            return self._tell(visit, now, Problem.LOCKED_OUT)
+            return visit.tell(self._thresholds, now, Problem.LOCKED_OUT)
         self._stays.count(visit.stays.values(), now)
         if stayed and any(s.looks >= self._policy.quorum for s in visit.stays.values()):
             self.lockout.loiter(now)
-        return self._tell(visit, now, visit.reason())
-
-    def _tell(self, visit: Visit, now: float, problem: Problem) -> AccessAttempt | None:
-        """Say why a visit is refused, unless it was said of everybody in it."""
-        if visit.is_told:
-            return None
-        for stay in visit.stays.values():
-            stay.told.add(problem)
-        return visit.attempt(self._thresholds, now, problem)
+        return visit.tell(self._thresholds, now, visit.reason())

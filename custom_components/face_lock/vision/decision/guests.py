@@ -43,6 +43,11 @@ class Guests:
         visit.votes = [vote for vote in visit.votes if vote.person == person]
         self._holds[person] = Hold(person, track, visit, now, now, now)
 
+    def is_let_in(self, person: str, now: float) -> bool:
+        """Whether a person who is seen ``now`` was let in, and must not be once more."""
+        policy = self._policy
+        return self._cool_down.meet(person, now, policy.cool_down, policy.absence)
+
     def include(
         self,
         voting: Voting,

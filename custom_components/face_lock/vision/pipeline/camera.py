@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Final
 
 from ..imaging.decode import CAMERA_SIDE, decode_grey, decode_rgb
+from ..imaging.health import Ailment, PictureHealth
 from ..imaging.motion import GateSettings, MotionGate
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
@@ -34,6 +35,8 @@ class Seen:
     spared: bool = False
     """Something moved, and the presence network saw nobody."""
     seconds: float = 0.0
+    ailment: Ailment | None = None
+    """Why the camera shows nothing, though it answers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +80,7 @@ class Pipeline:
         self._min_share = gate.min_share
         self._focus = Focus()
         self._last: _Last | None = None
+        self._health = PictureHealth()
         self._people = (matcher, cues_from)
 
     def use(
@@ -93,6 +97,11 @@ class Pipeline:
         """Hold the gate open for a while: somebody is in view, or may be."""
         self._held_until = max(self._held_until, now + self._hold)
 
+    def report(self, now: float) -> None:
+        """Note that somebody was reported at the door, and hold the gate open."""
+        self._health.report(now)
+        self.keep_open(now)
+
     def is_open(self, now: float) -> bool:
         """Whether pictures are searched for faces at ``now``."""
         return now < self._held_until or self._gate.is_open(now)
@@ -108,16 +117,18 @@ class Pipeline:
 
         """
         grey, moved = self._watch(picture, asked_at)
+        self._health.look(grey, asked_at)
+        ailment = self._health.ailment
         motion = replace(moved, open=moved.open or asked_at < self._held_until)
         scene, searched = self._scene, asked_at - self._searched_at
         # A first picture, or one that changed all over, tells of nobody.
         if scene is not None and self._min_share <= moved.level < 1.0:
             scene.moved(asked_at)
         if not motion.open and (scene is None or 0.0 <= searched < SCENE_INTERVAL):
-            return Seen(motion)
+            return Seen(motion, ailment=ailment)
         recently = searched < SEARCH_INTERVAL
         if motion.open and not in_visit and recently and not self._somebody(grey):
-            return Seen(motion, spared=True)
+            return Seen(motion, spared=True, ailment=ailment)
         self._searched_at = asked_at
         matcher, cues_from = self._people
         frame = Frame(decode_rgb(picture, CAMERA_SIDE), asked_at)
@@ -133,7 +144,7 @@ class Pipeline:
             scene=scene,
             idle=not motion.open,
         )
-        return Seen(motion, sighting, seconds=monotonic() - began)
+        return Seen(motion, sighting, seconds=monotonic() - began, ailment=ailment)
 
     def _watch(self, picture: bytes, asked_at: float) -> tuple[GreyImage, Motion]:
         """Return the gate's view of a picture, and what the gate says."""
