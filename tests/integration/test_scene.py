@@ -81,7 +81,7 @@ async def learn(door, camera) -> None:
         door.clock.jump(61)
         await door.until(lambda looked=looked: door.watcher.counters.recognised > looked)
         await door.frames(camera, 2)
-    assert scenes.cameras
+    await door.until(lambda: issues(door.hass))
     await door.hass.async_block_till_done()
 
 
@@ -111,8 +111,8 @@ async def test_the_owners_portrait_opens_for_nobody_who_walks_past(
     assert door.door.controller.lockout.failures == 0
 
     camera.source = lambda: wall.picture(visitor="obama")
-    access = await door.access()
-    assert (access.event_type, access.person) == ("access_granted", "Barack")
+    await door.until(lambda: target.calls)
+    assert door.accesses[-1].attributes["person"] == "Barack"
 
 
 async def test_it_is_told_and_remembered_over_a_restart_and_goes_with_the_picture(
@@ -138,12 +138,19 @@ async def test_it_is_told_and_remembered_over_a_restart_and_goes_with_the_pictur
 
     wall.take_down()
     camera.source = wall.picture
-    await door.wait(camera, 8)
-    for _ in range(12):
+    # Until the gate's background is the bare wall, it moves.
+    for _ in range(200):
+        await door.wait(camera, 1)
+        if door.state(MOTION) == "off":
+            break
+    for _ in range(20):
+        if not issues(hass):
+            break
         looked = door.watcher.counters.recognised
         door.clock.jump(61)
         await door.until(lambda looked=looked: door.watcher.counters.recognised > looked)
-    await door.until(lambda: not issues(hass))
+        await door.frames(camera, 2)
+    assert not issues(hass)
     assert door.accesses == []
     assert target.calls == []
 
