@@ -98,7 +98,7 @@ def pictures(
 ) -> Iterator[tuple[float, bytes]]:
     """Yield the time and JPEG of each picture of a visit."""
     people = [story.ENROLLED, *story.STRANGERS]
-    chosen = rng.choice(len(people), 2 if walk == "two" else 1, replace=False)
+    chosen = rng.choice(len(people), {"nobody": 0, "two": 2}.get(walk, 1), replace=False)
     walkers = [
         Walker(
             people[index].picture,

@@ -24,9 +24,10 @@ from .issues import async_report_if
 from .locking.driver import OwnLock, make_lock
 from .locking.relock import Relocks
 from .people import doors_of
-from .recognition.feed import Feeds, Wish
+from .recognition.feeds import Feeds
 from .recognition.host import Decided
 from .recognition.trigger import async_follow_triggers
+from .recognition.viewer import Wish
 from .recognition.watcher import Watcher
 from .residents import Residents
 from .settings import CONF_RECOGNIZING, MIN_SHARES, DoorSettings
@@ -156,10 +157,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         self._untrack = [
             async_follow_triggers(self.hass, self.settings.triggers, self._look),
             async_follow_contact(
-                self.hass,
-                self.settings.contact,
-                opened=self._door_opened,
-                closed=self._door_closed,
+                self.hass, self.settings.contact, opened=self._door_opened, closed=self._door_closed
             ),
         ]
 

@@ -16,6 +16,7 @@ from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from .access.memory import async_forget
 from .activity import async_tell_logbook
 from .const import (
+    CONF_CAMERAS,
     CONF_LOCK,
     DOMAIN,
     ISSUE_CAMERA_MISSING,
@@ -31,7 +32,7 @@ from .issues import async_report
 from .locking.relock import Relocks
 from .people import doors_of, people_of
 from .recognition.executor import Worker
-from .recognition.feed import Feeds
+from .recognition.feeds import Feeds
 from .residents import Residents
 from .settings import CONF_RECOGNIZING, DoorSettings, HouseholdSettings
 from .storage.checked_store import NotSavedError
@@ -85,7 +86,11 @@ class Household:
         """Held by whoever compares new pictures with those enrolled and then adds them."""
         self._relocks = Relocks(hass, records.duties)
         self._feeds = Feeds(
-            hass, bundle, lambda: self.residents.matcher, entry.async_create_background_task
+            hass,
+            bundle,
+            lambda: self.residents.matcher,
+            records.scenes,
+            entry.async_create_background_task,
         )
         self._made: dict[str, Made] = {}
         self._people: dict[str, str] = {}
@@ -111,6 +116,7 @@ class Household:
         for door, subentry in doors_of(self.entry).items():
             await self._async_open_door(door, subentry)
         self._people = {p: s.title for p, s in people_of(self.entry).items()}
+        self._forget_cameras()
         self.records.duties.async_forget_all_but(
             {s.data[CONF_LOCK] for s in doors_of(self.entry).values() if s.data.get(CONF_LOCK)}
         )
@@ -133,6 +139,7 @@ class Household:
         # The next start reads the files.
         await self.store.async_flush()
         await self.records.duties.async_write()
+        await self.records.scenes.async_write()
 
     # For the platforms
 
@@ -242,6 +249,14 @@ class Household:
             if broken or self._made.get(door) != _made(subentry):
                 await self._async_close_door(door)
                 await self._async_open_door(door, subentry)
+        self._forget_cameras()
+
+    @callback
+    def _forget_cameras(self) -> None:
+        """Forget what hangs before cameras that no door has any more."""
+        listed = (door.data.get(CONF_CAMERAS) for door in doors_of(self.entry).values())
+        cameras = {str(c) for found in listed if isinstance(found, list | tuple) for c in found}
+        self.records.scenes.async_forget_all_but(cameras)
 
     @callback
     def _follow_people(self) -> Collection[str]:

@@ -17,6 +17,7 @@ from homeassistant.helpers.storage import STORAGE_DIR
 
 from .const import (
     ISSUE_CONTACT_MISSING,
+    ISSUE_FACE_IN_VIEW,
     ISSUE_LOCK_MISSING,
     ISSUE_PERSON_MISSING,
     ISSUE_PICTURES_MISSING,
@@ -27,10 +28,10 @@ from .const import (
     ISSUE_STORAGE_UNREADABLE,
 )
 from .coordinator import DoorCoordinator
-from .entity_reference import async_resolve
+from .entity_reference import async_resolve, async_state_of
 from .format import of_hundred
 from .household import FaceLockConfigEntry, Household
-from .issues import async_report_if, async_report_only
+from .issues import async_advise, async_report_if, async_report_only, async_withdraw
 from .storage.checked_store import NotSavedError
 from .storage.templates import pictures_file
 from .vision import RateUnavailableError
@@ -85,7 +86,9 @@ def async_keep_up(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     )
     entry.async_on_unload(async_track_time_interval(hass, keeper.async_save_again, SAVE_AGAIN))
     entry.async_on_unload(async_track_time_interval(hass, keeper.async_expire, EXPIRY_INTERVAL))
+    entry.async_on_unload(household.records.scenes.async_subscribe(keeper.report_scenes))
     keeper.report_people()
+    keeper.report_scenes()
 
 
 class _Keeper:
@@ -152,6 +155,23 @@ class _Keeper:
         ):
             wrong = reference is not None and async_resolve(self._hass, reference) is None
             async_report_if(self._hass, wrong, f"{issue}_{door.id}", issue, door=door.title)
+
+    @callback
+    def report_scenes(self) -> None:
+        """Tell the owner of pictures of faces that hang in a camera's view."""
+        prefix = f"{ISSUE_FACE_IN_VIEW}{self._suffix}_"
+        cameras = self._household.records.scenes.cameras
+        for camera in cameras:
+            state = async_state_of(self._hass, camera)
+            name = async_resolve(self._hass, camera) or camera if state is None else state.name
+            async_advise(
+                self._hass,
+                f"{prefix}{camera}",
+                ISSUE_FACE_IN_VIEW,
+                "limits.md#faces-that-hang-in-view",
+                camera=name,
+            )
+        async_withdraw(self._hass, prefix, [f"{prefix}{camera}" for camera in cameras])
 
     async def async_save_again(self, _now: datetime) -> None:
         """Offer the disk what it refused."""

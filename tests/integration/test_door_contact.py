@@ -9,6 +9,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.face_lock.access import controller
 from custom_components.face_lock.const import DOMAIN
+from custom_components.face_lock.locking.auto_lock import AutoLock
 
 from .conftest import CAMERA, FRONT, LOCK, TARGET, front_door
 from .test_hold import BARACK, let_in, names, stay
@@ -80,17 +81,31 @@ async def test_a_contact_that_comes_back_closed_ends_the_hold(hass, held, target
     assert names(target) == ["unlock", "lock"]
 
 
-async def test_a_running_time_is_not_made_longer_by_the_door(hass, set_up, camera, target) -> None:
-    contact(hass, "off")
-    door = await set_up(BARACK, lock=TARGET, settings=watched())
-    await let_in(door, camera)
-    await door.leave(camera)
-    for _ in range(3):
-        await until(hass, 2)
-        contact(hass, "on")
-        contact(hass, "off")
-    await until(hass, 5.5)
-    assert names(target) == ["unlock", "lock"]
+async def test_closing_makes_a_running_time_no_longer_but_shorter(hass) -> None:
+    """However often the door is opened and closed."""
+    locked: list[None] = []
+
+    async def lock() -> None:
+        locked.append(None)
+
+    timer = AutoLock(hass, lambda: False, lock)
+    timer.async_start(5)
+    timer.async_door_closed(60)
+    await until(hass, 6)
+    assert len(locked) == 1
+    timer.async_start(60)
+    timer.async_door_closed(5)
+    await until(hass, 6)
+    assert len(locked) == 2
+    # Nothing was opened since, or it is left to the lock itself.
+    timer.async_door_closed(5)
+    await until(hass, 12)
+    assert len(locked) == 2
+    timer.async_start(60)
+    timer.async_door_closed(0)
+    await until(hass, 6)
+    assert len(locked) == 2
+    timer.async_cancel()
 
 
 async def test_a_lock_that_cannot_lock_an_open_door_is_asked_again_when_it_closes(

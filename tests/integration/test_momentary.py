@@ -106,6 +106,15 @@ async def test_a_lock_of_its_own_that_somebody_locks_is_not_opened_again(
     await stay(door, COOL_DOWN + 4)
     assert len(door.accesses) == 1
     assert door.state(LOCK) == "locked"
+    # Nor once it was opened for somebody else, and has locked.
+    camera.show("obama3", "collins")
+    assert (await door.access(2)).person == "Eileen"
+    camera.show("obama3")
+    await door.recognised(2)
+    await locks_again(hass)
+    await stay(door, 6)
+    let_in_again = [access.attributes["person"] for access in door.accesses[2:]]
+    assert "Barack" not in let_in_again
 
 
 # A strike: a lock of the owner's that locks by itself

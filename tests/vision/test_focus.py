@@ -6,6 +6,7 @@ from PIL import Image
 
 import vision
 from vision import Face, Frame, GateSettings, MotionGate, Pipeline, gallery_matcher
+from vision.networks.detector import Detector
 from vision.pipeline import camera as camera_pipeline
 from vision.pipeline.recognition import find_faces
 from vision.tracking.focus import WHOLE_INTERVAL, Focus, Region
@@ -109,13 +110,13 @@ def test_a_part_shows_the_faces_that_the_whole_shows(bundle, picture, x) -> None
 
 def test_whoever_moves_is_found_and_only_parts_are_searched(bundle, picture, monkeypatch) -> None:
     asked: list[tuple[int, int, int, int] | None] = []
-    detect = bundle.detector.detect
+    detect = Detector.detect
 
-    def recording(rgb, max_side=None, region=None):
+    def recording(self, rgb, max_side=None, region=None):
         asked.append(region)
-        return detect(rgb, max_side, region)
+        return detect(self, rgb, max_side, region)
 
-    monkeypatch.setattr(bundle.detector, "detect", recording)
+    monkeypatch.setattr(Detector, "detect", recording)
     gate, focus = MotionGate(GateSettings()), Focus()
     found = []
     shown = [()] * 2 + [(("obama", 120 + 12 * n, 240),) for n in range(4)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from math import floor
 from time import monotonic
 from typing import Final
@@ -14,7 +15,7 @@ from homeassistant.exceptions import HomeAssistantError
 from ..localize import async_sentences
 from ..recognition.models import async_load_bundle
 from ..recognition.snapshot import CameraError, async_take_picture
-from ..vision import Bundle, PictureError, Shortcoming, Survey, survey
+from ..vision import Bundle, Fixture, PictureError, Shortcoming, Survey, survey
 from .markdown import live_picture, picture, plain
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,9 +38,11 @@ class CheckError(Exception):
 
 
 async def async_check(
-    hass: HomeAssistant, entity_id: str, bundle: Bundle | None
+    hass: HomeAssistant, entity_id: str, bundle: Bundle | None, hanging: Sequence[Fixture] = ()
 ) -> tuple[Survey, Bundle | None]:
     """Survey a camera; return what was found and the models that looked, to look again with.
+
+    ``hanging`` is what is known to hang in its view.
 
     Raises:
         CheckError: it gives no picture, or none that can be read.
@@ -48,7 +51,7 @@ async def async_check(
     try:
         pictures, seconds = await _async_take(hass, entity_id)
         bundle = bundle or await _async_models(hass)
-        return await hass.async_add_executor_job(survey, bundle, pictures, seconds), bundle
+        found = await hass.async_add_executor_job(survey, bundle, pictures, seconds, hanging)
     except CameraError as error:
         raise CheckError(error.key) from error
     except PictureError as error:
@@ -56,6 +59,7 @@ async def async_check(
     except Exception as error:  # the dialogue must go on, whatever a model or a camera raises
         _LOGGER.exception("The check of %s failed", entity_id)
         raise CheckError("check_failed") from error
+    return found, bundle
 
 
 async def _async_take(hass: HomeAssistant, entity_id: str) -> tuple[list[bytes], float]:

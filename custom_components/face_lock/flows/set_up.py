@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import probatio
 from homeassistant.components.camera.const import DOMAIN as CAMERA_DOMAIN
 from homeassistant.components.lock.const import DOMAIN as LOCK_DOMAIN
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowContext, FlowHandler, FlowResult
@@ -19,6 +19,7 @@ from homeassistant.helpers.selector import EntitySelector, EntitySelectorConfig,
 
 from ..const import CONF_CAMERAS, CONF_LOCK
 from ..entity_reference import async_entity_reference, async_resolve
+from ..household import Household
 from ..names import folded
 from ..people import find_door, people_of
 from ..settings import (
@@ -30,7 +31,7 @@ from ..settings import (
     SECTION_RECOGNITION,
     HouseholdSettings,
 )
-from ..vision import Bundle, Survey
+from ..vision import Bundle, Fixture, Survey
 from .camera_check import CheckError, async_check, async_describe
 from .fields import (
     RATE_FIELD,
@@ -127,8 +128,9 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
     async def async_step_look(self, user_input: dict[str, Any] | None = None) -> ResultT:
         """Look through a camera for some seconds."""
         if self._checking is None:
+            camera = self._input[CONF_CAMERAS][self._camera]
             self._checking = self.hass.async_create_task(
-                async_check(self.hass, self._input[CONF_CAMERAS][self._camera], self._bundle),
+                async_check(self.hass, camera, self._bundle, self._hanging(camera)),
                 "face_lock check",
                 eager_start=False,
             )
@@ -143,6 +145,14 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
             self._errors = {CONF_CAMERAS: error.key}
             return self.async_show_progress_done(next_step_id=self._form)
         return self.async_show_progress_done(next_step_id="check")
+
+    def _hanging(self, camera: str) -> tuple[Fixture, ...]:
+        """Return what is known to hang in a camera's view."""
+        entry = self._household
+        if entry is None or entry.state is not ConfigEntryState.LOADED:
+            return ()
+        household: Household = entry.runtime_data
+        return household.records.scenes.hanging(async_entity_reference(self.hass, camera))
 
     async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ResultT:
         """Show what the camera shows, and what is not good enough about it."""

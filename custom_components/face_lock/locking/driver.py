@@ -31,7 +31,6 @@ from ..settings import DoorSettings
 from ..vision import Problem
 from .answer import OPEN_STATES, Answer
 from .auto_lock import AutoLock, OutOfReachError
-from .moment import Moment
 from .relock import Opener, Relock, Relocks
 
 CALL_TIMEOUT: Final = 15.0
@@ -74,7 +73,6 @@ class TargetLock:
         self._leave_open = leave_open
         self._relock_after = relock_after
         self._relock = relock
-        self._moment = Moment(hass)
         self._opener = Opener(held, self._async_relock, on_relock)
         relock.async_join(self._opener)
 
@@ -128,7 +126,7 @@ class TargetLock:
 
     async def async_lock(self, context: Context | None = None, code: str | None = None) -> None:
         """Lock the target."""
-        self._moment.async_stop()
+        self._relock.moment.async_stop()
         await self._async_call(SERVICE_LOCK, context, code)
 
     async def async_open(self, context: Context | None = None, code: str | None = None) -> None:
@@ -139,7 +137,7 @@ class TargetLock:
     def async_if_momentary(self, then: Callable[[], None]) -> None:
         """Call ``then`` if it turns out that the last grant opened for a moment only."""
         if (entity_id := self.entity_id) is not None:
-            self._moment.async_watch(entity_id, then)
+            self._relock.moment.async_watch(entity_id, then)
 
     @callback
     def async_door_closed(self) -> None:
@@ -148,7 +146,6 @@ class TargetLock:
 
     async def async_stop(self) -> None:
         """Lock what is still to be locked: nobody would do it later."""
-        self._moment.async_stop()
         await self._relock.async_leave(self._opener)
 
     @property

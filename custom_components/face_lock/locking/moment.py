@@ -24,8 +24,8 @@ MOMENT: Final = 10.0
 class Moment:
     """Waits for one lock to lock again by itself soon after it was opened.
 
-    What a person or an automation told it, or the door, is no moment: whoever locks a door behind
-    them must not have it opened again.
+    What a person, an automation or a door told it is no moment: whoever locks a door behind them
+    must not have it opened again.
     """
 
     def __init__(self, hass: HomeAssistant) -> None:

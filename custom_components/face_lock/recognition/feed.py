@@ -25,7 +25,7 @@ from .ailments import AilmentReport
 from .executor import Worker
 from .metrics import Meter, Performance
 from .snapshot import CameraError, Picture, async_take_picture
-from .viewer import Counters, Viewer, Wish
+from .viewer import Counters, CreateTask, Scenery, Viewer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,10 +46,6 @@ MAX_BACKOFF: Final = 10.0
 
 T = TypeVar("T")
 
-__all__ = ["Counters", "Feed", "Feeds", "Viewer", "Wish"]
-
-CreateTask = Callable[..., asyncio.Task[None]]
-
 
 class Feed:
     """Looks at one camera for as long as one of its viewers is enabled.
@@ -59,7 +55,12 @@ class Feed:
     """
 
     def __init__(
-        self, hass: HomeAssistant, camera: str, bundle: Bundle, matcher: Callable[[], Matcher]
+        self,
+        hass: HomeAssistant,
+        camera: str,
+        bundle: Bundle,
+        matcher: Callable[[], Matcher],
+        scenery: Scenery,
     ) -> None:
         """Prepare to look at ``camera`` (a registry id or an entity id).
 
@@ -69,7 +70,8 @@ class Feed:
         self._camera = camera
         self._matcher = matcher
         self._worker = Worker(hass)
-        self._pipeline = Pipeline(bundle, matcher())
+        self._scenery = scenery
+        self._pipeline = Pipeline(bundle, matcher(), scene=scenery.async_scene(camera))
         self._viewers: list[Viewer] = []
         self._mailbox: Picture | None = None
         self._arrived = asyncio.Event()
@@ -260,6 +262,7 @@ class Feed:
             self._failures = 0
         self._report.async_tell(self.outage(self.good_at))
         self._count(seen, self.good_at)
+        self._scenery.async_looked(self._camera)
         for viewer in list(self._viewers):
             try:
                 # The one before may have taken its time.
@@ -299,34 +302,3 @@ async def async_forever(step: Callable[[], Awaitable[None]]) -> None:
             # No defect may end the watching; and what did not come to its end is no evidence.
             _LOGGER.exception("Unexpected error while watching the door")
             await asyncio.sleep(IDLE_INTERVAL)
-
-
-class Feeds:
-    """The cameras that are looked at, by reference; doors that share a camera share its feed."""
-
-    def __init__(
-        self,
-        hass: HomeAssistant,
-        bundle: Bundle,
-        matcher: Callable[[], Matcher],
-        create_task: CreateTask,
-    ) -> None:
-        self._hass = hass
-        self._bundle = bundle
-        self._matcher = matcher
-        self._create_task = create_task
-        self._feeds: dict[str, Feed] = {}
-
-    @callback
-    def async_get(self, camera: str) -> Feed:
-        """Return a camera's feed, which begins with its first user."""
-        feed = self._feeds.get(camera)
-        if feed is None:
-            feed = self._feeds[camera] = Feed(self._hass, camera, self._bundle, self._matcher)
-            feed.async_start(self._create_task)
-        return feed
-
-    async def async_stop_unused(self) -> None:
-        """Stop looking at cameras that nobody looks at any more."""
-        unused = [camera for camera, feed in self._feeds.items() if feed.is_unused]
-        await asyncio.gather(*(self._feeds.pop(camera).async_stop() for camera in unused))

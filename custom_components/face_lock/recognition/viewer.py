@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..vision import Seen
+from ..vision import Scene, Seen
 from .snapshot import Picture
+
+CreateTask = Callable[..., asyncio.Task[None]]
+"""Makes a task of ``(hass, coroutine, name)`` that ends with the config entry."""
 
 
 @dataclass(slots=True)
@@ -53,3 +58,13 @@ class Viewer(Protocol):
 
         The next picture is looked at when all viewers are through with this one.
         """
+
+
+class Scenery(Protocol):
+    """What hangs in the cameras' views."""
+
+    def async_scene(self, camera: str) -> Scene:
+        """Return a camera's scene, which goes on learning."""
+
+    def async_looked(self, camera: str) -> None:
+        """Take note that it may have changed."""

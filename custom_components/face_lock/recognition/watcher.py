@@ -23,9 +23,11 @@ from ..vision import (
     Seen,
     Sighting,
 )
-from .feed import OUTAGE_AFTER, Counters, Feed, Feeds, Wish, async_forever
+from .feed import OUTAGE_AFTER, Feed, async_forever
+from .feeds import Feeds
 from .host import CameraState, Decided, Host
 from .snapshot import Picture
+from .viewer import Counters, Wish
 
 __all__ = ["OUTAGE_AFTER", "PATIENCE", "Watcher"]
 

@@ -53,6 +53,8 @@ from .pipeline.enrolment import (
 )
 from .pipeline.recognition import gallery_matcher, recognise
 from .pipeline.survey import Shortcoming, Survey, survey, with_boxes
+from .tracking.fixture import Fixture
+from .tracking.scene import MOST as MAX_FIXTURES, Scene
 from .tracking.seen_frames import SeenFrames
 from .tracking.stacking import Stacker
 from .types import (
@@ -75,6 +77,7 @@ from .types import (
 __all__ = [
     "CLEAR",
     "MAX_CROWDING",
+    "MAX_FIXTURES",
     "MIN_SCORE",
     "RETRIED",
     "SAME_PICTURE",
@@ -97,6 +100,7 @@ __all__ = [
     "Face",
     "FaceQuality",
     "Faces",
+    "Fixture",
     "Frame",
     "Gallery",
     "GateSettings",
@@ -128,6 +132,7 @@ __all__ = [
     "Problem",
     "RateUnavailableError",
     "RuntimeUnavailableError",
+    "Scene",
     "ScoreLimit",
     "ScoreLimits",
     "Seen",

@@ -66,7 +66,8 @@ def decode_rgb(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
         # cheaper than decoding it whole; never below the requested size.
         scale = max_side / max(image.size)
         if image.format == "JPEG" and scale < 1:
-            image.draft("RGB", (int(image.width * scale), int(image.height * scale)))
+            size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
+            image.draft("RGB", size)
         return image
 
     image, turned = _open(data, draft)

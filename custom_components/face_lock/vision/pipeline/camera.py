@@ -12,6 +12,7 @@ from ..imaging.motion import GateSettings, MotionGate
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
 from ..tracking.focus import Focus
+from ..tracking.scene import Scene
 from ..tracking.stacking import Stacker
 from ..types import Frame, GreyImage, Motion, Sighting
 from .recognition import recognise
@@ -20,6 +21,9 @@ SEARCH_INTERVAL: Final = 1.0
 """Seconds after which an open gate's pictures are searched for faces even if the presence network
 sees nobody: heads that fill less than a twelfth of the picture's height are too small for it, and
 now and then it misses one."""
+SCENE_INTERVAL: Final = 60.0
+"""Seconds after which a picture is searched though the gate is closed: what is found there without
+anything having moved is part of the scene, see ``tracking/scene.py``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,12 @@ class Pipeline:
         gate: GateSettings | None = None,
         *,
         cues_from: float | None = None,
+        scene: Scene | None = None,
     ) -> None:
         """Prepare to look, for the people whom ``matcher`` knows.
 
-        ``cues_from`` is the similarity from which liveness is measured, None for never.
+        ``cues_from`` is the similarity from which liveness is measured, None for never; ``scene``
+        what is known to hang in view, which goes on learning. Without one, any face is a visitor's.
         """
         gate = gate or GateSettings()
         self._bundle = bundle
@@ -70,6 +76,8 @@ class Pipeline:
         self._held_until = float("-inf")
         self._searched_at = float("-inf")
         self._stacker = Stacker()
+        self._scene = scene
+        self._min_share = gate.min_share
         self._focus = Focus()
         self._last: _Last | None = None
         self._health = PictureHealth()
@@ -83,6 +91,7 @@ class Pipeline:
         if gate is not None:
             self._gate.use(gate)
             self._hold = gate.hold
+            self._min_share = gate.min_share
 
     def keep_open(self, now: float) -> None:
         """Hold the gate open for a while: somebody is in view, or may be."""
@@ -111,10 +120,14 @@ class Pipeline:
         self._health.look(grey, asked_at)
         ailment = self._health.ailment
         motion = replace(moved, open=moved.open or asked_at < self._held_until)
-        if not motion.open:
+        scene, searched = self._scene, asked_at - self._searched_at
+        # A first picture, or one that changed all over, tells of nobody.
+        if scene is not None and self._min_share <= moved.level < 1.0:
+            scene.moved(asked_at)
+        if not motion.open and (scene is None or 0.0 <= searched < SCENE_INTERVAL):
             return Seen(motion, ailment=ailment)
-        recently = asked_at - self._searched_at < SEARCH_INTERVAL
-        if not in_visit and recently and not self._somebody(grey):
+        recently = searched < SEARCH_INTERVAL
+        if motion.open and not in_visit and recently and not self._somebody(grey):
             return Seen(motion, spared=True, ailment=ailment)
         self._searched_at = asked_at
         matcher, cues_from = self._people
@@ -128,6 +141,8 @@ class Pipeline:
             stacker=self._stacker,
             focus=self._focus,
             moved=moved.where,
+            scene=scene,
+            idle=not motion.open,
         )
         return Seen(motion, sighting, seconds=monotonic() - began, ailment=ailment)
 
