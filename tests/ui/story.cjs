@@ -137,7 +137,9 @@ const STORY = {
     await ha.see("Turn your head a little to your right", ha.dialog);
     await demo.tell("stand hopper right");
     await ha.see("raise your chin a little", ha.dialog);
-    // The demo's visitors cannot: the dialogue goes on without.
+    // The demo's visitors cannot: the dialogue says so, and goes on without.
+    await ha.see("No picture with the chin raised", ha.dialog);
+    await ha.choose("Leave this pose out");
     await ha.see("Pictures kept: 3", ha.dialog);
     await demo.tell("empty");
     await ha.choose("Finish");

@@ -9,6 +9,7 @@ from PIL import Image
 from vision import (
     SAME_PICTURE,
     Candidate,
+    Face,
     Faces,
     Objection,
     PictureError,
@@ -202,6 +203,14 @@ class TestCopies:
         known = [examine(bundle, picture("obama")).template]
         for copy in copies:
             assert agree(bundle, [seen(copy)], known) == [Objection.SAME_PICTURE]
+
+    def test_a_turned_head_is_another_picture_however_alike(self, bundle, seen):
+        (front,) = seen("obama").candidates
+        turned = front.face.landmarks.copy()
+        turned[2, 0] += 0.1 * np.hypot(*(turned[3:].mean(axis=0) - turned[:2].mean(axis=0)))
+        other = Candidate(Face(front.face.box, turned, front.face.score), front.portrait)
+        found = agree(bundle, [Faces((front,)), Faces((other,))])
+        assert all(isinstance(outcome, Candidate) for outcome in found)
 
     def test_of_a_group_and_a_part_of_it_the_part_counts(self, bundle, scene, seen):
         group = scene(("obama", 300, 100), ("biden", 900, 100))

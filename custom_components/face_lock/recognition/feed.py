@@ -266,7 +266,7 @@ class Feed:
         for viewer in list(self._viewers):
             try:
                 # The one before may have taken its time.
-                await viewer.async_see(seen, picture, monotonic())
+                await viewer.see(seen, picture, monotonic())
             except Exception:
                 # One door's defect is no other door's.
                 _LOGGER.exception("Unexpected error while watching the door")

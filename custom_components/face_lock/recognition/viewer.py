@@ -53,7 +53,7 @@ class Viewer(Protocol):
     def is_deciding(self) -> bool:
         """Whether somebody waits to be let in."""
 
-    async def async_see(self, seen: Seen, picture: Picture, now: float) -> None:
+    async def see(self, seen: Seen, picture: Picture, now: float) -> None:
         """Take what a picture showed; ``now`` is the monotonic time after it was looked at.
 
         The next picture is looked at when all viewers are through with this one.

@@ -171,7 +171,7 @@ class Watcher:
         if self.feed is not None:
             self.feed.async_refresh()
 
-    async def async_see(self, seen: Seen, picture: Picture, now: float) -> None:
+    async def see(self, seen: Seen, picture: Picture, now: float) -> None:
         """Take what a picture showed."""
         if not self._enabled:
             return  # switched off while the picture was looked at
