@@ -13,6 +13,7 @@ from homeassistant.util import dt as dt_util
 from custom_components.face_lock.access import recorder
 from custom_components.face_lock.access.codes import hash_code
 from custom_components.face_lock.access.memory import Memory, async_forget, async_memory
+from custom_components.face_lock.access.one_time_pass import Passes
 from custom_components.face_lock.access.rules import barred, objection
 from custom_components.face_lock.access.second_factor import SecondFactor
 from custom_components.face_lock.const import DOMAIN
@@ -141,6 +142,14 @@ async def test_rules(hass, freezer, rules, problem) -> None:
     assert objection(hass, person, "front") is problem
     found = barred(hass, [("ada", person)], "front")
     assert found == ({} if problem is None else {"ada": problem})
+
+
+def test_a_pass_is_for_a_day_at_most() -> None:
+    passes = Passes()
+    passes.give("ada", "rules", 86_400, 0)
+    assert passes.holds("ada", "rules", 86_399)
+    with pytest.raises(ValueError, match="up to a day"):
+        passes.give("ada", "rules", 86_401, 0)
 
 
 async def test_whom_a_pass_lets_in_is_barred_no_more(set_up) -> None:
