@@ -20,6 +20,7 @@ from homeassistant.helpers.typing import ConfigType
 from .access.memory import async_forget
 from .const import (
     DOMAIN,
+    ISSUE_FACE_IN_VIEW,
     ISSUE_OLD_ENTRY,
     ISSUE_OWN_MODELS,
     ISSUE_PERSON_MISSING,
@@ -30,7 +31,7 @@ from .const import (
     ISSUE_STORAGE_UNREADABLE,
 )
 from .household import DOOR_ISSUES, FaceLockConfigEntry, Household
-from .issues import async_report, async_report_only
+from .issues import async_report, async_report_only, async_withdraw
 from .maintenance import (
     STORAGE_ISSUES,
     async_clear_registries,
@@ -128,6 +129,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: FaceLockConfigEntry) ->
     await async_remove_records(hass, entry.entry_id, doors)
     for issue in HOUSEHOLD_ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")
+    async_withdraw(hass, f"{ISSUE_FACE_IN_VIEW}_{entry.entry_id}_")
     for door in doors:
         for issue in DOOR_ISSUES:
             ir.async_delete_issue(hass, DOMAIN, f"{issue}_{door}")

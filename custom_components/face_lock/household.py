@@ -16,20 +16,23 @@ from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from .access.memory import async_forget
 from .activity import async_tell_logbook
 from .const import (
+    CONF_CAMERAS,
     CONF_LOCK,
     DOMAIN,
     ISSUE_CAMERA_MISSING,
+    ISSUE_CONTACT_MISSING,
     ISSUE_DOOR_UNUSABLE,
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
+    ISSUE_RATE_REFUSES_MOST,
 )
 from .coordinator import DoorCoordinator
-from .entity_reference import async_device_of
+from .entity_reference import async_device_of, async_resolve
 from .issues import async_report
 from .locking.relock import Relocks
 from .people import doors_of, people_of
 from .recognition.executor import Worker
-from .recognition.feed import Feeds
+from .recognition.feeds import Feeds
 from .residents import Residents
 from .settings import CONF_RECOGNIZING, DoorSettings, HouseholdSettings
 from .storage.checked_store import NotSavedError
@@ -43,10 +46,15 @@ FaceLockConfigEntry: TypeAlias = "ConfigEntry[Household]"
 
 DOOR_ISSUES: Final = (
     ISSUE_CAMERA_MISSING,
+    ISSUE_CONTACT_MISSING,
     ISSUE_DOOR_UNUSABLE,
     ISSUE_LOCK_MISSING,
     ISSUE_NOT_RELOCKED,
+    ISSUE_RATE_REFUSES_MOST,
 )
+
+ASIDE: Final = 20.0
+"""Seconds for which a picture of somebody who is being enrolled keeps the camera from deciding."""
 
 Made = tuple[str, Mapping[str, Any]]
 
@@ -78,7 +86,11 @@ class Household:
         """Held by whoever compares new pictures with those enrolled and then adds them."""
         self._relocks = Relocks(hass, records.duties)
         self._feeds = Feeds(
-            hass, bundle, lambda: self.residents.matcher, entry.async_create_background_task
+            hass,
+            bundle,
+            lambda: self.residents.matcher,
+            records.scenes,
+            entry.async_create_background_task,
         )
         self._made: dict[str, Made] = {}
         self._people: dict[str, str] = {}
@@ -104,6 +116,7 @@ class Household:
         for door, subentry in doors_of(self.entry).items():
             await self._async_open_door(door, subentry)
         self._people = {p: s.title for p, s in people_of(self.entry).items()}
+        self._forget_cameras()
         self.records.duties.async_forget_all_but(
             {s.data[CONF_LOCK] for s in doors_of(self.entry).values() if s.data.get(CONF_LOCK)}
         )
@@ -126,6 +139,7 @@ class Household:
         # The next start reads the files.
         await self.store.async_flush()
         await self.records.duties.async_write()
+        await self.records.scenes.async_write()
 
     # For the platforms
 
@@ -158,6 +172,18 @@ class Household:
         async_tell_logbook(self.hass, door, visit)
         for listener in list(self._visit_listeners):
             listener(visit)
+
+    @callback
+    def async_set_aside(self, camera: str) -> None:
+        """Let no door decide anything by a camera for a while: it takes somebody's pictures.
+
+        To the doors that would be an unknown face. Nothing opens by what is set aside.
+        """
+        entity_id = async_resolve(self.hass, camera)
+        for door in self.doors.values():
+            for watcher in door.watchers:
+                if async_resolve(self.hass, watcher.camera) == entity_id:
+                    watcher.async_set_aside(ASIDE)
 
     # Changes in place
 
@@ -223,6 +249,14 @@ class Household:
             if broken or self._made.get(door) != _made(subentry):
                 await self._async_close_door(door)
                 await self._async_open_door(door, subentry)
+        self._forget_cameras()
+
+    @callback
+    def _forget_cameras(self) -> None:
+        """Forget what hangs before cameras that no door has any more."""
+        listed = (door.data.get(CONF_CAMERAS) for door in doors_of(self.entry).values())
+        cameras = {str(c) for found in listed if isinstance(found, list | tuple) for c in found}
+        self.records.scenes.async_forget_all_but(cameras)
 
     @callback
     def _follow_people(self) -> Collection[str]:

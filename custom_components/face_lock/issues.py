@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Final
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
+
+DOCUMENTATION: Final = "https://github.com/face-lock/face-lock/blob/main/docs"
 
 
 @callback
@@ -22,6 +25,29 @@ def async_report(hass: HomeAssistant, issue: str, key: str, **placeholders: str)
         translation_key=key,
         translation_placeholders=placeholders or None,
     )
+
+
+@callback
+def async_advise(hass: HomeAssistant, issue: str, key: str, page: str, **placeholders: str) -> None:
+    """Raise ``issue`` as something worth mending; ``page`` of the documentation says more."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue,
+        is_fixable=False,
+        learn_more_url=f"{DOCUMENTATION}/{page}",
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=key,
+        translation_placeholders=placeholders or None,
+    )
+
+
+@callback
+def async_withdraw(hass: HomeAssistant, prefix: str, but: Collection[str] = ()) -> None:
+    """Take back all issues whose id begins with ``prefix`` but some."""
+    for domain, issue in list(ir.async_get(hass).issues):
+        if domain == DOMAIN and issue.startswith(prefix) and issue not in but:
+            ir.async_delete_issue(hass, DOMAIN, issue)
 
 
 @callback

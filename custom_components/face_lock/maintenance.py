@@ -16,20 +16,25 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import STORAGE_DIR
 
 from .const import (
+    ISSUE_CONTACT_MISSING,
+    ISSUE_FACE_IN_VIEW,
     ISSUE_LOCK_MISSING,
     ISSUE_PERSON_MISSING,
     ISSUE_PICTURES_MISSING,
     ISSUE_PICTURES_NOT_SAVED,
+    ISSUE_RATE_REFUSES_MOST,
     ISSUE_STORAGE_LOCKED,
     ISSUE_STORAGE_TOO_NEW,
     ISSUE_STORAGE_UNREADABLE,
 )
 from .coordinator import DoorCoordinator
-from .entity_reference import async_resolve
+from .entity_reference import async_resolve, async_state_of
+from .format import of_hundred
 from .household import FaceLockConfigEntry, Household
-from .issues import async_report_if, async_report_only
+from .issues import async_advise, async_report_if, async_report_only, async_withdraw
 from .storage.checked_store import NotSavedError
 from .storage.templates import pictures_file
+from .vision import RateUnavailableError
 
 SAVE_AGAIN: Final = timedelta(minutes=5)
 """How often what the disk refused is offered to it again."""
@@ -74,13 +79,16 @@ def async_keep_up(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     household = entry.runtime_data
     keeper = _Keeper(hass, household)
     entry.async_on_unload(household.residents.async_subscribe(keeper.report_people))
-    entry.async_on_unload(household.async_add_for_doors(keeper.report_lock))
+    entry.async_on_unload(household.async_add_for_doors(keeper.report_entities))
+    entry.async_on_unload(household.async_add_for_doors(keeper.report_rate))
     entry.async_on_unload(
         hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, keeper.registry_updated)
     )
     entry.async_on_unload(async_track_time_interval(hass, keeper.async_save_again, SAVE_AGAIN))
     entry.async_on_unload(async_track_time_interval(hass, keeper.async_expire, EXPIRY_INTERVAL))
+    entry.async_on_unload(household.records.scenes.async_subscribe(keeper.report_scenes))
     keeper.report_people()
+    keeper.report_scenes()
 
 
 class _Keeper:
@@ -108,6 +116,28 @@ class _Keeper:
                 people=", ".join(people),
             )
         self.report_saved()
+        for door in self._household.doors.values():
+            self.report_rate(door)
+
+    @callback
+    def report_rate(self, door: DoorCoordinator) -> None:
+        """Tell the owner when a door's rate refuses nearly everybody, being so many."""
+        people = len(self._household.residents.matcher)
+        rate = door.settings.false_positive_rate
+        try:
+            point = self._household.bundle.thresholds.operating_point(rate, people)
+        except RateUnavailableError:
+            return  # the door stays shut, and says so itself
+        async_report_if(
+            self._hass,
+            point.refuses_nearly_all,
+            f"{ISSUE_RATE_REFUSES_MOST}_{door.id}",
+            ISSUE_RATE_REFUSES_MOST,
+            door=door.title,
+            people=str(people),
+            day=of_hundred(point.miss_day),
+            night=of_hundred(point.miss_night),
+        )
 
     @callback
     def report_saved(self) -> None:
@@ -117,13 +147,31 @@ class _Keeper:
         async_report_if(self._hass, wrong, f"{issue}{self._suffix}", issue)
 
     @callback
-    def report_lock(self, door: DoorCoordinator) -> None:
-        """Tell the owner when the target lock was removed."""
-        wrong = (
-            door.settings.lock is not None and async_resolve(self._hass, door.settings.lock) is None
-        )
-        issue = f"{ISSUE_LOCK_MISSING}_{door.id}"
-        async_report_if(self._hass, wrong, issue, ISSUE_LOCK_MISSING, door=door.title)
+    def report_entities(self, door: DoorCoordinator) -> None:
+        """Tell the owner when the door's lock or contact was removed."""
+        for issue, reference in (
+            (ISSUE_LOCK_MISSING, door.settings.lock),
+            (ISSUE_CONTACT_MISSING, door.settings.contact),
+        ):
+            wrong = reference is not None and async_resolve(self._hass, reference) is None
+            async_report_if(self._hass, wrong, f"{issue}_{door.id}", issue, door=door.title)
+
+    @callback
+    def report_scenes(self) -> None:
+        """Tell the owner of pictures of faces that hang in a camera's view."""
+        prefix = f"{ISSUE_FACE_IN_VIEW}{self._suffix}_"
+        cameras = self._household.records.scenes.cameras
+        for camera in cameras:
+            state = async_state_of(self._hass, camera)
+            name = async_resolve(self._hass, camera) or camera if state is None else state.name
+            async_advise(
+                self._hass,
+                f"{prefix}{camera}",
+                ISSUE_FACE_IN_VIEW,
+                "limits.md#faces-that-hang-in-view",
+                camera=name,
+            )
+        async_withdraw(self._hass, prefix, [f"{prefix}{camera}" for camera in cameras])
 
     async def async_save_again(self, _now: datetime) -> None:
         """Offer the disk what it refused."""

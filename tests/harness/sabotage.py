@@ -43,7 +43,7 @@ DEFECTS: Final[dict[str, Defect]] = {
         ("camera_frozen",),
         [
             (SeenFrames, "known", _constant(False)),
-            (voting.Voting, "_seen_before", _constant(False)),
+            (voting.Voting, "seen_before", _constant(False)),
         ],
     ),
     "pictures of before a reload count again": (

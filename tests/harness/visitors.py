@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 from unittest.mock import patch
 
 import numpy as np
@@ -70,9 +70,12 @@ class RealNetworks(FakeNetworks):
         *,
         cues_from: float | None = None,
         stacker: vision.Stacker | None = None,
+        **where: Any,
     ) -> vision.Sighting:
         """Look at a frame."""
-        sighting = vision.recognise(bundle, matcher, frame, cues_from=cues_from, stacker=stacker)
+        sighting = vision.recognise(
+            bundle, matcher, frame, cues_from=cues_from, stacker=stacker, **where
+        )
         self.frames += 1
         self.faces += len(sighting.evidence)
         return sighting

@@ -1,6 +1,7 @@
 """Enrolling, forgetting, and letting in once, by action."""
 
 import asyncio
+import base64
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.util import dt as dt_util
 
+from custom_components.face_lock import vision
 from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.enrollment import album
 from custom_components.face_lock.people import people_of
@@ -16,7 +18,7 @@ from custom_components.face_lock.services import enroll, people
 from custom_components.face_lock.storage.feedback import Feedback, Verdict
 from custom_components.face_lock.vision.matching.thresholds import Thresholds
 
-from .conftest import FRONT, LOCK, TARGET, raw, unsealed
+from .conftest import FRONT, LOCK, TARGET, front_door, raw, unsealed
 
 BARACK = {"Barack": ("obama", "obama2")}
 
@@ -104,16 +106,106 @@ async def test_enroll_adds_to_whom_it_knows(set_up, call, pictures, folder, hass
     assert not door.household.residents.rules["barack"].allowed
 
 
-async def test_enroll_from_the_camera(set_up, call, camera, hass_storage) -> None:
+@pytest.fixture
+def in_turn(camera, monkeypatch):
+    """Show people one after the other, the next ones for each picture that a capture takes."""
+    take = enroll.async_take_picture
+
+    def in_turn(*scenes: str) -> None:
+        left = list(scenes)
+
+        async def next_one(*args: object) -> object:
+            camera.show(*(left.pop(0) if len(left) > 1 else left[0]).split())
+            return await take(*args)
+
+        monkeypatch.setattr(enroll, "async_take_picture", next_one)
+
+    return in_turn
+
+
+def shows(bundle, shown: dict[str, str], name: str) -> bool:
+    """Whether what the answer shows is a crop of somebody's face."""
+    head, _, data = shown["image"].partition(",")
+    assert head == "data:image/jpeg;base64"
+    crop = vision.decode_rgb(base64.b64decode(data))
+    known = vision.examine(bundle, vision.decode_rgb(raw(name))).template
+    return vision.is_same_person(bundle, vision.embed_crop(bundle, crop).embedding, [known])
+
+
+async def test_enroll_from_the_camera(
+    set_up, call, camera, in_turn, hass_storage, monkeypatch
+) -> None:
+    monkeypatch.setattr(enroll, "CAPTURE_TIMEOUT", 3.0)
     door = await set_up({})
-    camera.show("collins")
-    answer = await call("enroll", name="Eileen", from_camera=True)
-    assert (answer["created"], answer["kept"]) == (True, enroll.CAPTURE_PICTURES)
-    assert in_store(hass_storage, door, answer["person_id"]) == enroll.CAPTURE_PICTURES
+    in_turn("obama", "obama2", "obama2", "obama3")
+    answer = await call("enroll", name="Barack", from_camera=True)
+    # What is taken within a moment counts once.
+    assert (answer["created"], answer["kept"]) == (True, 3)
+    assert in_store(hass_storage, door, answer["person_id"]) == 3
+    assert {refusal["reason"] for refusal in answer["refused"]} == {"same_picture"}
+    # It shows what it took.
+    assert len(answer["taken"]) == 3
+    assert all(shows(door.household.bundle, shown, "obama2") for shown in answer["taken"])
+
+
+async def test_enroll_from_the_camera_takes_nobody_who_is_beside(
+    set_up, call, camera, in_turn, monkeypatch
+) -> None:
+    monkeypatch.setattr(enroll, "CAPTURE_TIMEOUT", 3.0)
+    door = await set_up({})
+    # Somebody walks past first, alone; then others stand beside the person.
+    in_turn("biden", "obama biden", "obama", "obama2", "hopper obama3", "obama3")
+    answer = await call("enroll", name="Barack", from_camera=True)
+    assert answer["kept"] == len(answer["taken"]) >= 2
+    assert all(shows(door.household.bundle, shown, "obama3") for shown in answer["taken"])
+    assert {"several_faces", "other_person"} <= {one["reason"] for one in answer["refused"]}
+
+
+async def test_enroll_waits_until_somebody_came(hass, set_up, call, camera, clock, monkeypatch):
+    monkeypatch.setattr(enroll, "monotonic", clock)
+    door = await set_up({})
+    camera.show()
+    task = hass.async_create_task(call("enroll", name="Barack", from_camera=True))
+    await door.frames(camera, 5)
+    clock.jump(enroll.CAPTURE_WALK - 10)
+    await door.frames(camera, 5)
+    assert not task.done()
+    camera.show("obama")
+    await door.frames(camera, 10)
+    clock.jump(enroll.CAPTURE_TIMEOUT)
+    answer = await task
+    assert answer["kept"] == 1
+    assert answer["refused"][0]["reason"] == "no_face"
+    # That nobody was there yet is said once.
+    assert [one["reason"] for one in answer["refused"]].count("no_face") == 1
+
+
+async def test_nothing_happens_at_the_door_while_its_camera_enrols(
+    hass, set_up, call, camera, in_turn, target, monkeypatch, clock
+) -> None:
+    """Neither events nor failures, and nothing opens by it, at any door with that camera."""
+    monkeypatch.setattr(enroll, "CAPTURE_TIMEOUT", 3.0)
+    garage = front_door(hass, title="Garage", door="garage", lock=TARGET)
+    door = await set_up({"Grace": ("hopper",)}, doors=(front_door(hass), garage))
+    await door.recognised(1)
+    in_turn("obama", "obama2", *["obama3", "hopper", "biden"] * 400)
+    recognised = door.watcher.counters.recognised
+    await call("enroll", name="Barack", from_camera=True, door="Front door")
+    assert door.watcher.counters.recognised > recognised + 3
+    assert door.accesses == []
+    assert door.watcher.visits == 0
+    assert door.door.controller.lockout.failures == 0
+    assert hass.states.get("event.garage_access").state == "unknown"
+    assert target.calls == []
+    # A while later everything is as before.
+    camera.show("hopper")
+    clock.jump(20)
+    access = await door.access()
+    assert (access.event_type, access.person) == ("access_granted", "Grace")
 
 
 async def test_enroll_with_nobody_at_the_camera(set_up, call, camera, monkeypatch) -> None:
-    monkeypatch.setattr(enroll, "CAPTURE_TIMEOUT", 1.0)
+    monkeypatch.setattr(enroll, "CAPTURE_WALK", 1.0)
     door = await set_up(BARACK)
     answer = await call("enroll", name="Eileen", from_camera=True)
     assert (answer["person_id"], answer["created"], answer["kept"]) == (None, False, 0)
@@ -122,6 +214,17 @@ async def test_enroll_with_nobody_at_the_camera(set_up, call, camera, monkeypatc
     answer = await call("enroll", name="Eileen", from_camera=True)
     assert {refusal["reason"] for refusal in answer["refused"]} == {"camera_failed"}
     assert names(door) == {"Barack"}
+
+
+async def test_the_first_file_is_not_the_judge(set_up, call, pictures) -> None:
+    await set_up({})
+    files = pictures("biden", "obama", "obama2", "obama3")
+    answer = await call("enroll", name="Barack", files=files)
+    assert answer["kept"] == 3
+    assert answer["refused"] == [{"picture": "biden.jpg", "reason": "other_person"}]
+    answer = await call("enroll", name="Nobody", files=pictures("hopper", "collins"))
+    assert (answer["created"], answer["kept"]) == (False, 0)
+    assert {one["reason"] for one in answer["refused"]} == {"pictures_disagree"}
 
 
 async def test_enroll_nobody_twice(set_up, call, pictures) -> None:

@@ -4,13 +4,15 @@ import pytest
 from hypothesis import given, strategies as st
 
 from custom_components.face_lock.enrollment.pose_guide import (
+    COUNT,
     INSISTENCE,
     PATIENCE,
     POSES,
+    WALK,
     Guide,
     Seen,
 )
-from custom_components.face_lock.vision import HeadPose
+from custom_components.face_lock.vision import HeadPose, Pose
 
 FRONT = HeadPose(0.0, 0.58)
 LEFT = HeadPose(0.15, 0.58)
@@ -67,30 +69,59 @@ def test_a_problem_is_said_when_it_lasts_and_forgotten_when_it_is_over() -> None
     assert guide.instruction == "straight"
 
 
-def test_a_pose_that_does_not_come_is_left_out() -> None:
+def test_there_is_a_minute_until_somebody_has_come() -> None:
+    guide = Guide(0.0)
+    assert guide.left(0.0) == WALK
+    guide.note(Seen("no_face"), WALK - 0.1)
+    assert not guide.is_waiting
+    assert guide.left(WALK - 0.1) == COUNT
+    guide.note(Seen("no_face"), WALK)
+    assert guide.is_waiting
+    assert guide.left(WALK) == 0
+
+
+def test_who_has_come_has_a_few_seconds_for_each_pose() -> None:
+    guide = Guide(0.0)
+    guide.note(Seen(pose=LEFT), 50.0)
+    assert guide.left(50.0) == 15
+    guide.note(Seen(pose=LEFT), 50.0 + PATIENCE - 0.1)
+    assert not guide.is_waiting
+    guide.note(Seen(pose=LEFT), 50.0 + PATIENCE)
+    assert guide.is_waiting
+
+
+def test_a_pose_that_does_not_come_can_be_tried_again() -> None:
     guide = Guide(0.0)
     keep(guide, FRONT, 5.0)
-    guide.note(Seen(pose=FRONT), 5.0 + PATIENCE - 0.1)
-    assert guide.instruction == "left"
     guide.note(Seen(pose=FRONT), 5.0 + PATIENCE)
-    assert guide.instruction == "right"
-    # Neither is one at which something was wrong all the time, once a picture was kept.
-    guide.note(Seen("blurred"), 5.0 + 2 * PATIENCE)
-    assert not guide.is_done
-    assert guide.wants(UP)
+    assert (guide.is_waiting, guide.pose) == (True, Pose.LEFT)
+    guide.again(100.0)
+    assert (guide.is_waiting, guide.pose) == (False, Pose.LEFT)
+    guide.note(Seen(pose=FRONT), 100.0 + PATIENCE - 0.1)
+    assert not guide.is_waiting
+    keep(guide, LEFT, 100.0 + PATIENCE)
+    assert guide.missed == []
 
 
-def test_who_never_looks_straight_is_asked_for_the_next_pose() -> None:
+def test_a_pose_can_be_left_out() -> None:
     guide = Guide(0.0)
-    guide.note(Seen(pose=HeadPose(0.4, 0.58)), PATIENCE)
-    assert guide.instruction == "left"
+    keep(guide, FRONT, 5.0)
+    guide.note(Seen("blurred"), 5.0 + PATIENCE)
+    guide.skip(50.0)
+    assert (guide.is_waiting, guide.instruction) == (False, "right")
+    assert guide.missed == [Pose.LEFT]
+    guide.note(Seen(pose=FRONT), 50.0 + PATIENCE - 0.1)
+    assert not guide.is_waiting
 
 
-def test_nothing_usable_ends_it_early_with_the_reason() -> None:
+def test_it_can_be_stopped() -> None:
     guide = Guide(0.0)
-    guide.note(Seen("no_face"), PATIENCE)
+    keep(guide, FRONT, 5.0)
+    guide.note(Seen("no_face"), 5.0 + PATIENCE)
+    guide.stop()
     assert guide.is_done
     assert guide.problem == "no_face"
+    assert guide.missed == [Pose.LEFT, Pose.RIGHT, Pose.UP]
 
 
 @pytest.mark.parametrize("room", [1, 2, 4, 10])
@@ -110,13 +141,18 @@ def test_it_always_ends_in_time_with_no_more_than_was_kept(looks) -> None:
     guide, now, kept = Guide(0.0), 0.0, 0
     for look, pause in looks:
         now += pause
-        if guide.is_done:
+        if guide.is_done or guide.is_waiting:
             break
         usable = look.problem is None and look.pose is not None and guide.wants(look.pose)
         guide.note(Seen(look.problem, look.pose, usable), now)
         kept += usable
         assert guide.kept == kept <= guide.wanted
+    waited = 0
     while not guide.is_done:
         now += 1.0
         guide.note(Seen(), now)
-    assert now <= len(looks) * 3 + len(POSES) * (PATIENCE + 1)
+        if guide.is_waiting:
+            waited += 1
+            guide.skip(now)
+    assert waited + kept == guide.wanted
+    assert now <= len(looks) * 3 + len(POSES) * (WALK + 1)

@@ -11,6 +11,7 @@ from homeassistant.helpers import entity_registry as er
 from custom_components.face_lock import vision
 from custom_components.face_lock.access.codes import is_code
 from custom_components.face_lock.flows import fields
+from custom_components.face_lock.format import of_hundred
 from custom_components.face_lock.settings import SECTIONS, DoorSettings, Sensitivity
 
 from .conftest import LOCK, TARGET
@@ -18,6 +19,7 @@ from .conftest import LOCK, TARGET
 PORCH = "binary_sensor.porch"
 LAMP = "light.porch"
 MODE = "input_select.mode"
+CONTACT = "binary_sensor.contact"
 
 
 @pytest.fixture(autouse=True)
@@ -69,9 +71,19 @@ async def change(hass: HomeAssistant, door, section: str, **values: object) -> d
 async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
     door = await set_up({"Barack": ("obama",)}, lock=TARGET)
     before, household = door.door, door.household
-    await change(hass, door, "recognition", false_positive_rate="one_in_1000000")
+    await change(hass, door, "recognition", false_positive_rate="one_in_100000")
     await change(hass, door, "gate", triggers=[PORCH], sensitivity="high")
-    await change(hass, door, "door", relock_after=0, hold=False, open_latch=True)
+    hass.states.async_set(CONTACT, "off")
+    await change(
+        hass,
+        door,
+        "door",
+        relock_after=0,
+        hold=False,
+        hold_longest=60,
+        contact=CONTACT,
+        open_latch=True,
+    )
     await change(
         hass,
         door,
@@ -91,11 +103,13 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
     assert settings == DoorSettings(
         cameras=tuple(data["cameras"]),
         lock=data["lock"],
-        false_positive_rate=1e-6,
+        false_positive_rate=1e-5,
         sensitivity=Sensitivity.HIGH,
         triggers=(PORCH,),
         relock_after=None,
         hold=False,
+        hold_longest=60,
+        contact=CONTACT,
         open_latch=True,
         liveness="strict",
         factor_entity=MODE,
@@ -115,11 +129,13 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
 
     # The forms show it all again, but for the code.
     shown = {name: suggested(await begin(hass, door, name)) for name in SECTIONS}
-    assert shown["recognition"] == {"false_positive_rate": "one_in_1000000"}
+    assert shown["recognition"] == {"false_positive_rate": "one_in_100000"}
     assert shown["gate"] == {"triggers": [PORCH], "sensitivity": "high"}
     assert shown["door"] == {
         "relock_after": 0,
         "hold": False,
+        "hold_longest": 60,
+        "contact": CONTACT,
         "open_latch": True,
         "leave_open": True,
     }
@@ -243,6 +259,32 @@ async def test_models_that_are_damaged(hass, camera, set_up) -> None:
     assert result["errors"] == {"false_positive_rate": "models_damaged"}
 
 
+async def test_a_rate_that_refuses_nearly_everybody_must_be_meant(hass, camera, set_up) -> None:
+    door = await set_up({"Barack": ("obama",)})
+    result = await change(hass, door, "recognition", false_positive_rate="one_in_1000000")
+    assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "strict")
+    assert result["menu_options"] == ["anyway", "recognition"]
+    point = door.household.bundle.thresholds.operating_point(1e-6)
+    shown = result["description_placeholders"]
+    assert shown == {
+        "people": "1",
+        "day": of_hundred(point.miss_day),
+        "night": of_hundred(point.miss_night),
+    }
+    assert int(shown["day"]) >= 80
+    assert "recognition" not in door.subentry.data
+    # Back, and something else.
+    back = await submit(hass, result, next_step_id="recognition")
+    assert back["type"] is FlowResultType.FORM
+    result = await submit(hass, back, false_positive_rate="one_in_10000")
+    assert result["reason"] == "reconfigure_successful"
+    # Or it is meant.
+    result = await change(hass, door, "recognition", false_positive_rate="one_in_1000000")
+    result = await submit(hass, result, next_step_id="anyway")
+    assert result["reason"] == "reconfigure_successful"
+    assert door.door.settings.false_positive_rate == 1e-6
+
+
 async def test_a_rate_too_strict_for_so_many_people(hass, camera, set_up) -> None:
     door = await set_up({"Barack": ("obama",), "Joe": ("biden",)})
     rows = [vision.OperatingPoint(1e-3, 0.4, 0.0, 1e-3, True, 1.0)]
@@ -268,13 +310,47 @@ async def test_the_latch_is_only_offered_where_the_lock_has_one(
 async def test_an_own_lock_locks_again(hass, camera, set_up) -> None:
     door = await set_up({})
     flow = await begin(hass, door, "door")
-    assert set(schema(flow)) == {"relock_after", "hold"}
+    assert set(schema(flow)) == {"relock_after", "hold", "hold_longest", "contact"}
     assert schema(flow)["relock_after"].config["min"] == 1
     for seconds in (0, 601):
         with pytest.raises(InvalidData):
             await submit(hass, flow, relock_after=seconds)
     await submit(hass, flow, relock_after=30)
     assert door.door.settings.relock_after == 30
+    # A relay may follow it, which opens for a moment, whoever is in view.
+    assert not door.door.settings.hold
+    await change(hass, door, "door", hold=True)
+    assert door.door.settings.hold
+
+
+@pytest.mark.parametrize("seconds", [9, 601])
+async def test_the_longest_hold_has_bounds(hass, camera, target, set_up, seconds) -> None:
+    door = await set_up({}, lock=TARGET)
+    with pytest.raises(InvalidData):
+        await change(hass, door, "door", hold_longest=seconds)
+
+
+async def test_a_door_contact_is_offered_by_class_and_must_exist(
+    hass, camera, target, set_up
+) -> None:
+    registry = er.async_get(hass)
+    known = registry.async_get_or_create("binary_sensor", "test", "porch", original_name="Porch")
+    hass.states.async_set(known.entity_id, "off")
+    door = await set_up({}, lock=TARGET)
+    offered = schema(await begin(hass, door, "door"))["contact"].config
+    assert set(offered["device_class"]) == {"door", "garage_door", "opening", "window"}
+    assert "binary_sensor.front_door_motion" in offered["exclude_entities"]
+    result = await change(hass, door, "door", contact="binary_sensor.none")
+    assert result["errors"] == {"contact": "contact_not_found"}
+    # It is kept by a name that survives renaming, shown as it is called now, and can be taken out.
+    await change(hass, door, "door", contact=known.entity_id)
+    assert door.subentry.data["door"]["contact"] == known.id
+    registry.async_update_entity(known.entity_id, new_entity_id="binary_sensor.gate")
+    hass.states.async_set("binary_sensor.gate", "off")
+    await hass.async_block_till_done()
+    assert suggested(await begin(hass, door, "door"))["contact"] == "binary_sensor.gate"
+    await change(hass, door, "door")
+    assert door.door.settings.contact is None
 
 
 async def test_a_lock_that_was_removed_leaves_the_other_options(

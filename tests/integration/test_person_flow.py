@@ -12,6 +12,7 @@ from aiohttp import FormData
 from homeassistant.components import file_upload
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import (
     device_registry as dr,
     entity_registry as er,
@@ -28,6 +29,7 @@ from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.enrollment import album
 from custom_components.face_lock.flows import markdown as texts
 from custom_components.face_lock.people import people_of
+from custom_components.face_lock.recognition import models as runtime
 from custom_components.face_lock.settings import PersonSettings
 from tests.harness.devices import jpeg, portrait
 
@@ -216,13 +218,12 @@ REFUSED = {
     "blurred": lambda: blurred("obama"),
     "turned": lambda: jpeg(portrait("obama").transpose(Image.Transpose.ROTATE_180)),
     "other_person": lambda: raw("biden"),
-    "same_picture": lambda: raw("obama2"),
+    "same_picture": lambda: shrunk("obama2", 300),
     "enrolled_already": lambda: raw("collins"),
     "picture_empty": lambda: b"",
     "picture_too_large": lambda: bytes(vision.imaging.decode.MAX_BYTES + 1),
     "picture_unsupported": lambda: b"GIF89a" + bytes(100),
     "picture_corrupt": lambda: raw("obama")[:4000],
-    "picture_heic": lambda: b"\x00\x00\x00\x18ftypheic" + bytes(300),
     "picture_animated": lambda: animated("obama", "obama2"),
 }
 
@@ -234,7 +235,7 @@ async def test_refused_pictures(hass, set_up, upload, reason) -> None:
     await flow.start("Barack")
     kept = 0
     if reason in ("other_person", "same_picture"):
-        kept, _ = shown(await flow.add(raw("obama2")))
+        kept, _ = shown(await flow.add(raw("obama2"), raw("obama3")))
 
     count, said = shown(await flow.add(REFUSED[reason]()))
 
@@ -242,8 +243,14 @@ async def test_refused_pictures(hass, set_up, upload, reason) -> None:
     (why,) = await localize.async_sentences(hass, "config_subentries.person.error", [reason])
     assert why != reason
     assert said == f"Not kept:\n\n- file-1.jpg: {why}"
-    # Another picture can follow at once, and the refused one left nothing behind.
-    assert shown(await flow.add(raw("obama"))) == (kept + 1, "")
+    # Another picture can follow at once; a refused one is named as long as it could be kept yet.
+    count, said = shown(await flow.add(raw("obama")))
+    assert count == kept + 1
+    if reason == "several_faces":
+        # The half of it that shows the person is that picture, stretched.
+        assert "counts once" in said
+    else:
+        assert said == (f"Not kept:\n\n- file-1.jpg: {why}" if reason == "other_person" else "")
 
 
 async def test_of_several_pictures_each_is_judged_for_itself(hass, set_up, upload) -> None:
@@ -256,6 +263,75 @@ async def test_of_several_pictures_each_is_judged_for_itself(hass, set_up, uploa
         "- file-2.jpg",
         "- file-3.jpg",
     ]
+
+
+async def test_the_first_picture_is_not_the_judge(hass, set_up, upload) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    assert shown(await flow.add(raw("biden"))) == (1, "")
+    # One against one: neither is kept, and that is said of both.
+    count, said = shown(await flow.add(raw("obama")))
+    assert count == 0
+    assert said.count("show different people") == 2
+    result = await flow.add(raw("obama2"))
+    assert shown(result)[0] == 2
+    assert shown(result)[1].endswith(
+        "- file-1.jpg: This face does not match the other pictures of this person."
+    )
+    await flow.finish()
+    (subentry,) = people_of(door.entry).values()
+    templates = [p.template for p in door.household.store.album(subentry.unique_id)]
+    bundle = door.household.bundle
+    right, wrong = (vision.examine(bundle, vision.decode_rgb(raw(n))) for n in ("obama3", "biden"))
+    assert vision.is_same_person(bundle, right.template.embedding, templates)
+    assert not vision.is_same_person(bundle, wrong.template.embedding, templates)
+
+
+async def test_pictures_that_disagree_can_be_started_over(hass, set_up, upload) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    result = await flow.add(raw("biden"), raw("obama"))
+    assert result["menu_options"] == ["capture", "upload", "start_over"]
+    assert shown(await flow.choose("start_over")) == (0, "")
+    assert shown(await flow.add(raw("obama"))) == (1, "")
+
+
+async def test_who_is_beside_the_person_is_not_enrolled(hass, set_up, upload) -> None:
+    def beside(name: str, width: int) -> bytes:
+        canvas = Image.new("RGB", (1500, 900), (110, 115, 120))
+        canvas.paste(portrait("biden").resize((720, 853)), (740, 20))
+        image = portrait(name)
+        canvas.paste(image.resize((width, round(image.height * width / image.width))), (60, 60))
+        return jpeg(canvas)
+
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    count, said = shown(await flow.add(beside("obama", 280)))
+    assert count == 0
+    assert "several faces" in said
+    # Once another picture shows the person alone, it is known which of the two is meant.
+    assert shown(await flow.add(raw("obama2"))) == (2, "")
+    await flow.finish()
+    (subentry,) = people_of(door.entry).values()
+    bundle = door.household.bundle
+    known = vision.examine(bundle, vision.decode_rgb(raw("obama3"))).template
+    for one in door.household.store.album(subentry.unique_id):
+        assert vision.is_same_person(bundle, one.template.embedding, [known])
+
+
+async def test_taking_a_picture_out_lets_the_others_vote_again(hass, set_up, upload) -> None:
+    door = await set_up({})
+    flow = Flow(hass, door.entry, upload)
+    await flow.start("Barack")
+    assert shown(await flow.add(raw("obama"), raw("obama2"), raw("biden")))[0] == 2
+    await flow.choose("remove")
+    # One of each is left.
+    count, said = shown(await flow.submit(pictures=["1"]))
+    assert count == 0
+    assert said.count("show different people") == 2
 
 
 async def test_an_upload_ends_no_lockout(hass, set_up, upload) -> None:
@@ -485,15 +561,88 @@ async def test_one_person_too_many_for_the_rate(hass, set_up) -> None:
     assert result["reason"] == "rate_unavailable"
 
 
+def misses(*shares: float) -> vision.Thresholds:
+    """A table in which two people, three, and so on, cost these shares by day."""
+    rows = [
+        vision.OperatingPoint(1e-4 / n, 0.3 + n / 100, 0.0, 1e-4 / n, True, 1.0, share, 0.995)
+        for n, share in enumerate(shares, 2)
+    ]
+    return vision.Thresholds(
+        [vision.OperatingPoint(1e-3, 0.26, 0, 1e-3, True, 1.0), *rows], slope=1, offset=0
+    )
+
+
+async def test_what_one_person_more_costs_is_said(hass, set_up) -> None:
+    door = await set_up({"Barack": ("obama",), "Grace": ("hopper",)})
+    thresholds = misses(0.1, 0.31, 0.5)
+    door.household.bundle = replace(door.household.bundle, thresholds=thresholds)
+    form = await Flow(hass, door.entry).open()
+    assert form["step_id"] == "user"
+    # With three: by day, and at night.
+    assert form["description_placeholders"]["costs"] == "| Front door | 31 | >99 |"
+
+
+async def test_one_person_more_who_shuts_nearly_everybody_out_must_be_meant(
+    hass, set_up, call, folder
+) -> None:
+    door = await set_up({"Barack": ("obama",), "Grace": ("hopper",)})
+    thresholds = misses(0.1, 0.85, 1.0)
+    door.household.bundle = replace(door.household.bundle, thresholds=thresholds)
+    flow = Flow(hass, door.entry)
+    result = await flow.open()
+    assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "strict")
+    assert result["description_placeholders"]["costs"] == "| Front door | 85 | >99 |"
+    assert (await flow.choose("anyway"))["step_id"] == "user"
+    assert (await flow.submit(name="Joe"))["step_id"] == "pictures"
+    # An action cannot ask: it refuses.
+    (folder / "biden.jpg").write_bytes(raw("biden"))
+    files = [str(folder / "biden.jpg")]
+    with pytest.raises(ServiceValidationError) as error:
+        await call("enroll", name="Joe", files=files)
+    assert error.value.translation_key == "rate_refuses_most"
+    assert error.value.translation_placeholders["day"] == "85"
+    assert len(people_of(door.entry)) == 2
+    # More pictures of somebody who is enrolled make nothing stricter.
+    (folder / "obama2.jpg").write_bytes(raw("obama2"))
+    assert (await call("enroll", name="Barack", files=[str(folder / "obama2.jpg")]))["kept"] == 1
+
+
+async def test_a_household_that_grows_too_large_for_its_rate_is_told(
+    hass, set_up, upload, bundle, monkeypatch
+) -> None:
+    measured = replace(bundle, thresholds=misses(0.1, 0.85, 1.0))
+    monkeypatch.setattr(runtime, "load_bundle", lambda *_: measured)
+    door = await set_up({"Barack": ("obama",), "Grace": ("hopper",)})
+    issues, issue = ir.async_get(hass), (DOMAIN, f"rate_refuses_most_{FRONT}")
+    assert issue not in issues.issues
+    flow = Flow(hass, door.entry, upload)
+    await flow.open()
+    await flow.choose("anyway")
+    await flow.submit(name="Joe")
+    await flow.add(raw("biden"))
+    await flow.finish()
+    await hass.async_block_till_done()
+    assert issues.issues[issue].translation_placeholders == {
+        "door": "Front door",
+        "people": "3",
+        "day": "85",
+        "night": ">99",
+    }
+    # A higher rate mends it.
+    door.change(recognition={"false_positive_rate": "one_in_1000"})
+    await hass.async_block_till_done()
+    assert issue not in issues.issues
+
+
 # Somebody like another
 
 
 def alike(bundle, similarity: float):
     """Make an examination whose template resembles an enrolled one by so much."""
 
-    def examine(standard, data, album) -> vision.Portrait:
+    def examine(standard, data) -> vision.Faces:
         (template,) = next(iter(standard.others.values()))
-        rng = np.random.default_rng(len(album))
+        rng = np.random.default_rng(0)
         known, crowding = template.embedding[:-1], template.embedding[-1]
         other = rng.normal(size=known.shape).astype(np.float32)
         other -= (other @ known) * known
@@ -503,7 +652,9 @@ def alike(bundle, similarity: float):
         direction = cosine * known + np.sqrt(1 - cosine**2) * other
         embedding = np.append(direction, 0.0).astype(np.float32)
         crop = np.full((112, 112, 3), 128, np.uint8)
-        return vision.Portrait(crop, vision.Template(embedding, template.model))
+        kept = vision.Portrait(crop, vision.Template(embedding, template.model))
+        face = vision.Face((0, 0, 90, 100), np.zeros((5, 2), np.float32), 0.9)
+        return vision.Faces((vision.Candidate(face, kept),))
 
     return examine
 

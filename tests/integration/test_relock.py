@@ -9,9 +9,10 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.face_lock.const import DOMAIN
 from custom_components.face_lock.locking import driver
+from custom_components.face_lock.recognition.host import Decided
 from custom_components.face_lock.recognition.watcher import Watcher
 
-from .conftest import FRONT, LOCK, TARGET, front_door
+from .conftest import CAMERA, FRONT, LOCK, TARGET, front_door
 from .test_visits import decided, granted
 
 BARACK = {"Barack": ("obama", "obama2")}
@@ -214,6 +215,23 @@ async def test_somebody_at_the_other_door_holds_the_lock(hass, both, target, mon
     held = False
     await wait(hass, 8)
     assert names(target) == ["unlock", "lock"]
+
+
+async def test_what_one_door_locks_is_no_moment_for_the_other(hass, both, target) -> None:
+    """Whichever of them locks for both: the lock did not lock by itself."""
+    for which in (FRONT, "back"):
+        told: list[bool] = []
+
+        def conclude(_outcome, *, momentary: bool = False, told: list[bool] = told) -> None:
+            told.append(momentary)
+
+        door = both.household.doors[which]
+        door.controller.conclude(Decided(granted(both, "barack"), CAMERA, None, conclude))
+        await both.until(lambda told=told: told)
+        await hass.async_block_till_done()
+        await wait(hass, 62)
+        assert hass.states.get(TARGET).state == "locked"
+        assert told == [False]
 
 
 async def test_a_door_that_goes_leaves_its_lock_to_the_other_one(hass, both, target) -> None:

@@ -28,6 +28,7 @@ from custom_components.face_lock.format import percent
 from custom_components.face_lock.recognition import models as runtime
 from custom_components.face_lock.services import ACTIONS
 from custom_components.face_lock.storage.feedback import Verdict
+from custom_components.face_lock.vision.imaging import heic
 from custom_components.face_lock.visit import OUTCOMES
 
 from .conftest import ROOT
@@ -113,6 +114,7 @@ def test_refusals_have_a_text() -> None:
     modules = ("flows/capture.py", "flows/details.py", "flows/person.py")
     own = literals(*modules, "enrollment/album.py", "enrollment/procedure.py", "names.py")
     own &= set(PERSON["error"])
+    own |= {f"missed_{pose}" for pose in POSES} | {o.value for o in vision.Objection}
     asked = {"same_picture", "enrolled_already", "upload_missing", "upload_none", "not_kept"}
     asked |= {
         "name_missing",
@@ -121,7 +123,8 @@ def test_refusals_have_a_text() -> None:
         "name_taken",
         "expires_past",
         "capture_failed",
-        "pose_missed",
+        "pictures_disagree",
+        *(f"missed_{pose}" for pose in POSES),
     }
     asked |= {"person_not_found", "schedule_not_found"}
     assert own - FACE_PROBLEMS == asked
@@ -136,7 +139,7 @@ def test_the_door_forms_errors_have_a_text() -> None:
     wanted = CAMERA_ERRORS | PICTURE_PROBLEMS | shortcomings | fields | rates
     assert set(TEXTS["config"]["error"]) == wanted
     own = literals("flows/door_options.py") & set(DOOR["error"])
-    code = {"code_length", "code_removed", "trigger_not_found"}
+    code = {"code_length", "code_removed", "trigger_not_found", "contact_not_found"}
     challenge = {"challenge_missing", "announce_invalid", "flash_light_not_found"}
     assert own == code | challenge | {"factor_not_found", "factor_state", "factor_missing"}
     # Another door may be added to a household with models of its owner's.
@@ -148,7 +151,12 @@ def test_whatever_a_capture_says_has_a_text() -> None:
     hints = FACE_PROBLEMS | {"same_picture", "enrolled_already", "no_picture"}
     assert set(PERSON["progress"]) == hints | {str(pose) for pose in POSES}
     for text in PERSON["progress"].values():
-        assert set(re.findall(r"{(\w+)}", text)) - {"name"} == {"kept", "wanted", "picture"}
+        assert set(re.findall(r"{(\w+)}", text)) - {"name"} == {
+            "kept",
+            "wanted",
+            "seconds",
+            "picture",
+        }
     for problem in CAMERA_ERRORS | PICTURE_PROBLEMS:
         assert capture._action(problem) == "no_picture"
 
@@ -202,7 +210,7 @@ def described(step: dict) -> bool:
 def test_steps_have_a_title_and_fields_are_described() -> None:
     config, options = TEXTS["config"]["step"], TEXTS["options"]["step"]
     shown = steps(set_up) | {"user"}
-    assert shown == set(config) | {"look"} == {"user", "check", "look"}
+    assert shown == set(config) | {"look"} == {"user", "check", "look", "strict"}
     assert set(TEXTS["config"]["progress"]) == set(DOOR["progress"]) == {"look"}
     assert set(options) == steps(household_options) == {"init"}
     sections = {"devices", *settings.SECTIONS}
@@ -309,7 +317,7 @@ def test_errors_of_actions_have_a_text() -> None:
     assert used | CAMERA_ERRORS | PICTURE_PROBLEMS <= set(TEXTS["exceptions"])
     for key in used:
         names = set(re.findall(r"{(\w+)}", TEXTS["exceptions"][key]["message"]))
-        assert names <= {"person", "door", "path", "reasons"}
+        assert names <= {"person", "door", "path", "reasons", "day", "night"}
 
 
 def test_manifest() -> None:
@@ -320,7 +328,7 @@ def test_manifest() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", MANIFEST["version"])
     # The runtime is chosen where it runs: no requirement can be had everywhere.
     assert MANIFEST["requirements"] == []
-    for requirement in runtime.REQUIREMENTS:
+    for requirement in (*runtime.REQUIREMENTS, heic.REQUIREMENT):
         assert requirement in (ROOT / "requirements" / "ha.txt").read_text().split()
 
 

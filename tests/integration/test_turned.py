@@ -74,24 +74,25 @@ async def test_who_was_enrolled_upside_down_by_an_older_version_opens_for_no_str
 async def test_a_turned_picture_is_refused_by_upload_and_by_capture(bundle, name, how) -> None:
     standard = album.Standard(bundle, {}, 1e-4)
     data = turned(jpeg(portrait(name)), how)
-    with pytest.raises(album.RefusedError) as refused:
-        album.examine_upload(standard, data, ())
-    assert refused.value.key == "turned"
-    found = album.look(standard, data, (), _any_pose)
+    with pytest.raises(vision.PictureError) as refused:
+        album.examine_upload(standard, data)
+    assert refused.value.problem is vision.Problem.TURNED
+    found = album.look(standard, data, album.Album(), _any_pose)
     assert found.problem == "turned"
-    assert found.portrait is None
+    assert found.faces is None
 
 
 async def test_a_negative_and_half_a_face_are_refused_by_upload(bundle) -> None:
     standard = album.Standard(bundle, {}, 1e-4)
     image = portrait("obama")
-    face = vision.find_face(bundle, vision.decode_rgb(raw("obama")))
+    (found,) = vision.find_faces(bundle, vision.decode_rgb(raw("obama"))).candidates
+    face = found.face
     middle = round(float(face.landmarks[2, 0]))
     half = image.crop((middle, 0, image.width, image.height))
     for wrong in (image.point(lambda value: 255 - value), half):
-        with pytest.raises(album.RefusedError) as refused:
-            album.examine_upload(standard, jpeg(wrong), ())
-        assert refused.value.key in ("turned", "no_face")
+        with pytest.raises(vision.PictureError) as refused:
+            album.examine_upload(standard, jpeg(wrong))
+        assert refused.value.problem in (vision.Problem.TURNED, vision.Problem.NO_FACE)
 
 
 def _any_pose(_pose: vision.HeadPose) -> bool:

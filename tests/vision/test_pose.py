@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from vision import HeadPose, Pose, find_face, head_pose, is_in_pose
+from vision import HeadPose, Pose, find_faces, head_pose, is_in_pose
 
 HEAD = np.array(
     # Right eye, left eye, nose tip, right and left corner of the mouth of a person who looks along
@@ -78,8 +78,10 @@ def test_landmarks_that_coincide_are_no_face():
 @pytest.mark.parametrize(("name", "side"), [("obama2", -1), ("obama3", 1), ("biden", 1)])
 def test_real_faces(bundle, picture, name, side):
     rgb = picture(name)
-    seen = head_pose(find_face(bundle, rgb).landmarks)
-    mirror = head_pose(find_face(bundle, np.ascontiguousarray(rgb[:, ::-1])).landmarks)
+    seen = head_pose(find_faces(bundle, rgb).candidates[0].face.landmarks)
+    mirror = head_pose(
+        find_faces(bundle, np.ascontiguousarray(rgb[:, ::-1])).candidates[0].face.landmarks
+    )
     assert seen.yaw * side > 0.1
     assert mirror.yaw * side < -0.1
     assert abs(mirror.pitch - seen.pitch) < 0.06

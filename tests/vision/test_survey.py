@@ -1,10 +1,12 @@
 """What is said about a camera before it becomes a door."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from vision import PictureError, Shortcoming, encode_jpeg, survey, with_boxes
+from vision import Fixture, PictureError, Shortcoming, encode_jpeg, survey, with_boxes
 
 
 @pytest.fixture
@@ -34,6 +36,22 @@ def test_a_good_camera_with_somebody_before_it(bundle, portrait):
     assert max(found.preview.shape) == 480
     green = (np.abs(found.preview.astype(int) - (60, 220, 90)).max(axis=2) < 8).sum()
     assert green > 200
+
+
+def test_a_face_that_is_known_to_hang_in_view_is_named_and_not_taken_for_a_visitor(
+    bundle, portrait
+):
+    rgb = np.hstack([portrait, np.full_like(portrait, 120)])
+    height, width = rgb.shape[:2]
+    (face,) = bundle.detector.detect(rgb)
+    box = tuple(float(v) / side for v, side in zip(face.box, (width, height) * 2, strict=True))
+    landmarks = face.landmarks / np.float32((width, height))
+    hanging = Fixture(box, landmarks, np.zeros((32, 32), np.uint8))
+    found = survey(bundle, shots(rgb), 1.5, [hanging])
+    assert found.shortcomings == (Shortcoming.FACE_HANGS, Shortcoming.NO_FACE)
+    assert found.face_px is None
+    elsewhere = dataclasses.replace(hanging, box=(0.6, 0.1, 0.8, 0.4), landmarks=landmarks + 0.5)
+    assert Shortcoming.FACE_HANGS not in survey(bundle, shots(rgb), 1.5, [elsewhere]).shortcomings
 
 
 def test_an_empty_place_is_no_fault_of_the_camera_but_is_said(bundle):

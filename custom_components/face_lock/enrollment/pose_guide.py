@@ -6,16 +6,21 @@ A state machine without a camera and without a clock of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from ..vision import HeadPose, Pose, is_in_pose
 from ..vision.imaging.pose import FRONT
 
 POSES: Final = (Pose.STRAIGHT, Pose.LEFT, Pose.RIGHT, Pose.UP)
+WALK: Final = 60.0
+"""Seconds until somebody has to be before the camera: time to walk there."""
 PATIENCE: Final = 12.0
-"""Seconds for one pose. One that does not come is left out: not everybody can turn the head."""
+"""Seconds for one pose, once a face was seen; whoever leads is then asked how to go on."""
 INSISTENCE: Final = 2
 """Looks in a row that must fail for the same reason before it is said."""
+COUNT: Final = 5
+"""Seconds in which the time that is left is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,16 @@ class Guide:
         self._poses = list(POSES[:room])
         self.wanted = len(self._poses)
         self.kept = 0
+        self.missed: list[Pose] = []
+        """The poses that were left out."""
+        self.is_waiting = False
+        """Whether the time for a pose is over, and it has to be said how to go on."""
         self.problem: str | None = None
         """Why the last look kept nothing, as a translation key."""
         self._front = FRONT
         self._repeated = 0
-        self._until = now + PATIENCE
+        self._has_come = False
+        self._until = now + WALK
 
     @property
     def is_done(self) -> bool:
@@ -47,11 +57,20 @@ class Guide:
         return not self._poses
 
     @property
+    def pose(self) -> Pose | None:
+        """The pose that is asked for."""
+        return self._poses[0] if self._poses else None
+
+    @property
     def instruction(self) -> str:
         """What to say now, as a translation key."""
         if self.problem is not None and self._repeated >= INSISTENCE:
             return self.problem
         return self._poses[0] if self._poses else "done"
+
+    def left(self, now: float) -> int:
+        """Return the seconds that are left for the pose, rounded up to a multiple of ``COUNT``."""
+        return max(0, ceil((self._until - now) / COUNT) * COUNT)
 
     def wants(self, pose: HeadPose) -> bool:
         """Whether a head is in the pose that is asked for."""
@@ -61,18 +80,35 @@ class Guide:
         """Take in what was seen."""
         self._repeated = self._repeated + 1 if seen.problem == self.problem else 1
         self.problem = seen.problem
+        if seen.pose is not None and not self._has_come:
+            self._has_come = True
+            self._until = now + PATIENCE
         if seen.kept and seen.pose is not None:
             if self._poses[0] is Pose.STRAIGHT:
                 self._front = seen.pose
             self.kept += 1
             self._next(now)
         elif now >= self._until:
-            if self.problem is not None and not self.kept:
-                # Nothing usable came in all that time: another pose would not change that.
-                self._poses.clear()
-            else:
-                self._next(now)
+            self.is_waiting = True
+
+    def again(self, now: float) -> None:
+        """Ask for the same pose once more."""
+        self.is_waiting = False
+        self._until = now + (PATIENCE if self._has_come else WALK)
+
+    def skip(self, now: float) -> None:
+        """Leave the pose out: not everybody can turn the head."""
+        self.is_waiting = False
+        self.missed.append(self._poses[0])
+        self._next(now)
+
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self.is_waiting = False
+        self.missed += self._poses
+        self._poses.clear()
 
     def _next(self, now: float) -> None:
         del self._poses[0]
-        self._until = now + PATIENCE
+        self._repeated = 0
+        self._until = now + (PATIENCE if self._has_come else WALK)

@@ -6,6 +6,8 @@ What is enrolled may change meanwhile, so the name and the face are checked once
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 from uuid import uuid4
 
@@ -18,7 +20,8 @@ from ..const import CONF_ENROLLED_AT
 from ..household import Household
 from ..names import name_objection
 from ..people import find_person, people_of
-from ..vision import HeadPose, Portrait
+from ..recognition.heic import async_read
+from ..vision import HeadPose, OperatingPoint, PictureError, Portrait
 from .album import (
     MAX_PICTURES,
     Album,
@@ -45,6 +48,15 @@ class NotLoadedError(AbortFlow):
         super().__init__("not_loaded")
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a door asks of a face ``now``, and with one person ``more``."""
+
+    door: str
+    now: OperatingPoint
+    more: OperatingPoint
+
+
 def name_problem(entry: ConfigEntry[Any], name: str, person: str | None) -> str | None:
     """Say, as a translation key, why ``person``, or somebody new, cannot be called ``name``."""
     if (objection := name_objection(name)) is not None:
@@ -62,6 +74,8 @@ class Enrollment:
         self.is_new = person is None
         self.person = uuid4().hex if person is None else person
         """The person's id."""
+        self._bundle = self.household.bundle
+        """The models that looked last: the household may be loaded anew at any time."""
         self.before = () if person is None else self.household.store.album(person)
         """The pictures that were enrolled when this began."""
         self.album = Album(list(self.before))
@@ -78,6 +92,7 @@ class Enrollment:
     def standard(self) -> Standard:
         """What pictures are held to now."""
         household = self.household
+        self._bundle = household.bundle
         others = household.residents.gallery(but=self.person)
         return Standard(household.bundle, others, household.loosest_rate)
 
@@ -94,28 +109,42 @@ class Enrollment:
             return "rate_unavailable"
         return None
 
+    def costs(self) -> list[Cost]:
+        """Say what each door's rate costs with one person more than now."""
+        household, number = self.household, len(people_of(self._entry))
+        points = household.bundle.thresholds.operating_point
+        return [
+            Cost(door.title, points(rate, number), points(rate, number + 1))
+            for door in household.doors.values()
+            for rate in (door.settings.false_positive_rate,)
+        ]
+
     async def async_examine(self, label: str, data: bytes) -> None:
-        """Look at a picture; keep it in the album, or note there why not."""
+        """Look at a picture; let it vote on whose pictures these are, or note why it cannot."""
         if not self.album.room:
-            self.album.refused.append((label, "too_many_pictures"))
+            self.album.refuse(label, "too_many_pictures")
             return
         try:
-            portrait = await self._async_run(examine_upload, data, tuple(self.album.portraits))
+            faces = await async_read(
+                self.household.hass, partial(self._async_run, examine_upload, data)
+            )
+        except PictureError as error:
+            self.album.refuse(label, error.problem.value)
         except RefusedError as error:
-            self.album.refused.append((label, error.key))
+            self.album.refuse(label, error.key)
         else:
-            self.album.portraits.append(portrait)
+            self.album.add(label, faces, self._bundle)
 
-    async def async_look(self, data: bytes, wants: Callable[[HeadPose], bool]) -> Look:
-        """Look at a camera's picture; keep it if the head is in a wanted pose.
+    async def async_look(self, label: str, data: bytes, wants: Callable[[HeadPose], bool]) -> Look:
+        """Look at a camera's picture; take it if the head is in a wanted pose.
 
         Raises:
             RefusedError: there is no picture to look at.
 
         """
-        seen = await self._async_run(look, data, tuple(self.album.portraits), wants)
-        if seen.portrait is not None:
-            self.album.portraits.append(seen.portrait)
+        seen = await self._async_run(look, data, self.album, wants)
+        if seen.faces is not None:
+            self.album.add(label, seen.faces, self._bundle)
         return seen
 
     async def async_resembled(self) -> str | None:
@@ -142,10 +171,9 @@ class Enrollment:
         found = await self._async_run(objections, portraits)
         refused = [(f"#{n}", why) for n, why in enumerate(found, 1) if why is not None]
         if refused:
-            self.album.refused += refused
-            self.album.portraits = [
-                portrait for portrait, why in zip(portraits, found, strict=True) if why is None
-            ]
+            self.album.keep([p for p, why in zip(portraits, found, strict=True) if why is None])
+            for label, why in refused:
+                self.album.refuse(label, why)
         return None
 
     @callback

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from math import floor
 from time import monotonic
 from typing import Final
 
@@ -13,7 +15,7 @@ from homeassistant.exceptions import HomeAssistantError
 from ..localize import async_sentences
 from ..recognition.models import async_load_bundle
 from ..recognition.snapshot import CameraError, async_take_picture
-from ..vision import Bundle, PictureError, Survey, survey
+from ..vision import Bundle, Fixture, PictureError, Shortcoming, Survey, survey
 from .markdown import live_picture, picture, plain
 
 _LOGGER = logging.getLogger(__name__)
@@ -36,9 +38,11 @@ class CheckError(Exception):
 
 
 async def async_check(
-    hass: HomeAssistant, entity_id: str, bundle: Bundle | None
+    hass: HomeAssistant, entity_id: str, bundle: Bundle | None, hanging: Sequence[Fixture] = ()
 ) -> tuple[Survey, Bundle | None]:
     """Survey a camera; return what was found and the models that looked, to look again with.
+
+    ``hanging`` is what is known to hang in its view.
 
     Raises:
         CheckError: it gives no picture, or none that can be read.
@@ -47,7 +51,7 @@ async def async_check(
     try:
         pictures, seconds = await _async_take(hass, entity_id)
         bundle = bundle or await _async_models(hass)
-        return await hass.async_add_executor_job(survey, bundle, pictures, seconds), bundle
+        found = await hass.async_add_executor_job(survey, bundle, pictures, seconds, hanging)
     except CameraError as error:
         raise CheckError(error.key) from error
     except PictureError as error:
@@ -55,6 +59,7 @@ async def async_check(
     except Exception as error:  # the dialogue must go on, whatever a model or a camera raises
         _LOGGER.exception("The check of %s failed", entity_id)
         raise CheckError("check_failed") from error
+    return found, bundle
 
 
 async def _async_take(hass: HomeAssistant, entity_id: str) -> tuple[list[bytes], float]:
@@ -85,14 +90,30 @@ async def _async_models(hass: HomeAssistant) -> Bundle | None:
 async def async_describe(hass: HomeAssistant, entity_id: str, found: Survey) -> dict[str, str]:
     """Return the placeholders of the check's description."""
     sentences = await async_sentences(hass, "config.error", found.shortcomings)
+    (verdict,) = await async_sentences(hass, "common", (_verdict(found),))
     state = hass.states.get(entity_id)
     return {
         "camera": plain(entity_id if state is None else state.name),
         "resolution": f"{found.width} x {found.height}",
         "brightness": f"{100 * found.brightness / 255:.0f} %",
         "rate": "-" if found.rate is None else f"{found.rate:.1f}",
-        "face": "-" if found.face_px is None else f"{found.face_px:.0f} px",
+        # Rounded down: what is shown as wide enough is.
+        "face": _pixels(found.face_px),
+        "least": _pixels(found.least_face_px),
+        "verdict": verdict,
         "problems": "\n".join(f"- {sentence}" for sentence in sentences),
         "picture": await hass.async_add_executor_job(picture, found.preview),
         "live": live_picture(hass, entity_id),
     }
+
+
+def _verdict(found: Survey) -> str:
+    """Return the translation key of what the numbers come to."""
+    if not found.shortcomings:
+        return "check_verdict_good"
+    nobody = found.shortcomings == (Shortcoming.NO_FACE,)
+    return "check_verdict_nobody" if nobody else "check_verdict_change"
+
+
+def _pixels(width: float | None) -> str:
+    return "-" if width is None else f"{floor(width)} px"

@@ -20,6 +20,8 @@ from homeassistant.data_entry_flow import AbortFlow
 from ..const import CONF_CAMERAS, CONF_LOCK
 from ..people import people_of
 from ..settings import (
+    CONF_FALSE_POSITIVE_RATE,
+    FALSE_POSITIVE_RATES,
     SECTION_DOOR,
     SECTION_GATE,
     SECTION_PRIVACY,
@@ -29,7 +31,7 @@ from ..settings import (
     HouseholdSettings,
 )
 from .door_options import DoorOptions
-from .fields import async_rate_costs
+from .fields import async_rate_costs, async_warning
 from .set_up import (
     DoorSteps,
     door_data,
@@ -47,6 +49,9 @@ class DoorFlow(
     DoorSteps[SubentryFlowContext, SubentryFlowResult, tuple[str, str]], ConfigSubentryFlow
 ):
     """Adds a door, or changes one; that door alone starts again."""
+
+    _confirmed: dict[str, Any] | None = None
+    """A form whose rate is meant as it is."""
 
     @property
     def _household(self) -> ConfigEntry:
@@ -138,6 +143,15 @@ class DoorFlow(
         """Ask what is kept of visits."""
         return await self._async_section(SECTION_PRIVACY, user_input)
 
+    async def async_step_anyway(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Go on with a rate that would refuse nearly everybody."""
+        if self._form != SECTION_RECOGNITION:
+            return await super().async_step_anyway(user_input)
+        self._confirmed = self._input
+        return await self._async_section(SECTION_RECOGNITION, self._confirmed)
+
     async def _async_section(
         self, section: str, user_input: dict[str, Any] | None
     ) -> SubentryFlowResult:
@@ -148,6 +162,13 @@ class DoorFlow(
         if user_input is not None:
             errors = await options.async_problems(section, user_input)
             if not errors:
+                self._warning = None
+                if section == SECTION_RECOGNITION and user_input is not self._confirmed:
+                    rate = FALSE_POSITIVE_RATES[user_input[CONF_FALSE_POSITIVE_RATE]]
+                    self._warning = await async_warning(self.hass, rate, people, bundle)
+                if self._warning is not None:
+                    self._form, self._input = section, user_input
+                    return await self.async_step_strict()
                 kept = await options.async_kept(section, user_input)
                 return self.async_update_and_abort(entry, subentry, data_updates={section: kept})
         costs = None

@@ -17,6 +17,7 @@ from homeassistant.helpers.selector import (
 
 from ..const import DOMAIN
 from ..entity_reference import async_entity_reference, async_resolve
+from ..format import UNKNOWN, of_hundred
 from ..recognition.own_models import models_folder
 from ..settings import (
     BUNDLED,
@@ -26,7 +27,7 @@ from ..settings import (
     FALSE_POSITIVE_RATES,
 )
 from ..vision import BundleError, Thresholds, load_thresholds
-from .rate_costs import UNKNOWN, rate_costs
+from .rate_costs import rate_costs
 
 TRIGGER_DOMAINS: Final = ("binary_sensor", "event", "input_boolean")
 
@@ -48,14 +49,19 @@ def own_entities(hass: HomeAssistant) -> list[str]:
 
 @callback
 def entities(
-    hass: HomeAssistant, domains: Iterable[str], *, multiple: bool = False
+    hass: HomeAssistant,
+    domains: Iterable[str],
+    *,
+    device_classes: Iterable[str] = (),
+    multiple: bool = False,
 ) -> EntitySelector:
-    """Offer the entities of some domains, but none of ours."""
-    return EntitySelector(
-        EntitySelectorConfig(
-            domain=list(domains), exclude_entities=own_entities(hass), multiple=multiple
-        )
+    """Offer the entities of some domains (and classes, where some are named), but none of ours."""
+    config = EntitySelectorConfig(
+        domain=list(domains), exclude_entities=own_entities(hass), multiple=multiple
     )
+    if classes := [str(name) for name in device_classes]:
+        config["device_class"] = classes
+    return EntitySelector(config)
 
 
 @callback
@@ -89,6 +95,23 @@ async def async_check_rate(
     except ValueError:
         return "rate_unavailable"
     return None
+
+
+async def async_warning(
+    hass: HomeAssistant, rate: float, people: int, bundle: str = BUNDLED
+) -> dict[str, str] | None:
+    """Say how much a rate misses, as placeholders, if it would refuse nearly everybody."""
+    try:
+        point = (await _async_thresholds(hass, bundle)).operating_point(rate, people)
+    except (BundleError, ValueError):
+        return None  # the form's own check says what is wrong
+    if not point.refuses_nearly_all:
+        return None
+    return {
+        "people": str(max(1, people)),
+        "day": of_hundred(point.miss_day),
+        "night": of_hundred(point.miss_night),
+    }
 
 
 async def async_rate_costs(

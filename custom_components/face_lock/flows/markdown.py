@@ -6,7 +6,6 @@ this Home Assistant (the white list of its Markdown worker).
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -15,7 +14,7 @@ from homeassistant.components.camera.const import CameraEntityStateAttribute
 from homeassistant.const import ATTR_ENTITY_PICTURE
 from homeassistant.core import HomeAssistant, callback
 
-from ..vision import encode_jpeg
+from ..format import data_url
 from ..vision.types import RgbImage
 
 _MARKDOWN: Final = re.compile(r"[^\w .,-]")
@@ -23,8 +22,7 @@ _MARKDOWN: Final = re.compile(r"[^\w .,-]")
 
 def picture(rgb: RgbImage) -> str:
     """Embed uint8[H, W, 3]; blocks for a millisecond."""
-    jpeg = base64.b64encode(encode_jpeg(rgb, quality=85)).decode()
-    return f"![](data:image/jpeg;base64,{jpeg})"
+    return f"![]({data_url(rgb)})"
 
 
 def numbered(pictures: Iterable[RgbImage | None]) -> str:

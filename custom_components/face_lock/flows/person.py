@@ -28,9 +28,10 @@ from homeassistant.helpers.selector import (
 
 from ..enrollment.album import RefusedError, read_upload
 from ..enrollment.procedure import Enrollment, name_problem
+from ..format import of_hundred
 from ..localize import async_sentences
 from ..settings import CONF_ALLOWED, PersonSettings
-from .capture import CaptureFlow
+from .capture import TEXTS, CaptureFlow
 from .details import details_data, details_problems, details_schema, shown_details
 from .markdown import numbered, plain
 
@@ -39,7 +40,6 @@ AT_ONCE: Final = 5
 """Pictures of one upload: the frontend's field takes one file, so there are several of it."""
 TYPES: Final = "image/jpeg,image/png,image/webp"
 """A phone that is told so hands a HEIC picture over as a JPEG."""
-TEXTS: Final = "config_subentries.person.error"
 
 
 class PersonFlow(CaptureFlow):
@@ -55,9 +55,28 @@ class PersonFlow(CaptureFlow):
         """Ask who the new person is."""
         if not self._running.doors:
             return self.async_abort(reason="not_loaded")
-        if user_input is None and (problem := self._enrolled.room_problem()):
-            return self.async_abort(reason=problem)
+        if user_input is None:
+            if problem := self._enrolled.room_problem():
+                return self.async_abort(reason=problem)
+            if any(cost.more.refuses_nearly_all for cost in self._enrolled.costs()):
+                return await self.async_step_strict()
         return await self._async_ask_details("user", user_input, None)
+
+    async def async_step_strict(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask whether another person is meant, though hardly anybody would be let in."""
+        return self.async_show_menu(
+            step_id="strict",
+            menu_options=["anyway"],
+            description_placeholders={"costs": self._costs},
+        )
+
+    async def async_step_anyway(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Add somebody to a household that hardly anybody of would be let in."""
+        return await self._async_ask_details("user", None, None)
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -104,6 +123,7 @@ class PersonFlow(CaptureFlow):
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(schema, self._input),
             errors=errors,
+            description_placeholders=None if subentry is not None else {"costs": self._costs},
             last_step=subentry is not None,
         )
 
@@ -135,7 +155,7 @@ class PersonFlow(CaptureFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Begin with none; those enrolled stay until the new ones are finished."""
-        self._enroll_again().album.portraits = []
+        self._enroll_again().album.keep([])
         return await self.async_step_pictures()
 
     async def async_step_pictures(
@@ -146,6 +166,8 @@ class PersonFlow(CaptureFlow):
         options = ["capture", "upload"] if album.room else []
         if album.portraits:
             options += ["remove", "start_over", "finish"]
+        elif album.pictures:
+            options.append("start_over")
         return self.async_show_menu(
             step_id="pictures",
             menu_options=options,
@@ -165,7 +187,7 @@ class PersonFlow(CaptureFlow):
         fields = [f"picture_{number + 1}" for number in range(min(AT_ONCE, self._album.room))]
         if user_input is not None:
             if files := [user_input[name] for name in fields if user_input.get(name)]:
-                self._album.refused = []
+                self._album.forget_refused()
                 for number, file_id in enumerate(files, 1):
                     await self._async_take_upload(file_id, f"#{number}")
                 return await self.async_step_pictures()
@@ -183,7 +205,7 @@ class PersonFlow(CaptureFlow):
         try:
             name, data = await self.hass.async_add_executor_job(read_upload, self.hass, file_id)
         except RefusedError as error:
-            self._album.refused.append((label, error.key))
+            self._album.refuse(label, error.key)
         else:
             await self._enrolled.async_examine(plain(name), data)
 
@@ -193,10 +215,8 @@ class PersonFlow(CaptureFlow):
         """Take some pictures out again."""
         portraits = self._album.portraits
         if user_input is not None:
-            gone = user_input.get(CONF_PICTURES, [])
-            self._album.portraits = [
-                portrait for n, portrait in enumerate(portraits, 1) if str(n) not in gone
-            ]
+            self._album.leave({int(number) for number in user_input.get(CONF_PICTURES, [])})
+            self._album.vote(self._running.bundle)
             return await self.async_step_pictures()
         numbers = [str(n) for n in range(1, len(portraits) + 1)]
         selector = SelectSelector(SelectSelectorConfig(options=numbers, multiple=True))
@@ -211,7 +231,8 @@ class PersonFlow(CaptureFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Let go of all pictures of this flow; those enrolled before stay until it is finished."""
-        self._album.portraits, self._album.refused = [], []
+        self._album.keep([])
+        self._album.forget_refused()
         return await self.async_step_pictures()
 
     async def async_step_finish(
@@ -236,19 +257,14 @@ class PersonFlow(CaptureFlow):
     async def async_step_keep(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Keep the person, if name and face still are nobody else's."""
         household, enrollment = self._running, self._enrolled
-        if self._was_before_camera:
-            # To the doors this was an unknown face all the while; nobody is locked out for it.
-            for door in household.doors.values():
-                if self._camera in door.settings.cameras:
-                    await door.controller.async_end_lockout()
         async with household.enrolling:
-            enrollment.album.refused = []
+            enrollment.album.forget_refused()
             problem = await enrollment.async_check_again(self._name)
             if problem == "name_taken":
                 return await self.async_step_rename()
             if problem is not None:
                 return self.async_abort(reason=problem)
-            if enrollment.album.refused:
+            if enrollment.album.has_unusable:
                 return await self.async_step_pictures()
             if not enrollment.is_new:
                 # The entry and the store change together: nothing is awaited in between.
@@ -295,6 +311,15 @@ class PersonFlow(CaptureFlow):
         if "name" in self._input:
             return str(self._input["name"]).strip()
         return self._subentry.title
+
+    @property
+    def _costs(self) -> str:
+        """Rows of a table: each door, and how many of 100 tries it will miss by day and night."""
+        return "\n".join(
+            f"| {plain(cost.door)} | {of_hundred(cost.more.miss_day)} "
+            f"| {of_hundred(cost.more.miss_night)} |"
+            for cost in self._enrolled.costs()
+        )
 
     def _enroll_again(self) -> Enrollment:
         """Begin to change somebody's pictures."""

@@ -11,13 +11,11 @@ night. One placeholder is one number, so that a translator sees whole sentences 
 
 from __future__ import annotations
 
-from typing import Final
-
+from ..format import UNKNOWN, of_hundred
 from ..settings import FALSE_POSITIVE_RATES
 from ..vision import Thresholds
 
-UNKNOWN: Final = "?"
-"""Where the bundle has no figure, or no row that strict for so many people."""
+__all__ = ["UNKNOWN", "of_hundred", "rate_costs"]
 
 
 def rate_costs(thresholds: Thresholds, people: int) -> dict[str, str]:
@@ -42,14 +40,3 @@ def rate_costs(thresholds: Thresholds, people: int) -> dict[str, str]:
             f"{key}_{name}": of_hundred(share) for name, share in zip(names, shares, strict=True)
         }
     return costs
-
-
-def of_hundred(share: float | None) -> str:
-    """Say a share, 0..1, as a number of 100, rounded; neither none nor all is ever claimed."""
-    if share is None:
-        return UNKNOWN
-    if share < 0.01:
-        return "<1"
-    if share > 0.99:
-        return ">99"
-    return f"{100 * share:.0f}"

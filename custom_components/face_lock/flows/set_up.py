@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import probatio
 from homeassistant.components.camera.const import DOMAIN as CAMERA_DOMAIN
 from homeassistant.components.lock.const import DOMAIN as LOCK_DOMAIN
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowContext, FlowHandler, FlowResult
@@ -19,6 +19,7 @@ from homeassistant.helpers.selector import EntitySelector, EntitySelectorConfig,
 
 from ..const import CONF_CAMERAS, CONF_LOCK
 from ..entity_reference import async_entity_reference, async_resolve
+from ..household import Household
 from ..names import folded
 from ..people import find_door, people_of
 from ..settings import (
@@ -30,7 +31,7 @@ from ..settings import (
     SECTION_RECOGNITION,
     HouseholdSettings,
 )
-from ..vision import Bundle, Survey
+from ..vision import Bundle, Fixture, Survey
 from .camera_check import CheckError, async_check, async_describe
 from .fields import (
     RATE_FIELD,
@@ -39,6 +40,7 @@ from .fields import (
     TRIGGERS_FIELD,
     async_check_rate,
     async_rate_costs,
+    async_warning,
     entities,
     exists,
     references,
@@ -64,6 +66,7 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
         self._checking: asyncio.Task[tuple[Survey, Bundle | None]] | None = None
         self._found: Survey | None = None
         self._bundle: Bundle | None = None
+        self._warning: dict[str, str] | None = None
         self._camera = 0
         """Number of the camera that is looked through."""
 
@@ -86,9 +89,12 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
             rate = FALSE_POSITIVE_RATES[user_input[CONF_FALSE_POSITIVE_RATE]]
             if problem := await async_check_rate(self.hass, rate, people, bundle):
                 self._errors[CONF_FALSE_POSITIVE_RATE] = problem
-            if not self._errors:
-                return await self._async_check(user_input)
             self._input = user_input
+            if not self._errors:
+                self._warning = await async_warning(self.hass, rate, people, bundle)
+                if self._warning is not None:
+                    return await self.async_step_strict()
+                return await self._async_check(user_input)
         triggers = entities(self.hass, TRIGGER_DOMAINS, multiple=True)
         schema = door_schema(self.hass).extend(
             {TRIGGERS_FIELD: triggers, RATE_FIELD: RATE_SELECTOR}
@@ -101,6 +107,18 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
             last_step=False,
         )
 
+    async def async_step_strict(self, user_input: dict[str, Any] | None = None) -> ResultT:
+        """Ask whether a rate is meant that would refuse nearly everybody."""
+        return self.async_show_menu(
+            step_id="strict",
+            menu_options=["anyway", self._form],
+            description_placeholders=self._warning,
+        )
+
+    async def async_step_anyway(self, user_input: dict[str, Any] | None = None) -> ResultT:
+        """Go on with the rate."""
+        return await self._async_check(self._input)
+
     async def _async_check(self, user_input: dict[str, Any]) -> ResultT:
         """Look through the cameras with what was entered."""
         self._input = user_input
@@ -110,8 +128,9 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
     async def async_step_look(self, user_input: dict[str, Any] | None = None) -> ResultT:
         """Look through a camera for some seconds."""
         if self._checking is None:
+            camera = self._input[CONF_CAMERAS][self._camera]
             self._checking = self.hass.async_create_task(
-                async_check(self.hass, self._input[CONF_CAMERAS][self._camera], self._bundle),
+                async_check(self.hass, camera, self._bundle, self._hanging(camera)),
                 "face_lock check",
                 eager_start=False,
             )
@@ -126,6 +145,14 @@ class DoorSteps(FlowHandler[ContextT, ResultT, HandlerT]):
             self._errors = {CONF_CAMERAS: error.key}
             return self.async_show_progress_done(next_step_id=self._form)
         return self.async_show_progress_done(next_step_id="check")
+
+    def _hanging(self, camera: str) -> tuple[Fixture, ...]:
+        """Return what is known to hang in a camera's view."""
+        entry = self._household
+        if entry is None or entry.state is not ConfigEntryState.LOADED:
+            return ()
+        household: Household = entry.runtime_data
+        return household.records.scenes.hanging(async_entity_reference(self.hass, camera))
 
     async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ResultT:
         """Show what the camera shows, and what is not good enough about it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from homeassistant.components.lock.const import LockState
 from homeassistant.core import (
@@ -19,6 +20,7 @@ from ..entity_reference import async_resolve
 from ..storage.duties import Duties
 from .answer import async_bolts, async_lock_state
 from .auto_lock import RESUME_AFTER, AutoLock
+from .moment import Moment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +52,8 @@ class Relock:
         )
         self._untrack: CALLBACK_TYPE | None = None
         self._was_open = False
+        self.moment: Final = Moment(hass)
+        """Whether it locks again by itself: what one door locks is no moment for another one."""
 
     @property
     def is_pending(self) -> bool:
@@ -71,6 +75,7 @@ class Relock:
         if self._doors == [door]:
             await self._timer.async_finish()
             self._follow(follow=False)
+            self.moment.async_stop()
         self._doors.remove(door)
 
     @callback
@@ -78,6 +83,11 @@ class Relock:
         """Lock in ``seconds``, never if that is 0: the lock is being told to open now."""
         self._was_open = self._state not in (None, LockState.LOCKED)
         self._timer.async_start(seconds)
+
+    @callback
+    def async_door_closed(self, seconds: float) -> None:
+        """Lock in ``seconds`` what is still open because somebody held it."""
+        self._timer.async_door_closed(seconds)
 
     @callback
     def async_resume(self) -> None:

@@ -14,16 +14,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, TypeVar
 
 from homeassistant.core import HomeAssistant, callback
 
+from ..const import ISSUE_RECOGNITION_FAILS
 from ..vision import Bundle, GateSettings, Matcher, PictureError, Pipeline, Seen
+from .ailments import AilmentReport
 from .executor import Worker
 from .metrics import Meter, Performance
 from .snapshot import CameraError, Picture, async_take_picture
+from .viewer import Counters, CreateTask, Scenery, Viewer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,49 +33,18 @@ IDLE_INTERVAL: Final = 1.0
 """Seconds from one request to the next while the gate is closed."""
 OPEN_INTERVAL: Final = 0.2
 """The same while the gate is open."""
+VISIT_INTERVAL: Final = 0.1
+"""The same when somebody has just come to be let in."""
+VISIT_BEGINS: Final = 2.0
+"""Seconds for which that is so: who stays longer is no resident who looks at the camera."""
+OUTAGE_AFTER: Final = 15.0
+"""Seconds without a picture, or without a recognition that works, that are an outage."""
+FAILURES: Final = 3
+"""Recognitions in a row that fail before that counts as an outage."""
 MAX_BACKOFF: Final = 10.0
 """Longest pause, in seconds, between two requests to a camera that fails."""
 
-CreateTask = Callable[..., asyncio.Task[None]]
-
-
-@dataclass(slots=True)
-class Counters:
-    """For diagnostics."""
-
-    pictures: int = 0
-    failed_pictures: int = 0
-    spared: int = 0
-    """Pictures that moved and in which the presence network saw nobody."""
-    recognised: int = 0
-    failed_recognitions: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """How a door wants its camera looked at."""
-
-    min_share: float
-    """Share of changed pixels, 0..1, that opens the gate."""
-    cues_from: float | None
-    """The similarity from which liveness is measured, None for never."""
-
-
-class Viewer(Protocol):
-    """Who is given what a camera shows."""
-
-    wish: Wish
-
-    @property
-    def is_enabled(self) -> bool:
-        """Whether it wants to see anything now."""
-
-    @property
-    def in_visit(self) -> bool:
-        """Whether it knows of somebody who is there, so that no picture may be spared."""
-
-    def see(self, seen: Seen, picture: Picture, now: float) -> None:
-        """Take what a picture showed; ``now`` is the monotonic time after it was looked at."""
+T = TypeVar("T")
 
 
 class Feed:
@@ -84,7 +55,12 @@ class Feed:
     """
 
     def __init__(
-        self, hass: HomeAssistant, camera: str, bundle: Bundle, matcher: Callable[[], Matcher]
+        self,
+        hass: HomeAssistant,
+        camera: str,
+        bundle: Bundle,
+        matcher: Callable[[], Matcher],
+        scenery: Scenery,
     ) -> None:
         """Prepare to look at ``camera`` (a registry id or an entity id).
 
@@ -94,7 +70,8 @@ class Feed:
         self._camera = camera
         self._matcher = matcher
         self._worker = Worker(hass)
-        self._pipeline = Pipeline(bundle, matcher())
+        self._scenery = scenery
+        self._pipeline = Pipeline(bundle, matcher(), scene=scenery.async_scene(camera))
         self._viewers: list[Viewer] = []
         self._mailbox: Picture | None = None
         self._arrived = asyncio.Event()
@@ -105,10 +82,15 @@ class Feed:
         """When the last readable picture came."""
         self.busy_since: float | None = None
         """Since when the picture is looked at that is looked at now."""
+        self._visit_since: float | None = None
         self.problem: str | None = None
         """What was wrong with the last bad picture; a translation key."""
         self._readable = True
-        self._failing = False
+        self._failures = 0
+        """Pictures in a row that could not be looked at, for no fault of theirs."""
+        self._failing_since = 0.0
+        self._ailment: str | None = None
+        self._report = AilmentReport(hass, camera)
         self._meter = Meter(monotonic())
         self._performance: Performance | None = None
         self.counters = Counters()
@@ -163,7 +145,7 @@ class Feed:
     @callback
     def async_open_gate(self) -> None:
         """Look at once, and for a while: somebody may be there who has not moved yet."""
-        self._pipeline.keep_open(monotonic())
+        self._pipeline.report(monotonic())
         self._woken.set()
 
     @callback
@@ -180,6 +162,7 @@ class Feed:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._report.async_tell(None)
         await self._worker.async_stop()
 
     async def _fetch(self) -> None:
@@ -202,9 +185,18 @@ class Feed:
         if self._wanted.is_set():
             self._mailbox = picture
             self._arrived.set()
-        interval = OPEN_INTERVAL if self._pipeline.is_open(monotonic()) else IDLE_INTERVAL
         # Even a camera slower than the interval leaves the event loop a moment for others.
-        await self._rest(max(0.01, interval - (monotonic() - began)))
+        await self._rest(max(0.01, self._interval() - (monotonic() - began)))
+
+    def _interval(self) -> float:
+        now = monotonic()
+        if not any(viewer.is_deciding for viewer in self._viewers):
+            self._visit_since = None
+        elif self._visit_since is None:
+            self._visit_since = now
+        if self._visit_since is not None and now - self._visit_since < VISIT_BEGINS:
+            return VISIT_INTERVAL
+        return OPEN_INTERVAL if self._pipeline.is_open(now) else IDLE_INTERVAL
 
     async def _rest(self, seconds: float) -> None:
         """Sleep, but not through somebody ringing the bell."""
@@ -212,6 +204,28 @@ class Feed:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
+
+    @callback
+    def _failed(self) -> None:
+        """Note that a picture could not be looked at, for no fault of its own."""
+        now = monotonic()
+        self.counters.failed_recognitions += 1
+        if not self._failures:
+            self._failing_since = now
+        self._failures += 1
+        # It is tried again at once, so that it is known when it works again.
+        self._pipeline.keep_open(now)
+        self._report.async_tell(self.outage(now))
+
+    def outage(self, now: float) -> str | None:
+        """Say why nothing is recognised, as a translation key; None while all is well."""
+        if now - self.good_at >= OUTAGE_AFTER:
+            return self.problem or "camera_timeout"
+        if self.busy_since is not None and now - self.busy_since >= OUTAGE_AFTER:
+            return "recognition_hangs"
+        if self._failures >= FAILURES and now - self._failing_since >= OUTAGE_AFTER:
+            return ISSUE_RECOGNITION_FAILS
+        return self._ailment
 
     @callback
     def _bad_picture(self, problem: str) -> None:
@@ -234,23 +248,36 @@ class Feed:
             self._bad_picture(error.problem.value)
             return
         except Exception:
-            self.counters.failed_recognitions += 1
-            if not self._failing:
+            if not self._failures:
                 _LOGGER.exception("Recognition fails; what the camera shows opens nothing")
-            self._failing = True
+            self._failed()
             return
         finally:
             self.busy_since = None
-        now = self.good_at = monotonic()
-        self._failing = False
+        self.good_at = monotonic()
         self._readable = True
-        self._count(seen, now)
+        self._ailment = seen.ailment
+        if seen.sighting is not None or self._failures < FAILURES:
+            # Once it fails each time, that a picture needed no recognition proves nothing.
+            self._failures = 0
+        self._report.async_tell(self.outage(self.good_at))
+        self._count(seen, self.good_at)
+        self._scenery.async_looked(self._camera)
         for viewer in list(self._viewers):
             try:
-                viewer.see(seen, picture, now)
+                # The one before may have taken its time.
+                await viewer.async_see(seen, picture, monotonic())
             except Exception:
                 # One door's defect is no other door's.
                 _LOGGER.exception("Unexpected error while watching the door")
+
+    async def async_run(self, job: Callable[[], T]) -> T:
+        """Run a viewer's job in the thread that looks at the pictures."""
+        self.busy_since = monotonic()
+        try:
+            return await self._worker.async_run(job)
+        finally:
+            self.busy_since = None
 
     def _look(self, picture: Picture, in_visit: bool) -> Seen:
         return self._pipeline.look(picture.data, picture.asked_at, in_visit=in_visit)
@@ -275,34 +302,3 @@ async def async_forever(step: Callable[[], Awaitable[None]]) -> None:
             # No defect may end the watching; and what did not come to its end is no evidence.
             _LOGGER.exception("Unexpected error while watching the door")
             await asyncio.sleep(IDLE_INTERVAL)
-
-
-class Feeds:
-    """The cameras that are looked at, by reference; doors that share a camera share its feed."""
-
-    def __init__(
-        self,
-        hass: HomeAssistant,
-        bundle: Bundle,
-        matcher: Callable[[], Matcher],
-        create_task: CreateTask,
-    ) -> None:
-        self._hass = hass
-        self._bundle = bundle
-        self._matcher = matcher
-        self._create_task = create_task
-        self._feeds: dict[str, Feed] = {}
-
-    @callback
-    def async_get(self, camera: str) -> Feed:
-        """Return a camera's feed, which begins with its first user."""
-        feed = self._feeds.get(camera)
-        if feed is None:
-            feed = self._feeds[camera] = Feed(self._hass, camera, self._bundle, self._matcher)
-            feed.async_start(self._create_task)
-        return feed
-
-    async def async_stop_unused(self) -> None:
-        """Stop looking at cameras that nobody looks at any more."""
-        unused = [camera for camera, feed in self._feeds.items() if feed.is_unused]
-        await asyncio.gather(*(self._feeds.pop(camera).async_stop() for camera in unused))

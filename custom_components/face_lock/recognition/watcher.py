@@ -23,16 +23,18 @@ from ..vision import (
     Seen,
     Sighting,
 )
-from .feed import Counters, Feed, Feeds, Wish, async_forever
+from .feed import OUTAGE_AFTER, Feed, async_forever
+from .feeds import Feeds
 from .host import CameraState, Decided, Host
 from .snapshot import Picture
+from .viewer import Counters, Wish
+
+__all__ = ["OUTAGE_AFTER", "PATIENCE", "Watcher"]
 
 TICK_INTERVAL: Final = 0.25
 PATIENCE: Final = 1.7
 """Seconds without a picture that end a running visit; below the decision's own ``absence``, so
 that the visit is refused for what happened and not for too few frames."""
-OUTAGE_AFTER: Final = 15.0
-"""Seconds without a picture after which the camera counts as lost."""
 
 
 class Watcher:
@@ -66,6 +68,7 @@ class Watcher:
         self._enabled = True
         self._tick_task: asyncio.Task[None] | None = None
         self.state = CameraState()
+        self._aside_until = float("-inf")
         self._best: tuple[float, bytes] | None = None
         self.visits = 0
         """For diagnostics."""
@@ -95,9 +98,24 @@ class Watcher:
         return self._decider.in_visit
 
     @property
+    def is_deciding(self) -> bool:
+        """Whether somebody waits to be let in."""
+        return self._decider.is_deciding
+
+    @property
     def is_hosting(self) -> bool:
         """Whether a person who was let in still holds the door."""
         return self._decider.is_hosting
+
+    @callback
+    def door_opened(self, now: float) -> None:
+        """Note that the door itself opened."""
+        self._decider.door_opened(now)
+
+    @callback
+    def door_closed(self, now: float) -> None:
+        """Note that the door itself closed: nobody holds it any more."""
+        self._decider.door_closed(now)
 
     @property
     def counters(self) -> Counters:
@@ -121,6 +139,19 @@ class Watcher:
         if self.feed is not None and self._enabled:
             self.feed.async_open_gate()
 
+    @callback
+    def async_set_aside(self, seconds: float) -> None:
+        """Decide nothing by pictures of the next seconds: somebody is being enrolled.
+
+        That is no visit: one that is running ends without a word, nobody holds the door any more,
+        and nothing opens.
+        """
+        now = monotonic()
+        if now >= self._aside_until:
+            self._decider.stop(Problem.STOPPED, now)
+            self._best = None
+        self._aside_until = now + seconds
+
     async def async_stop(self) -> None:
         """Look no more, then end the visit that is running.
 
@@ -140,18 +171,31 @@ class Watcher:
         if self.feed is not None:
             self.feed.async_refresh()
 
-    @callback
-    def see(self, seen: Seen, picture: Picture, now: float) -> None:
+    async def async_see(self, seen: Seen, picture: Picture, now: float) -> None:
         """Take what a picture showed."""
         if not self._enabled:
             return  # switched off while the picture was looked at
-        if seen.sighting is not None:
+        if seen.sighting is not None and picture.asked_at >= self._aside_until:
             self._attempt(self._decider.tick(now))
             self._remember(seen.sighting, picture)
-            attempt = self._decider.observe(seen.sighting, now, self._host.circumstances())
+            attempt = self._decider.observe(
+                seen.sighting, now, self._host.circumstances(), defer=True
+            )
             self._question()
             self._attempt(attempt)
+            await self._async_hear()
         self._publish(motion=seen.motion.open)
+
+    async def _async_hear(self) -> None:
+        """Ask the judge in the feed's thread: it compares pictures.
+
+        Meanwhile time passes, and the door may be closed or switched off; the decider asks all of
+        it again, with the circumstances that hold by then.
+        """
+        while (hearing := self._decider.hearing) is not None and self.feed is not None:
+            problem = await self.feed.async_run(hearing.judge)
+            now = monotonic()
+            self._attempt(self._decider.heard(hearing, problem, now, self._host.circumstances()))
 
     def _remember(self, sighting: Sighting, picture: Picture) -> None:
         """Keep the frame with the widest face of the visit that is not decided yet."""
@@ -212,8 +256,4 @@ class Watcher:
         feed = self.feed
         if self._hass.state is not CoreState.running or not self._enabled or feed is None:
             return None  # while Home Assistant starts, cameras are still being set up
-        if now - feed.good_at >= OUTAGE_AFTER:
-            return feed.problem or "camera_timeout"
-        if feed.busy_since is not None and now - feed.busy_since >= OUTAGE_AFTER:
-            return "recognition_hangs"
-        return None
+        return feed.outage(now)

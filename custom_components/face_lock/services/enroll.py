@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import PurePath
 from time import monotonic
 from types import MappingProxyType
@@ -15,14 +14,17 @@ from homeassistant.const import CONF_NAME
 from homeassistant.core import ServiceCall, ServiceResponse
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
+from homeassistant.util.json import JsonValueType
 
 from ..const import SUBENTRY_PERSON
-from ..enrollment.album import MAX_PICTURES
+from ..enrollment.album import MAX_PICTURES, RefusedError
 from ..enrollment.procedure import Enrollment, NotLoadedError
+from ..format import data_url, of_hundred
 from ..household import Household
 from ..names import name_objection
 from ..people import find_person, people_of
 from ..recognition.snapshot import CameraError, async_take_picture
+from ..vision import Portrait
 from .common import (
     DOOR_FIELD,
     async_door,
@@ -38,10 +40,12 @@ ATTR_FROM_CAMERA: Final = "from_camera"
 
 CAPTURE_PICTURES: Final = 5
 """Pictures taken by one capture."""
-CAPTURE_INTERVAL: Final = 0.7
-"""Seconds between them, so that the face has moved a little."""
+CAPTURE_INTERVAL: Final = 1.0
+"""Seconds between them: what is taken within a second is one picture."""
+CAPTURE_WALK: Final = 60.0
+"""Seconds until a face has to be in view: time to walk to the door."""
 CAPTURE_TIMEOUT: Final = 20.0
-"""Seconds after which a capture ends with what it has."""
+"""Seconds from the first picture that is kept, after which a capture ends with what it has."""
 
 SCHEMA: Final = probatio.Schema(
     {
@@ -63,9 +67,15 @@ async def async_enroll(call: ServiceCall) -> ServiceResponse:
     try:
         if found is None and (problem := name_objection(name) or enrollment.room_problem()):
             raise refusal(problem, person=name)
-        async for label, data in _async_pictures(call, enrollment):
-            await enrollment.async_examine(label, data)
+        if found is None:
+            _check_costs(enrollment)
+        await _async_read_files(call, enrollment)
+        given = list(enrollment.album.pictures)
+        if call.data[ATTR_FROM_CAMERA]:
+            await _async_capture(call, enrollment)
         household = await async_settled(call)
+        # What is kept in the end has no more vote, and no name.
+        taken = [(p.label, face) for p, face in enrollment.album.taken if p not in given]
         kept = await _async_keep(household, enrollment, name)
     except NotLoadedError as error:
         raise refusal("not_loaded") from error
@@ -74,7 +84,7 @@ async def async_enroll(call: ServiceCall) -> ServiceResponse:
         reasons = ", ".join(f"{label}: {reason}" for label, reason in refused)
         raise refusal("no_picture_kept", person=name, reasons=reasons)
     known = people_of(household.entry).get(enrollment.person)
-    return {
+    answer: dict[str, JsonValueType] = {
         "person": name if known is None else known.title,
         "person_id": None if known is None else enrollment.person,
         "created": bool(kept) and enrollment.is_new,
@@ -82,14 +92,34 @@ async def async_enroll(call: ServiceCall) -> ServiceResponse:
         "pictures": len(household.store.album(enrollment.person)),
         "refused": [{"picture": label, "reason": reason} for label, reason in refused],
     }
+    if call.data[ATTR_FROM_CAMERA]:
+        answer["taken"] = await call.hass.async_add_executor_job(_shown, taken if kept else [])
+    return answer
 
 
-async def _async_pictures(
-    call: ServiceCall, enrollment: Enrollment
-) -> AsyncIterator[tuple[str, bytes]]:
-    """Read the given files, then take pictures with the door's first camera; name each."""
+def _check_costs(enrollment: Enrollment) -> None:
+    """Raise ServiceValidationError where one person more would shut nearly everybody out."""
+    for cost in enrollment.costs():
+        if cost.more.refuses_nearly_all and not cost.now.refuses_nearly_all:
+            raise refusal(
+                "rate_refuses_most",
+                door=cost.door,
+                day=of_hundred(cost.more.miss_day),
+                night=of_hundred(cost.more.miss_night),
+            )
+
+
+def _shown(taken: list[tuple[str, Portrait]]) -> list[JsonValueType]:
+    """Show the faces that the camera gave, so that somebody else's is noticed at once."""
+    return [
+        {"picture": label, "image": data_url(portrait.crop)}
+        for label, portrait in taken
+        if portrait.crop is not None
+    ]
+
+
+async def _async_read_files(call: ServiceCall, enrollment: Enrollment) -> None:
     files: list[str] = call.data[ATTR_FILES]
-    album = enrollment.album
     if not files and not call.data[ATTR_FROM_CAMERA]:
         raise refusal("no_picture_given")
     for path in files:
@@ -97,23 +127,32 @@ async def _async_pictures(
         try:
             data = await async_read_picture(call.hass, path)
         except ServiceValidationError as error:
-            album.refused.append((label, error.translation_key or ""))
+            enrollment.album.refuse(label, error.translation_key or "")
         else:
-            yield label, data
-    if not call.data[ATTR_FROM_CAMERA]:
-        return
-    camera = async_door(call).settings.cameras[0]
-    until, enough = monotonic() + CAPTURE_TIMEOUT, len(album.portraits) + CAPTURE_PICTURES
-    number = 0
+            await enrollment.async_examine(label, data)
+
+
+async def _async_capture(call: ServiceCall, enrollment: Enrollment) -> None:
+    """Take pictures with the door's first camera, once somebody stands there alone."""
+    album, camera = enrollment.album, async_door(call).settings.cameras[0]
+    until, enough = monotonic() + CAPTURE_WALK, len(album.portraits) + CAPTURE_PICTURES
+    number, said, taken = 0, "", False
     while len(album.portraits) < enough and album.room and monotonic() < until:
         number += 1
         label = f"camera {number}"
+        enrollment.household.async_set_aside(camera)
         try:
             picture = await async_take_picture(call.hass, camera)
-        except CameraError as error:
-            album.refused.append((label, error.key))
-        else:
-            yield label, picture.data
+            seen = await enrollment.async_look(label, picture.data, lambda _: True)
+            problem = seen.problem
+        except (CameraError, RefusedError) as error:
+            problem = error.key
+        if problem is None and not taken:
+            taken, until = True, monotonic() + CAPTURE_TIMEOUT
+        # Somebody who is not there yet is no news each second.
+        if problem is not None and problem != said:
+            album.refuse(label, problem)
+        said = problem or ""
         await asyncio.sleep(CAPTURE_INTERVAL)
 
 

@@ -19,6 +19,7 @@ from .feedback import FeedbackStore, feedback_file
 from .history import History, history_file
 from .key import Vault, async_erase, async_load_vault, async_remove_key
 from .lockout import LockoutStore, async_remove_lockout
+from .scenes import Scenes, async_forget_scenes, scenes_file
 from .templates import PictureStore, async_forget_unsaved, pictures_file
 from .visit_picture import VisitPicture, visit_file
 
@@ -58,6 +59,8 @@ class HouseholdRecords:
     feedback: FeedbackStore
     duties: Duties
     """Which locks are to be locked again."""
+    scenes: Scenes
+    """What hangs in the cameras' views."""
 
     async def async_settle(self, people: Collection[str], bundle: Bundle, worker: Worker) -> int:
         """Bring what was loaded in line with the people, the model and the options.
@@ -119,7 +122,7 @@ async def async_open_records(
     # written as if nobody had ever been enrolled.
     pictures_path = hass.config.path(STORAGE_DIR, pictures_file(entry_id))
     await hass.async_add_executor_job(load_json, pictures_path)
-    files = [pictures_file(entry_id), feedback_file(entry_id)]
+    files = [pictures_file(entry_id), feedback_file(entry_id), scenes_file(entry_id)]
     for door in doors:
         files += [history_file(door), visit_file(door)]
     vault = await async_load_vault(hass, files)
@@ -128,14 +131,17 @@ async def async_open_records(
     feedback = FeedbackStore(hass, vault, entry_id, keep_pictures=keep_pictures)
     duties = Duties(hass, entry_id)
     await duties.async_load()
-    return HouseholdRecords(hass, vault, pictures, feedback, duties)
+    scenes = Scenes(hass, vault, entry_id)
+    await scenes.async_load()
+    return HouseholdRecords(hass, vault, pictures, feedback, duties, scenes)
 
 
 async def async_remove_records(hass: HomeAssistant, entry_id: str, doors: Iterable[str]) -> None:
     """Delete everything of a household, and the key with it."""
     async_forget_unsaved(hass, entry_id)
-    for name in (pictures_file(entry_id), feedback_file(entry_id), duties_file(entry_id)):
-        await async_erase(hass, name)
+    async_forget_scenes(hass, entry_id)
+    for file_of in (pictures_file, feedback_file, duties_file, scenes_file):
+        await async_erase(hass, file_of(entry_id))
     # The first versions had one entry for each door, with its files under the entry's id.
     for door in (*doors, entry_id):
         await async_remove_door_records(hass, door)

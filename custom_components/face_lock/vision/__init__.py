@@ -40,10 +40,21 @@ from .networks.presence import Presence, PresenceScore
 from .networks.runtime import RuntimeUnavailableError
 from .networks.score_limits import Light, NetworkLimits, ScoreLimit, ScoreLimits
 from .pad import ChallengeState, LivenessLevel, Turn, judge
+from .pipeline.agreement import SAME_PICTURE, Objection, agree
 from .pipeline.camera import Pipeline, Seen
-from .pipeline.enrolment import Portrait, embed_crop, examine, find_face, is_same_person, portray
+from .pipeline.enrolment import (
+    Candidate,
+    Faces,
+    Portrait,
+    embed_crop,
+    examine,
+    find_faces,
+    is_same_person,
+)
 from .pipeline.recognition import gallery_matcher, recognise
 from .pipeline.survey import Shortcoming, Survey, survey, with_boxes
+from .tracking.fixture import Fixture
+from .tracking.scene import MOST as MAX_FIXTURES, Scene
 from .tracking.seen_frames import SeenFrames
 from .tracking.stacking import Stacker
 from .types import (
@@ -66,8 +77,10 @@ from .types import (
 __all__ = [
     "CLEAR",
     "MAX_CROWDING",
+    "MAX_FIXTURES",
     "MIN_SCORE",
     "RETRIED",
+    "SAME_PICTURE",
     "AccessAttempt",
     "Antispoofing",
     "Ask",
@@ -77,6 +90,7 @@ __all__ = [
     "BundleFormatError",
     "BundleInfo",
     "BundleIntegrityError",
+    "Candidate",
     "ChallengeState",
     "Circumstances",
     "CoolDown",
@@ -85,6 +99,8 @@ __all__ = [
     "Evidence",
     "Face",
     "FaceQuality",
+    "Faces",
+    "Fixture",
     "Frame",
     "Gallery",
     "GateSettings",
@@ -104,6 +120,7 @@ __all__ = [
     "Motion",
     "MotionGate",
     "NetworkLimits",
+    "Objection",
     "Opening",
     "OperatingPoint",
     "PictureError",
@@ -115,6 +132,7 @@ __all__ = [
     "Problem",
     "RateUnavailableError",
     "RuntimeUnavailableError",
+    "Scene",
     "ScoreLimit",
     "ScoreLimits",
     "Seen",
@@ -126,6 +144,7 @@ __all__ = [
     "Template",
     "Thresholds",
     "Turn",
+    "agree",
     "align",
     "centre",
     "check_bundle",
@@ -136,7 +155,7 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "examine",
-    "find_face",
+    "find_faces",
     "gallery_matcher",
     "head_pose",
     "is_in_pose",
@@ -147,7 +166,6 @@ __all__ = [
     "load_thresholds",
     "pairwise_scores",
     "picture_size",
-    "portray",
     "recognise",
     "score",
     "survey",

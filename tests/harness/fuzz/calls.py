@@ -115,6 +115,7 @@ class Actions:
             ("recognition.models.load_bundle", lambda: bundle),
             ("services.enroll.CAPTURE_INTERVAL", 0.0),
             ("services.enroll.CAPTURE_TIMEOUT", 0.05),
+            ("services.enroll.CAPTURE_WALK", 0.05),
         ):
             self._stack.enter_context(patch(f"{module}.{name}", value))
         settings = {

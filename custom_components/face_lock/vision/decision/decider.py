@@ -9,52 +9,28 @@ replayed frame, and two people who each contribute a part.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from math import inf, isfinite
-from typing import Final
+from math import isfinite
 
 from ..matching.thresholds import OperatingPoint, Thresholds
-from ..pad import ChallengeState
 from ..tracking.seen_frames import SeenFrames
 from ..tracking.tracker import Tracker
-from ..types import AccessAttempt, Evidence, Face, FloatArray, Match, Problem, Sighting
+from ..types import AccessAttempt, Evidence, Problem, Sighting
 from .challenge import Ask, Asking
 from .cool_down import NEVER, CoolDown
-from .crowd import Shown
-from .hold import Hold
+from .guests import Guests
+from .hearing import Hearing, Hearings, Ruling
 from .lockout import Lockout
 from .policy import CLEAR, Circumstances, DecisionPolicy, Judge
-from .stay import Stay
-from .visit import Visit, Vote
+from .stays import Stays
+from .visit import Visit
 from .voting import Shot, Voting
-
-FAILED_AT_ONCE: Final = (
-    Problem.NOT_LIVE,
-    Problem.CHALLENGE_FAILED,
-    Problem.CHALLENGE_UNAVAILABLE,
-    Problem.SECOND_FACTOR_MISSING,
-)
-"""Denials of a complete quorum that count as failures. Denials of people who may not come in now do
-not: they are known, gain nothing by trying, and could lock the household out."""
-
-
-REPEATED: Final = (Problem.NOT_LIVE, Problem.CHALLENGE_FAILED, Problem.CHALLENGE_UNAVAILABLE)
-"""Denials that are one more attempt each time; the others are told of a face once."""
 
 
 class Decider:
     """Turns the sightings of one camera into access attempts.
 
-    Failures, which lead to a lockout, are what an attacker does and repeats. One is: a face that
-    showed as many distinct usable frames as a quorum takes, two of them or more taken for somebody
-    enrolled, and that did not open (a near miss); a quorum that was judged not live, or that lacked
-    an answer or the second factor. A face that stays is one near miss a minute at most, and lacks
-    the second factor once. Strangers are none: those who stay for a whole visit are one failure all
-    together, which locks nothing out; but too many different faces in a short time lock out. No
-    failures are: visits that the shell stopped, people who may not come in now, a lock that does
-    not obey, and visits refused because of a lockout.
-
     A person who was let in holds the door for as long as they are seen, see ``Hold``; everybody
-    else in view has a visit of their own.
+    else in view has a visit of their own. ``Stays`` says what counts as a failure.
     """
 
     def __init__(
@@ -92,17 +68,9 @@ class Decider:
         self._frames = SeenFrames() if frames is None else frames
         self._now = NEVER
         self._last_face_at = NEVER
-        self._stays: dict[int, Stay] = {}
-        """Track -> what it did since it came into view."""
-        self._holds: dict[str, Hold] = {}
-        """Person -> how they hold the door."""
-        self._cool_down = CoolDown() if cool_down is None else cool_down
-        self._granted_at = NEVER
-        """When a grant was made that no closing door has used up."""
-        self._from_inside = False
-        """Whether the door stands open, and was opened from inside."""
-        self._leaving_until = NEVER
-        """Time until which whoever comes into view is taken for one who came out of the door."""
+        self._hearings = Hearings(judge, policy)
+        self._stays = Stays(policy, self.lockout)
+        self._guests = Guests(policy, CoolDown() if cool_down is None else cool_down)
 
     def use(self, operating_point: OperatingPoint) -> None:
         """Open only for this similarity from now on: the people enrolled are more, or fewer."""
@@ -122,7 +90,7 @@ class Decider:
     @property
     def is_hosting(self) -> bool:
         """Whether a person who was let in holds the door; ``tick`` lets it end."""
-        return bool(self._holds)
+        return self._guests.hold
 
     @property
     def asking(self) -> Asking | None:
@@ -139,30 +107,75 @@ class Decider:
             return None
         return self._thresholds.confidence(self._visit.best[0])
 
-    def observe(
-        self, sighting: Sighting, now: float, circumstances: Circumstances = CLEAR
+    @property
+    def hearing(self) -> Hearing | None:
+        """What the judge is to be asked; see ``heard``."""
+        return self._hearings.next
+
+    def heard(
+        self,
+        hearing: Hearing,
+        problem: Problem | None,
+        now: float,
+        circumstances: Circumstances = CLEAR,
     ) -> AccessAttempt | None:
-        """Take what one frame showed, at monotonic ``now``; return the attempt it decided."""
+        """Take what the judge said of a ``hearing``; return the attempt that this decided, if any.
+
+        Everything is asked again as it is ``now``: visit, quorum, age of the frames, lockout, who
+        is barred. Where other frames count by then, there is another hearing.
+        """
+        stepped_back = now < self._now
+        ended = self.tick(now)
+        called = self._hearings.end(hearing) and self._visit is hearing.visit
+        if ended is not None or not called or stepped_back or not isfinite(now):
+            return ended
+        ruling = Ruling(hearing, problem)
+        return self._decide(hearing.visit, hearing.track, now, circumstances, ruling)
+
+    def observe(
+        self,
+        sighting: Sighting,
+        now: float,
+        circumstances: Circumstances = CLEAR,
+        *,
+        defer: bool = False,
+    ) -> AccessAttempt | None:
+        """Take what one frame showed, at monotonic ``now``; return the attempt it decided.
+
+        With ``defer`` the caller asks the judge, and says before the next frame what was ``heard``.
+        """
+        attempt = self._observe(sighting, now, circumstances)
+        while not defer and attempt is None and (hearing := self.hearing) is not None:
+            attempt = self.heard(hearing, hearing.judge(), now, circumstances)
+        return attempt
+
+    def _observe(
+        self, sighting: Sighting, now: float, circumstances: Circumstances
+    ) -> AccessAttempt | None:
+        self._hearings.clear()
         stepped_back = now < self._now
         ended = self.tick(now)
         if not sighting.evidence or stepped_back or not isfinite(now):
             return ended
         self._last_face_at = now
-        self._cool_down.face(now)
+        self._guests.face(now)
         fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
         shot = Shot(sighting.taken_at, fresh, repeated=self._frames.known(sighting.digest))
-        tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
-        self._follow(tracks, sighting.evidence, now)
+        faces = [evidence.face for evidence in sighting.evidence]
+        tracks = self._tracker.assign(faces, sighting.taken_at)
+        self._stays.end([t for t in self._stays if not self._tracker.follows(t)], now)
+        self._stays.begin(tracks, faces, leaving=self._guests.come_out(now))
         others = {
             track: evidence
             for track, evidence in zip(tracks, sighting.evidence, strict=True)
-            if not self._is_guest(shot, track, evidence, now)
+            if not self._guests.include(
+                self._voting, shot, track, evidence, now, leaving=self._stays[track].leaving
+            )
         }
         asks = self._asks(shot, others.values(), now)
         if asks:
             # A denied visitor is asked when everybody else would be.
-            for stay in self._stays.values():
-                stay.denied_until = NEVER
+            self._stays.let_try_again()
         seen = {
             track: evidence
             for track, evidence in others.items()
@@ -199,15 +212,14 @@ class Decider:
         if now < self._now:
             return self._reset(now)
         self._now = now
-        self._end_holds(now)
-        self._cool_down.tick(now, self._policy.absence)
+        self._guests.tick(now)
         if now - self._last_face_at >= self._policy.absence:
             self._asked_at = NEVER
         visit = self._visit
         if visit is None:
             return None
         gone = now - visit.last_face_at >= self._policy.absence
-        if not gone and not self._overdue(visit, now):
+        if not gone and not visit.is_overdue(now, self._policy):
             return None
         self._visit = None
         return self._refuse(visit, now, stayed=not gone)
@@ -215,14 +227,14 @@ class Decider:
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come, and drop all evidence."""
         visit, self._visit, self._asking = self._visit, None, None
-        for person in list(self._holds):
-            self._release(person)
+        self._hearings.clear()
+        self._guests.stop()
         if visit is None:
             return None
         if problem is Problem.CAMERA_LOST and isfinite(now):
             # Otherwise whoever can disturb the camera has tried nothing.
-            self._count(visit.stays.values(), now)
-        return self._tell(visit, max(visit.started_at, now), problem)
+            self._stays.count(visit.stays.values(), now)
+        return visit.tell(self._thresholds, max(visit.started_at, now), problem)
 
     def conclude(self, outcome: AccessAttempt, *, momentary: bool = False) -> None:
         """Take back what became of a grant of this decider, once the lock has answered.
@@ -230,95 +242,29 @@ class Decider:
         A person whose lock did not open, or opened only for a moment without saying so
         (``momentary``, such as a relay), is looked at again after the cool-down if they stay.
         """
-        person = outcome.person
-        if person is None or self._cool_down.let_in_at(person) != outcome.decided_at:
-            return
-        if not outcome.granted:
-            self._granted_at = NEVER
-        if (not outcome.granted or momentary) and person in self._holds:
-            self._release(person)
+        self._guests.conclude(outcome, momentary=momentary)
 
     def door_opened(self, now: float) -> None:
         """Note that the door itself opened: from inside, unless somebody was let in before."""
-        if not 0.0 <= now - self._granted_at < self._policy.hold_longest:
-            self._from_inside = True
-            # A contact that says so for ever must not keep everybody out.
-            self._leaving_until = now + self._policy.hold_longest if isfinite(now) else inf
+        self._guests.door_opened(now)
 
     def door_closed(self, now: float) -> None:
         """Note that the door closed: nobody holds it any more, and who is outside stays outside.
 
         Whoever came out, and looks back at the camera, is not let in again before they have left.
         """
-        if not isfinite(now):
-            return
-        for person in list(self._holds):
-            self._let_go(person, now)
-        self._granted_at = NEVER
-        if self._from_inside:
-            self._leaving_until = now + self._policy.cool_down
-        self._from_inside = False
+        if isfinite(now):
+            self._guests.door_closed(now)
 
     def _reset(self, now: float) -> AccessAttempt | None:
         visit, self._visit, self._asking = self._visit, None, None
-        self._stays, self._holds = {}, {}
+        self._hearings.clear()
+        self._stays.clear()
+        self._guests.reset(now)
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
-        self._cool_down.start_again(now)
-        self._granted_at = NEVER
-        if self._leaving_until > now:
-            self._leaving_until = now + self._policy.cool_down
-        return None if visit is None else self._tell(visit, visit.started_at, Problem.STALE_FRAMES)
-
-    def _overdue(self, visit: Visit, now: float) -> bool:
-        if visit.waiting_since is not None:
-            return now - visit.waiting_since >= self._policy.factor_wait
-        if visit.asking is not None and visit.asking.is_open(now):
-            return False
-        return now - visit.started_at >= self._policy.max_duration
-
-    def _follow(self, tracks: list[int], seen: Iterable[Evidence], now: float) -> None:
-        """Begin and end the stays of a frame's faces."""
-        gone = [track for track in self._stays if not self._tracker.follows(track)]
-        self._count((self._stays.pop(track) for track in gone), now)
-        for track, evidence in zip(tracks, seen, strict=True):
-            if track not in self._stays:
-                self._stays[track] = Stay(Shown(evidence.face), now < self._leaving_until)
-
-    def _is_guest(self, shot: Shot, track: int, evidence: Evidence, now: float) -> bool:
-        """Whether a face is no visitor: it holds the door, was let in just now, or came out."""
-        holds = self._holds.values()
-        if any([hold.claims(self._voting, shot, track, evidence, now) for hold in holds]):  # noqa: C419 - each has to see it
-            for hold in holds:
-                self._cool_down.hold(hold.person, hold.proven_at)
-            return True
-        looks = (evidence.match, None if evidence.look is None else evidence.look.match)
-        known = [match for match in looks if match is not None and self._voting.accepts(match)]
-        if self._stays[track].leaving:
-            for match in known:
-                self._cool_down.settle(match.person, now)
-        policy = self._policy
-        waits = [
-            self._cool_down.meet(match.person, now, policy.cool_down, policy.absence)
-            for match in known
-        ]
-        return any(waits)
-
-    def _end_holds(self, now: float) -> None:
-        for person, hold in list(self._holds.items()):
-            if hold.is_too_long(now, self._policy):
-                self._let_go(person, now)
-            elif hold.is_over(now, self._policy):
-                self._release(person)
-
-    def _let_go(self, person: str, now: float) -> None:
-        """End a hold for good: the person has to leave before they are let in again."""
-        self._release(person)
-        self._cool_down.settle(person, now)
-
-    def _release(self, person: str) -> None:
-        del self._holds[person]
-        self._cool_down.release(person)
+        why = Problem.STALE_FRAMES
+        return None if visit is None else visit.tell(self._thresholds, visit.started_at, why)
 
     def _asks(self, shot: Shot, seen: Iterable[Evidence], now: float) -> bool:
         """Whether to ask now: at any first usable face, and not again for a while."""
@@ -345,125 +291,60 @@ class Decider:
                 if problem is None:
                     problem = self._voting.cast(visit, shot, track, match, embedding)
                     if shot.distinct:
-                        self._look(visit.stays[track], evidence.face, match, embedding)
+                        self._stays.look(
+                            track, evidence.face, match, embedding, self._voting, self._now
+                        )
             if problem is None:
                 voted.append(track)
-                visit.evidence.append((shot.taken_at, track, evidence))
-                if visit.asking is not None and match is not None and embedding is not None:
-                    visit.asking.meet(track, match.person, embedding)
-            else:
-                visit.problems[problem] += 1
-            if visit.asking is not None and shot.distinct:
-                visit.asking.observe(track, evidence, shot.taken_at)
+            visit.note(track, evidence, shot.taken_at, match, problem, distinct=shot.distinct)
         return voted
 
-    def _look(self, stay: Stay, face: Face, match: Match, embedding: FloatArray) -> None:
-        """Count a frame that might have been part of a quorum."""
-        stay.looks += 1
-        stay.near += self._voting.accepts(match)
-        alike = self._voting.alike
-        if stay.shown.look(face, embedding, self._policy.quorum, alike):
-            self.lockout.meet(embedding, self._now, stay.shown.weight, alike)
-
     def _decide(
-        self, visit: Visit, track: int, now: float, circumstances: Circumstances
+        self,
+        visit: Visit,
+        track: int,
+        now: float,
+        circumstances: Circumstances,
+        ruling: Ruling | None = None,
     ) -> AccessAttempt | None:
-        """Grant or deny if the quorum of ``track``, which has just voted, is complete."""
-        since = now - self._policy.window
-        votes = visit.agreeing(track, since)
-        person = votes[-1].person if votes else None
-        # A face that resembles two enrolled people is not known to be either.
-        if (
-            person is None
-            or len(votes) < self._policy.quorum
-            or any(vote.person != person for vote in votes)
-            or visit.share(track, person) < self._policy.share
-            # Another face in this very frame may have been one too many.
-            or self.lockout.locked(now)
-        ):
+        """Grant or deny if the quorum of ``track``, which has just voted, is complete.
+
+        Without the judge's ``ruling`` on what the face shows, have a hearing.
+        """
+        votes = visit.quorum(track, now, self._policy)
+        # Another face in this very frame may have been one too many.
+        if not votes or self.lockout.locked(now):
             return None
-        objection, waits = self._standing(visit, track, person, now, circumstances)
-        # Judging every frame would cost too much; what is shown meanwhile is judged at the grant.
-        judged_lately = now - visit.judged.get(track, NEVER) < self._policy.window / 2
-        if waits and judged_lately:
+        person = votes[-1].person
+        asks, begins = self._ask is not None, self._judge is None or ruling is not None
+        objection, waits = visit.standing(
+            track, person, now, circumstances, self._policy, asks=asks, begins=begins
+        )
+        if not self._hearings.is_judged(ruling, visit, track, now, waits=waits):
             return None
-        visit.judged[track] = now
-        problem = None if self._judge is None else self._judge(visit.shown(track, since))
-        if problem is None and waits:
-            return None
-        problem = problem or objection
+        problem = (ruling and ruling.problem) or (None if waits else objection)
         if problem is None:
-            return self._admit(visit, track, votes, now)
+            # Another camera may have let the person in while the judge was heard.
+            if waits or self._guests.is_let_in(person, now):
+                return None
+            # The others in view begin a visit of their own.
+            self.lockout.clear()
+            self._stays.forget()
+            attempt = visit.attempt(self._thresholds, now, None, votes)
+            self._guests.admit(person, track, visit, now)
+            self._visit = self._asking = None
+            return attempt
         # No second try in this visit, nor immediately in the next.
         self._visit = None
-        stay = visit.stays[track]
-        stay.denied_until = now + self._policy.max_duration
-        if problem in stay.told and problem not in REPEATED:
+        if not self._stays.deny(visit.stays[track], problem, now):
             return None
-        stay.told.add(problem)
-        if problem in FAILED_AT_ONCE:
-            stay.count(now)
-            self.lockout.fail(now)
         return visit.attempt(self._thresholds, now, problem, votes)
-
-    def _admit(self, visit: Visit, track: int, votes: list[Vote], now: float) -> AccessAttempt:
-        """Let a person in; the others in view begin a visit of their own."""
-        person = votes[-1].person
-        self.lockout.clear()
-        for stay in self._stays.values():
-            stay.forget()
-        self._granted_at = now
-        self._cool_down.begin(person, now)
-        attempt = visit.attempt(self._thresholds, now, None, votes)
-        visit.votes = [vote for vote in visit.votes if vote.person == person]
-        self._holds[person] = Hold(person, track, visit, now, now, now)
-        self._visit = self._asking = None
-        return attempt
-
-    def _standing(
-        self, visit: Visit, track: int, person: str, now: float, circumstances: Circumstances
-    ) -> tuple[Problem | None, bool]:
-        """Say what a proven face lacks, and whether it may still be supplied in this visit."""
-        answer = self._answer(visit, track, person, now)
-        visit.unanswered = answer is not ChallengeState.PASSED
-        if visit.unanswered:
-            return visit.shortcoming, answer is ChallengeState.WAITING
-        # Barred people learn it only now: until then their pictures are treated like a stranger's.
-        if person in circumstances.barred:
-            return circumstances.barred[person], False
-        if not circumstances.factor_missing:
-            return None, False
-        if visit.waiting_since is None:
-            visit.waiting_since = now
-        return Problem.SECOND_FACTOR_MISSING, not self._overdue(visit, now)
-
-    def _answer(self, visit: Visit, track: int, person: str, now: float) -> ChallengeState:
-        if self._ask is None:
-            return ChallengeState.PASSED
-        if visit.asking is None:
-            return ChallengeState.WAITING
-        return visit.asking.state(track, person, now)
 
     def _refuse(self, visit: Visit, now: float, *, stayed: bool) -> AccessAttempt | None:
         """Refuse a visit whose time is up, or whose faces have gone."""
         if self.lockout.locked(now):
-            return self._tell(visit, now, Problem.LOCKED_OUT)
-        self._count(visit.stays.values(), now)
+            return visit.tell(self._thresholds, now, Problem.LOCKED_OUT)
+        self._stays.count(visit.stays.values(), now)
         if stayed and any(s.looks >= self._policy.quorum for s in visit.stays.values()):
             self.lockout.loiter(now)
-        return self._tell(visit, now, visit.reason())
-
-    def _count(self, stays: Iterable[Stay], now: float) -> None:
-        """Count those who nearly opened as failures."""
-        for stay in stays:
-            if stay.is_near_miss(self._policy.quorum, now):
-                stay.count(now)
-                self.lockout.fail(now)
-
-    def _tell(self, visit: Visit, now: float, problem: Problem) -> AccessAttempt | None:
-        """Say why a visit is refused, unless it was said of everybody in it."""
-        if visit.is_told:
-            return None
-        for stay in visit.stays.values():
-            stay.told.add(problem)
-        return visit.attempt(self._thresholds, now, problem)
+        return visit.tell(self._thresholds, now, visit.reason())

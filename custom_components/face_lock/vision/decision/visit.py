@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from ..matching.similarity import MIN_SCORE
 from ..matching.thresholds import Thresholds
-from ..types import AccessAttempt, Evidence, FloatArray, Problem
+from ..pad import ChallengeState
+from ..types import AccessAttempt, Evidence, FloatArray, Match, Problem
 from .challenge import Asking
+from .policy import Circumstances, DecisionPolicy
 from .stay import Stay
 
 
@@ -73,6 +75,44 @@ class Visit:
         """Return the votes of a track for frames taken at or after ``since``."""
         return [vote for vote in self.votes if vote.track == track and vote.taken_at >= since]
 
+    def note(
+        self,
+        track: int,
+        evidence: Evidence,
+        taken_at: float,
+        match: Match | None,
+        problem: Problem | None,
+        *,
+        distinct: bool,
+    ) -> None:
+        """Keep what a face in a frame told: a vote for whom it matched, or a ``problem``."""
+        if problem is not None:
+            self.problems[problem] += 1
+        else:
+            self.evidence.append((taken_at, track, evidence))
+            if self.asking is not None and match is not None and evidence.embedding is not None:
+                self.asking.meet(track, match.person, evidence.embedding)
+        if self.asking is not None and distinct:
+            self.asking.observe(track, evidence, taken_at)
+
+    def quorum(self, track: int, now: float, policy: DecisionPolicy) -> list[Vote]:
+        """Return the votes of a track if they suffice ``now``; nothing if they do not.
+
+        A face that resembles two enrolled people is not known to be either.
+        """
+        votes = self.agreeing(track, now - policy.window)
+        person = votes[-1].person if votes else None
+        if (
+            person is None
+            or len(votes) < policy.quorum
+            or any(vote.person != person for vote in votes)
+            or self.share(track, person) < policy.share
+            # The judge may have taken long.
+            or now - max(vote.taken_at for vote in votes) > policy.max_age
+        ):
+            return []
+        return votes
+
     def share(self, track: int, person: str) -> float:
         """Return the share, 0..1, of a track's frames that were votes for ``person``."""
         votes = sum(vote.track == track and vote.person == person for vote in self.votes)
@@ -87,6 +127,49 @@ class Visit:
     def shortcoming(self) -> Problem:
         """The problem of a face that did not answer."""
         return Problem.CHALLENGE_FAILED if self.asking is None else self.asking.shortcoming
+
+    def is_overdue(self, now: float, policy: DecisionPolicy) -> bool:
+        """Whether its time is up though somebody is there."""
+        if self.waiting_since is not None:
+            return now - self.waiting_since >= policy.factor_wait
+        if self.asking is not None and self.asking.is_open(now):
+            return False
+        return now - self.started_at >= policy.max_duration
+
+    def standing(
+        self,
+        track: int,
+        person: str,
+        now: float,
+        circumstances: Circumstances,
+        policy: DecisionPolicy,
+        *,
+        asks: bool,
+        begins: bool = True,
+    ) -> tuple[Problem | None, bool]:
+        """Say what a proven face lacks, and whether it may still be supplied in this visit.
+
+        With ``asks`` everybody has to answer a question. Waiting for the second factor ``begins``
+        once the judge was heard.
+        """
+        answer = self._answer(track, person, now) if asks else ChallengeState.PASSED
+        self.unanswered = answer is not ChallengeState.PASSED
+        if self.unanswered:
+            return self.shortcoming, answer is ChallengeState.WAITING
+        # Barred people learn it only now: until then their pictures are treated like a stranger's.
+        if person in circumstances.barred:
+            return circumstances.barred[person], False
+        if not circumstances.factor_missing:
+            return None, False
+        since = now if self.waiting_since is None else self.waiting_since
+        if begins:
+            self.waiting_since = since
+        return Problem.SECOND_FACTOR_MISSING, now - since < policy.factor_wait
+
+    def _answer(self, track: int, person: str, now: float) -> ChallengeState:
+        if self.asking is None:
+            return ChallengeState.WAITING
+        return self.asking.state(track, person, now)
 
     def reason(self) -> Problem:
         """Return, of everything that kept the visit from opening, what was nearest to opening."""
@@ -124,3 +207,11 @@ class Visit:
             agreeing=len(quorum or self.votes),
             evidence_at=max((vote.taken_at for vote in quorum), default=None),
         )
+
+    def tell(self, thresholds: Thresholds, now: float, problem: Problem) -> AccessAttempt | None:
+        """Say why it is refused at ``now``, unless it was said of everybody in it."""
+        if self.is_told:
+            return None
+        for stay in self.stays.values():
+            stay.told.add(problem)
+        return self.attempt(thresholds, now, problem)

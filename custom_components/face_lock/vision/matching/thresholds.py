@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import exp
+from typing import Final
 
 from .similarity import MIN_SCORE
+
+NEARLY_ALL: Final = 0.8
+"""Share of the owners' visits by day from which a rate refuses nearly everybody."""
 
 
 class RateUnavailableError(ValueError):
@@ -42,6 +46,11 @@ class OperatingPoint:
     def costs(self) -> tuple[float | None, ...]:
         """All shares of missed visits."""
         return self.miss_day, self.miss_night, self.aged_day, self.aged_night
+
+    @property
+    def refuses_nearly_all(self) -> bool:
+        """Whether hardly anybody enrolled would be let in, even by day; False if not measured."""
+        return self.miss_day is not None and self.miss_day >= NEARLY_ALL
 
 
 class Thresholds:

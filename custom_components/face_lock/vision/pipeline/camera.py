@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
 
 from ..imaging.decode import CAMERA_SIDE, decode_grey, decode_rgb
+from ..imaging.health import Ailment, PictureHealth
 from ..imaging.motion import GateSettings, MotionGate
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
+from ..tracking.focus import Focus
+from ..tracking.scene import Scene
 from ..tracking.stacking import Stacker
 from ..types import Frame, GreyImage, Motion, Sighting
 from .recognition import recognise
@@ -18,6 +21,9 @@ SEARCH_INTERVAL: Final = 1.0
 """Seconds after which an open gate's pictures are searched for faces even if the presence network
 sees nobody: heads that fill less than a twelfth of the picture's height are too small for it, and
 now and then it misses one."""
+SCENE_INTERVAL: Final = 60.0
+"""Seconds after which a picture is searched though the gate is closed: what is found there without
+anything having moved is part of the scene, see ``tracking/scene.py``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,17 @@ class Seen:
     spared: bool = False
     """Something moved, and the presence network saw nobody."""
     seconds: float = 0.0
+    ailment: Ailment | None = None
+    """Why the camera shows nothing, though it answers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Last:
+    """The last picture: many cameras serve one again while nothing moves."""
+
+    picture: bytes
+    grey: GreyImage
+    motion: Motion
 
 
 class Pipeline:
@@ -45,10 +62,12 @@ class Pipeline:
         gate: GateSettings | None = None,
         *,
         cues_from: float | None = None,
+        scene: Scene | None = None,
     ) -> None:
         """Prepare to look, for the people whom ``matcher`` knows.
 
-        ``cues_from`` is the similarity from which liveness is measured, None for never.
+        ``cues_from`` is the similarity from which liveness is measured, None for never; ``scene``
+        what is known to hang in view, which goes on learning. Without one, any face is a visitor's.
         """
         gate = gate or GateSettings()
         self._bundle = bundle
@@ -57,6 +76,11 @@ class Pipeline:
         self._held_until = float("-inf")
         self._searched_at = float("-inf")
         self._stacker = Stacker()
+        self._scene = scene
+        self._min_share = gate.min_share
+        self._focus = Focus()
+        self._last: _Last | None = None
+        self._health = PictureHealth()
         self._people = (matcher, cues_from)
 
     def use(
@@ -67,10 +91,16 @@ class Pipeline:
         if gate is not None:
             self._gate.use(gate)
             self._hold = gate.hold
+            self._min_share = gate.min_share
 
     def keep_open(self, now: float) -> None:
         """Hold the gate open for a while: somebody is in view, or may be."""
         self._held_until = max(self._held_until, now + self._hold)
+
+    def report(self, now: float) -> None:
+        """Note that somebody was reported at the door, and hold the gate open."""
+        self._health.report(now)
+        self.keep_open(now)
 
     def is_open(self, now: float) -> bool:
         """Whether pictures are searched for faces at ``now``."""
@@ -86,22 +116,49 @@ class Pipeline:
             PictureError: it cannot be read.
 
         """
-        grey = decode_grey(picture)
-        moved = self._gate.update(grey, asked_at)
-        motion = Motion(moved.level, moved.open or asked_at < self._held_until)
-        if not motion.open:
-            return Seen(motion)
-        recently = asked_at - self._searched_at < SEARCH_INTERVAL
-        if not in_visit and recently and not self._somebody(grey):
-            return Seen(motion, spared=True)
+        grey, moved = self._watch(picture, asked_at)
+        self._health.look(grey, asked_at)
+        ailment = self._health.ailment
+        motion = replace(moved, open=moved.open or asked_at < self._held_until)
+        scene, searched = self._scene, asked_at - self._searched_at
+        # A first picture, or one that changed all over, tells of nobody.
+        if scene is not None and self._min_share <= moved.level < 1.0:
+            scene.moved(asked_at)
+        if not motion.open and (scene is None or 0.0 <= searched < SCENE_INTERVAL):
+            return Seen(motion, ailment=ailment)
+        recently = searched < SEARCH_INTERVAL
+        if motion.open and not in_visit and recently and not self._somebody(grey):
+            return Seen(motion, spared=True, ailment=ailment)
         self._searched_at = asked_at
         matcher, cues_from = self._people
         frame = Frame(decode_rgb(picture, CAMERA_SIDE), asked_at)
         began = monotonic()
         sighting = recognise(
-            self._bundle, matcher, frame, cues_from=cues_from, stacker=self._stacker
+            self._bundle,
+            matcher,
+            frame,
+            cues_from=cues_from,
+            stacker=self._stacker,
+            focus=self._focus,
+            moved=moved.where,
+            scene=scene,
+            idle=not motion.open,
         )
-        return Seen(motion, sighting, seconds=monotonic() - began)
+        return Seen(motion, sighting, seconds=monotonic() - began, ailment=ailment)
+
+    def _watch(self, picture: bytes, asked_at: float) -> tuple[GreyImage, Motion]:
+        """Return the gate's view of a picture, and what the gate says."""
+        last = self._last
+        if last is None or last.picture != picture:
+            grey = decode_grey(picture)
+            moved = self._gate.update(grey, asked_at)
+        elif last.motion.level > 0.0:
+            # The background goes on to adapt to what stays.
+            grey, moved = last.grey, self._gate.update(last.grey, asked_at)
+        else:
+            grey, moved = last.grey, replace(last.motion, open=self._gate.is_open(asked_at))
+        self._last = _Last(picture, grey, moved)
+        return grey, moved
 
     def _somebody(self, grey: GreyImage) -> bool:
         """Ask the small network before the large ones; without it, somebody may be there."""

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..imaging.align import CROP_SIZE
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
 from ..pad import measure_cues
+from ..tracking.focus import Focus, Share
+from ..tracking.scene import Scene
 from ..tracking.stacking import Stack, Stacker
 from ..types import (
     Evidence,
@@ -35,15 +36,36 @@ def recognise(
     *,
     cues_from: float | None = None,
     stacker: Stacker | None = None,
+    focus: Focus | None = None,
+    moved: Share | None = None,
+    scene: Scene | None = None,
+    idle: bool = False,
 ) -> Sighting:
     """Find the faces in ``frame``, embed those of sufficient quality, and match them.
 
+    What is part of the ``scene`` is no evidence and goes no further. ``idle``: nothing moves, and
+    the frame was taken to learn the scene.
+
     If the match of a frame or of its stack reaches the score ``cues_from``, the liveness cues are
     measured as well; ``None`` never measures them. With a ``stacker``, which has seen the earlier
-    frames, a face in poor light is also recognised by the mean of its frames.
+    frames, a face in poor light is also recognised by the mean of its frames. With a ``focus``,
+    which has seen them too, only part of the picture may be searched; ``moved`` is what changed.
     """
-    faces = bundle.detector.detect(frame.rgb)[:MAX_FACES]
+    faces = find_faces(bundle, frame, focus, moved)
+    model = bundle.verifier.model
+    still = [False] * len(faces) if scene is None else scene.still(frame, faces, model)
+    fixtures = [face for face, hangs in zip(faces, still, strict=True) if hangs]
+    faces = [face for face, hangs in zip(faces, still, strict=True) if not hangs][:MAX_FACES]
     looked_at = [_look(bundle, frame.rgb, face) for face in faces]
+    embedded = iter(_embed(bundle, [crop for crop, item in looked_at if item.problem is None]))
+    embeddings = [None if item.problem is not None else next(embedded) for _, item in looked_at]
+    if scene is not None:
+        known = scene.known(faces, embeddings, model, idle=idle)
+        fixtures += [face for face, hangs in zip(faces, known, strict=True) if hangs]
+        visitors = [index for index, hangs in enumerate(known) if not hangs]
+        faces = [faces[index] for index in visitors]
+        looked_at = [looked_at[index] for index in visitors]
+        embeddings = [embeddings[index] for index in visitors]
     stacks: Sequence[Stack | None] = [None] * len(faces)
     if stacker is not None:
         usable = [
@@ -51,28 +73,57 @@ def recognise(
             for crop, evidence in looked_at
         ]
         stacks = stacker.add(faces, usable, frame.taken_at, frame.digest)
-    crops = [crop for crop, evidence in looked_at if evidence.problem is None]
-    for stack in stacks:
-        crops += [] if stack is None else [stack.whole, stack.older, stack.newer]
-    # One batch for all of them; the network does not run for an empty one.
-    batch = np.stack(crops) if crops else np.empty((0, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-    embeddings = iter(list(bundle.verifier.embed(batch)))
+    averaged = iter(
+        _embed(
+            bundle,
+            [
+                crop
+                for stack in stacks
+                if stack is not None
+                for crop in (stack.whole, stack.older, stack.newer)
+            ],
+        )
+    )
     evidence = [
-        item if item.problem is not None else _compare(matcher, item, next(embeddings))
-        for _, item in looked_at
+        item if embedding is None else _compare(matcher, item, embedding)
+        for (_, item), embedding in zip(looked_at, embeddings, strict=True)
     ]
     evidence = [
-        item if stack is None else _stacked(matcher, item, stack, embeddings)
+        item if stack is None else _stacked(matcher, item, stack, averaged)
         for item, stack in zip(evidence, stacks, strict=True)
     ]
     if cues_from is not None:
         evidence = [_with_cues(bundle, frame.rgb, item, cues_from) for item in evidence]
-    return Sighting(digest=frame.digest, taken_at=frame.taken_at, evidence=tuple(evidence))
+    return Sighting(frame.digest, frame.taken_at, tuple(evidence), tuple(fixtures))
 
 
 def gallery_matcher(bundle: Bundle, gallery: Gallery) -> Matcher:
     """Prepare ``gallery`` for ``recognise``; templates of other models are left out."""
     return Matcher(gallery, model=bundle.verifier.model)
+
+
+def _embed(bundle: Bundle, crops: Sequence[RgbImage]) -> Sequence[FloatArray]:
+    """Embed all crops in one batch."""
+    return list(bundle.verifier.embed(np.stack(crops))) if crops else []
+
+
+def find_faces(
+    bundle: Bundle, frame: Frame, focus: Focus | None = None, moved: Share | None = None
+) -> list[Face]:
+    """Find all faces in a frame; with a ``focus`` where it chooses to look."""
+    if focus is None:
+        return bundle.detector.detect(frame.rgb)
+    size = (frame.rgb.shape[0], frame.rgb.shape[1])
+    regions = focus.choose(size, moved, frame.taken_at)
+    if regions is not None:
+        found = [f for part in regions for f in bundle.detector.detect(frame.rgb, region=part)]
+        faces = sorted(found, key=lambda face: -face.score)
+        if focus.suffices(regions, faces):
+            focus.note(size, faces, frame.taken_at, whole=False)
+            return faces
+    faces = bundle.detector.detect(frame.rgb)
+    focus.note(size, faces, frame.taken_at, whole=True)
+    return faces
 
 
 def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence]:

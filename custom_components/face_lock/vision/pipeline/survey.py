@@ -14,6 +14,8 @@ from PIL import Image, ImageDraw
 from ..imaging.decode import CAMERA_SIDE, decode_rgb, picture_size
 from ..imaging.quality import luma
 from ..networks.bundle import Bundle
+from ..tracking.fixture import Fixture
+from ..tracking.place import is_near
 from ..types import Face, Problem, RgbImage
 from .usable import is_turned, look_at
 
@@ -42,6 +44,8 @@ class Shortcoming(StrEnum):
     FACE_BLURRED = "check_face_blurred"
     FACE_TURNED = "check_face_turned"
     FACE_PARTIAL = "check_face_partial"
+    FACE_HANGS = "check_face_hangs"
+    """A picture of a face is known to hang in view."""
 
 
 _OF_FACE: Final = {
@@ -58,8 +62,9 @@ class Survey:
 
     ``brightness`` is the mean luma of the last picture, 0..255; ``rate`` is the number of different
     pictures per second, None if they came all at once; ``face_px`` is the width of the widest face
-    in the camera's own pixels, None without a face; ``preview`` is the last picture, shrunk, with a
-    box around each face.
+    in the camera's own pixels, None without a face; ``least_face_px`` is the width that it needs,
+    None where no faces were looked for; ``preview`` is the last picture, shrunk, with a box around
+    each face.
     """
 
     width: int
@@ -67,15 +72,22 @@ class Survey:
     brightness: float
     rate: float | None
     face_px: float | None
+    least_face_px: float | None
     shortcomings: tuple[Shortcoming, ...]
     preview: RgbImage
 
 
-def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> Survey:
+def survey(
+    bundle: Bundle | None,
+    pictures: Sequence[bytes],
+    seconds: float,
+    hanging: Sequence[Fixture] = (),
+) -> Survey:
     """Measure encoded pictures that were taken one after the other; blocks.
 
     ``seconds`` passed from the first to the last, or until waiting for another one was given up.
-    Without a ``bundle`` no faces are looked for.
+    Without a ``bundle`` no faces are looked for. What is known to be ``hanging`` in view is not
+    taken for the face of whoever tries the camera.
 
     Raises:
         PictureError: the last picture cannot be read.
@@ -92,18 +104,23 @@ def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> 
     if rate is not None and rate < MIN_RATE:
         is_frozen = len(pictures) > 1 and not changes
         found.append(Shortcoming.FROZEN if is_frozen else Shortcoming.SLOW)
+    known = [fixture.face(rgb.shape[1], rgb.shape[0]) for fixture in hanging]
+    visitors = [face for face in faces if not any(is_near(face, one) for one in known)]
+    if len(visitors) < len(faces):
+        found.append(Shortcoming.FACE_HANGS)
     if bundle is None:
         found.append(Shortcoming.NO_MODELS)
-    elif not faces:
+    elif not visitors:
         found += _of_turned(bundle, rgb, Shortcoming.NO_FACE)
     else:
-        found += _of_face(bundle, rgb, faces[0])
+        found += _of_face(bundle, rgb, visitors[0])
     return Survey(
         width,
         height,
         brightness,
         rate,
-        faces[0].width if faces else None,
+        visitors[0].width if visitors else None,
+        None if bundle is None else bundle.quality.min_face_px,
         tuple(found),
         with_boxes(rgb, faces),
     )
