@@ -202,7 +202,11 @@ async def test_what_was_left_undone_is_not_done_before_the_locks_are_there(
     await hass.config_entries.async_unload(door.entry.entry_id)
     target.error = None
     target.calls.clear()
+    target.set_available(False)
     await hass.config_entries.async_setup(door.entry.entry_id)
+    # What it is restored as is not what it is.
+    target.put(is_locked=True)
+    target.set_available(True)
     await wait(hass, 4)
     assert names(target) == []
     await wait(hass, 6)

@@ -7,7 +7,7 @@ import pytest
 
 from custom_components.face_lock import vision
 from custom_components.face_lock.access import controller
-from custom_components.face_lock.recognition import feed, watcher
+from custom_components.face_lock.recognition import feed
 from custom_components.face_lock.recognition.host import Decided
 from custom_components.face_lock.recognition.snapshot import CameraError, async_take_picture
 from custom_components.face_lock.vision.pipeline import camera as camera_pipeline
@@ -53,7 +53,11 @@ async def test_what_was_seen_is_as_old_as_its_picture(set_up, camera, monkeypatc
     """However long the camera takes for it, and the processor for looking at it."""
     door = await set_up(BARACK)
     shown = []
-    monkeypatch.setattr(door.watcher, "see", lambda *seen: shown.append(seen))
+
+    async def note(*seen: object) -> None:
+        shown.append(seen)
+
+    monkeypatch.setattr(door.watcher, "async_see", note)
     look = camera_pipeline.recognise
 
     def slow(*args, **options):
@@ -194,6 +198,20 @@ async def test_what_was_asked_for_before_it_was_switched_off_is_not_looked_at(
     await door.until(lambda: counters.recognised > recognised)
 
 
+async def test_a_camera_that_was_not_asked_for_long_is_not_lost(set_up, camera) -> None:
+    door = await set_up(BARACK)
+    await door.recognised(1)
+    door.door.async_enable(enabled=False)
+    await door.idle()
+    camera.hang()
+    door.clock.jump(3600)
+    await asyncio.sleep(0.1)
+    assert door.watcher.state.outage is None
+    door.door.async_enable(enabled=True)
+    assert door.watcher.state.outage is None
+    assert door.door.data.outage is None
+
+
 # Which picture is kept
 
 
@@ -320,7 +338,7 @@ async def test_what_a_camera_shows_is_not_said_while_it_is_lost(set_up, camera) 
     await door.until(lambda: door.state(MOTION) == "on")
     camera.fail()
     await door.idle()
-    door.clock.jump(watcher.OUTAGE_AFTER)
+    door.clock.jump(feed.OUTAGE_AFTER)
     await door.until(lambda: door.watcher.state.outage == "camera_failed")
     assert not door.watcher.state.motion
     assert door.state(CONFIDENCE) == "unavailable"

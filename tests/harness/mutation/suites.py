@@ -30,9 +30,12 @@ _DECISION: Final = tuple(
         *("_tracker", "_machine"),
     )
 )
-_RELOCK: Final = ("relock", "lock", "locking", "decision_wiring", "entities")
+_RELOCK: Final = (
+    *("relock", "lock", "locking", "decision_wiring", "entities"),
+    *("momentary", "door_contact"),
+)
 _GRANT: Final = ("decision_wiring", "code", "passes", "grants", "actions_people")
-_PICTURES: Final = ("watching", "visits", "household", "entities")
+_PICTURES: Final = ("watching", "visits", "household", "entities", "health", "hold")
 
 SUITES: Final = {
     "decision": Suite(
@@ -62,6 +65,7 @@ SUITES: Final = {
         tests={
             "access/codes": ("code",),
             "access/controller": ("decision_wiring", "code", "grants", "visits", "entities"),
+            "access/door_contact": ("door_contact", "hold"),
             "access/grant": _GRANT,
             "access/memory": ("watching", "household", *_GRANT),
             "access/one_time_pass": _GRANT,
@@ -71,9 +75,11 @@ SUITES: Final = {
             "locking/answer": _RELOCK,
             "locking/auto_lock": _RELOCK,
             "locking/driver": (*_RELOCK, "visits"),
+            "locking/moment": ("momentary", *_RELOCK),
             "locking/relock": _RELOCK,
             "locking/unlock": (*_RELOCK, "visits"),
             "recognition/feed": _PICTURES,
+            "recognition/feeds": _PICTURES,
             "recognition/snapshot": _PICTURES,
             "recognition/watcher": (*_PICTURES, "challenge"),
             "storage/duties": _RELOCK,
