@@ -75,7 +75,14 @@ JOBS: Final = (
         ("-m", "tests.vision.drive_decision", "--events", "{n}", "--seed", "{seed}"),
         5_000_000,
     ),
-    Job("mutation", ("-m", "tests.harness.mutation"), 1, _mutants),
+    Job("mutation", ("-m", "tests.harness.mutation", "decision"), 1, _mutants),
+    # From a quarter of the usual on these are all there are.
+    Job(
+        "mutation of the shell",
+        ("-m", "tests.harness.mutation", "shell", "--sample", "{n}", "--seed", "{seed}"),
+        6_000,
+        _mutants,
+    ),
     Job("kill the store", ("-m", "tests.harness.kill_store", "--kills", "{n}"), 100),
     Job(
         "kill Home Assistant",

@@ -182,7 +182,8 @@ class Controller:
         task = self._entry.async_create_background_task(
             self._hass, self._async_conclude(decided), "face_lock conclude"
         )
-        if not task.done():
+        # A lock that answered at once has let it end already.
+        if not task.done() and task not in self._concluding:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
@@ -207,8 +208,7 @@ class Controller:
 
     def _let_end(self) -> None:
         """From here on a stop waits for the present task instead of cancelling it."""
-        task = asyncio.current_task()
-        if task in self._opening:
+        if (task := asyncio.current_task()) is not None:
             self._opening.discard(task)
             self._concluding.add(task)
             task.add_done_callback(self._concluding.discard)
