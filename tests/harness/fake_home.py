@@ -44,7 +44,7 @@ from custom_components.face_lock.vision import Portrait
 from custom_components.face_lock.vision.pipeline import camera as camera_pipeline
 
 from .devices import Deadbolt, DoorCamera
-from .fake_networks import FakeNetworks, Painter, portraits
+from .fake_networks import FakeNetworks, Painter
 from .virtual_clock import VirtualLoop
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -221,7 +221,7 @@ class FakeHome:
         """Take new pictures of a person, for enrolling them."""
         self.people[name] = identity
         self.pictures[name] = (self.pictures.get(name, -2) + 2) % 200
-        return portraits(identity, self.networks.model, self.pictures[name])
+        return self.networks.portraits(identity, self.pictures[name])
 
     async def async_records(self) -> HouseholdRecords:
         """Read what the storage holds."""

@@ -127,6 +127,10 @@ class FakeNetworks:
             verifier=Verifier(self.model),
         )
 
+    def portraits(self, identity: int, first: int) -> list[vision.Portrait]:
+        """What is stored of a person enrolled with the pictures from this number on."""
+        return portraits(identity, self.model, first)
+
     def recognise(
         self,
         bundle: vision.Bundle,
