@@ -75,7 +75,7 @@ class Actors:
         """Let an entry of the calendar happen."""
         match entry.what:
             case "pass":
-                await self._pass(rng)
+                await self.walk(rng)
             case "linger" | "visitor" | "courier":
                 role = {"linger": Role.PASSER_BY, "visitor": Role.VISITOR}
                 await self.stay(role.get(entry.what, Role.COURIER), entry.seconds, rng)
@@ -104,7 +104,7 @@ class Actors:
 
     # Strangers
 
-    async def _pass(self, rng: random.Random) -> None:
+    async def walk(self, rng: random.Random, looks: float | None = None) -> None:
         """Cross the picture, from either side; some look at the camera."""
         seconds, back = rng.uniform(3.0, 7.0), rng.random() < 0.5
         y = rng.uniform(20, 32)
@@ -113,7 +113,8 @@ class Actors:
             way = -10 + (WIDTH + 20) * after / seconds
             return (WIDTH - way if back else way), y
 
-        looks = rng.uniform(0.4, 0.9) if rng.random() < 0.3 else 0.0
+        if looks is None:
+            looks = rng.uniform(0.4, 0.9) if rng.random() < 0.3 else 0.0
         size = FACE * rng.uniform(0.7, 1.0)
         presence = Presence(self.cast.stranger(), Role.PASSER_BY, place, looks, size)
         await self._show(presence, seconds)
@@ -150,11 +151,22 @@ class Actors:
         self.stays.append(stay)
         return stay
 
-    async def barred(self, seconds: float, rng: random.Random) -> None:
+    async def hold_up(self, face: Face, seconds: float, rng: random.Random) -> None:
+        """Hold a picture of a face to the camera, where the last one was."""
+        x = DOOR[0] + rng.uniform(-2, 2)
+        await self._show(Presence(face, Role.PICTURE, lambda _: (x, DOOR[1]), 0.95), seconds)
+
+    async def barred(
+        self,
+        seconds: float,
+        rng: random.Random,
+        x: float = DOOR[0],
+        level: float | None = None,
+    ) -> None:
         """Somebody who is enrolled and may not come in any more stands there."""
         (face,) = (f for f in self.cast.residents if f.name in self.judge.barred)
-        level = self.cast.visit(dark=self.scene.dark())
-        presence = Presence(face, Role.BARRED, _standing(DOOR[0], rng), 0.8, level=level)
+        level = self.cast.visit(dark=self.scene.dark()) if level is None else level
+        presence = Presence(face, Role.BARRED, _standing(x, rng), 0.8, level=level)
         await self._show(presence, seconds)
 
     async def _show(self, presence: Presence, seconds: float) -> None:
@@ -178,11 +190,21 @@ class Actors:
     # Residents
 
     async def come(
-        self, name: str, rng: random.Random, x: float = DOOR[0], behind: int = 0
+        self,
+        name: str,
+        rng: random.Random,
+        x: float = DOOR[0],
+        behind: int = 0,
+        level: float | None = None,
     ) -> Coming:
-        """Come home, wait to be let in, and go in; or take the key."""
+        """Come home, wait to be let in, and go in; or take the key.
+
+        ``behind`` others, with a ``level`` (the mean score) that is otherwise left to chance.
+        """
         await asyncio.sleep(behind * rng.uniform(0.2, 1.5))
         presence = self._resident(name, Role.RESIDENT, x, rng, rng.uniform(0.6, 0.95))
+        if level is not None:
+            presence.level = level
         asked = self.judge.asks_phone
         began, told = presence.began, len(self.judge.events)
         frozen = self.scene.is_frozen

@@ -79,6 +79,11 @@ class Judge:
         """The day and the time, for whoever reads a finding."""
         return self._house.utcnow().strftime("%a %H:%M:%S")
 
+    @property
+    def lockouts(self) -> int:
+        """How many there were, with one that goes on."""
+        return len(self.verdict.lockouts) + (self._locked_out_since is not None)
+
     def note(self) -> None:
         """Look at the door after each picture that was taken."""
         house, now = self._house, self._house.loop.time()
@@ -123,7 +128,7 @@ class Judge:
     def _opened_for_nobody(self, seen: list[Presence], now: float) -> None:
         """No resident was there: then a stranger is one whom the rate lets in, or it is wrong."""
         since = now - POLICY.max_age - POLICY.window
-        threshold = self._threshold()
+        threshold = self.threshold
         doubles = [
             p
             for p in seen
@@ -145,7 +150,9 @@ class Judge:
         _count(self.verdict.openings, doubles[0].role)
         self.verdict.mistaken.append(f"{self.clock} {doubles[0].face.name} ({doubles[0].role})")
 
-    def _threshold(self) -> float:
+    @property
+    def threshold(self) -> float:
+        """The score from which a face is taken for somebody, by the bundle's table."""
         door = self._house.door
         people = len(self._house.people)
         rate = door.settings.false_positive_rate

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
+import struct
+import zlib
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
 
 from custom_components.face_lock import vision
 
@@ -152,9 +152,7 @@ class Scene:
         if len(self._faces) > KEPT:
             self._faces.popitem(last=False)
         self.on_shot()
-        out = io.BytesIO()
-        Image.fromarray(pixels).save(out, "PNG", compress_level=0)
-        return out.getvalue()
+        return _png(pixels)
 
     def _paint(self, pixels: np.ndarray, presence: Presence, x: float, y: float) -> None:
         half = presence.size / 2
@@ -218,6 +216,20 @@ class StreetNetworks(FakeNetworks):
             face if face.embedding is None else _matched(face, matcher) for face in faces
         )
         return vision.Sighting(frame.digest, frame.taken_at, matched)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """Encode uint8[H, W, 3] without compressing it, in a tenth of the time of an encoder."""
+    height, width = pixels.shape[:2]
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with its filter: none
+    rows[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(rows.tobytes(), 0)
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
 
 
 def _matched(face: vision.Evidence, matcher: vision.Matcher) -> vision.Evidence:
