@@ -26,6 +26,10 @@ from custom_components.face_lock.access.memory import async_forget
 from custom_components.face_lock.people import people_of
 
 from .fake_home import CAMERA, FRONT, PHONE, TARGET, FakeHome
+from .fake_networks import POSTER
+
+STRANGER: Final = 9
+"""Somebody who is not enrolled."""
 
 Course = Callable[[FakeHome], AsyncIterator[None]]
 
@@ -176,6 +180,39 @@ _served("picture_missing", lambda _: lambda: None)
 _served("picture_huge", lambda _: lambda: BOMB)
 _served("picture_of_other_kind", lambda _: lambda: b"GIF89a" + bytes(400))
 _served("picture_no_bytes", lambda _: lambda: "not bytes")
+
+
+def _hosts(house: FakeHome) -> bool:
+    with suppress(AttributeError):
+        return bool(house.watcher.is_hosting)
+    return False
+
+
+async def _hosted(house: FakeHome) -> None:
+    """Let Anna be let in, if the door is able to."""
+    house.present, house.companion = (1,), None
+    await house.until(lambda: _hosts(house), 6)
+
+
+@fault("pictures", "scene")
+async def frozen_while_hosted(house: FakeHome) -> AsyncIterator[None]:
+    """The camera freezes on the person whom the door was opened for."""
+    await _hosted(house)
+    picture = house.paint()
+    house.serve = lambda: picture
+    await asyncio.sleep(9)
+    yield
+    house.serve = house.paint
+
+
+@fault("scene")
+async def stranger_in_place(house: FakeHome) -> AsyncIterator[None]:
+    """A stranger stands where the person stood whom the door was opened for."""
+    await _hosted(house)
+    house.present = (STRANGER,)
+    await asyncio.sleep(9)
+    yield
+    house.present = ()
 
 
 # Recognition
@@ -439,9 +476,53 @@ async def disk_full(house: FakeHome) -> AsyncIterator[None]:
 @fault("scene")
 async def second_face(house: FakeHome) -> AsyncIterator[None]:
     """A stranger steps beside the people who are there."""
-    house.companion = 9
+    house.companion = STRANGER
     yield
     house.companion = None
+
+
+@fault("scene")
+async def poster_in_view(house: FakeHome) -> AsyncIterator[None]:
+    """A picture of a face hangs there, for hours for all that the door knows."""
+    house.companion = POSTER
+    await asyncio.sleep(25)
+    yield
+    house.companion = None
+
+
+@fault("scene")
+async def courier_stays(house: FakeHome) -> AsyncIterator[None]:
+    """A courier waits, and looks at the camera: one failure at most."""
+    house.companion = STRANGER
+    before = _failures(house)
+    others = bool(house.present)
+    await asyncio.sleep(35)
+    # Whoever else is there may fail for reasons of their own.
+    if not others and _failures(house) > max(1, before):
+        house.violations.append(f"a courier made {_failures(house) - before} failures")
+    yield
+    house.companion = None
+
+
+@fault("scene")
+async def crowd_passes(house: FakeHome) -> AsyncIterator[None]:
+    """Ten different people pass within half a minute, and all of them look at the camera."""
+    before, others = _failures(house), bool(house.present)
+    for identity in range(20, 30):
+        house.companion = identity
+        await asyncio.sleep(2)
+        house.companion = None
+        await asyncio.sleep(1)
+    if not others and _failures(house) > max(1, before):
+        house.violations.append(f"passers-by made {_failures(house) - before} failures")
+    yield
+    house.companion = None
+
+
+def _failures(house: FakeHome) -> int:
+    with suppress(AttributeError):
+        return int(house.door.controller.lockout.failures)
+    return 0
 
 
 @fault("people", "storage")
@@ -500,6 +581,16 @@ async def factor_gone(house: FakeHome) -> AsyncIterator[None]:
     """The phone leaves the house."""
     house.hass.states.async_set(PHONE, "off")
     yield
+    house.hass.states.async_set(PHONE, "on")
+
+
+@fault("factor")
+async def factor_late(house: FakeHome) -> AsyncIterator[None]:
+    """The phone is seen some seconds after its owner's face."""
+    house.hass.states.async_set(PHONE, "off")
+    late = house.loop.call_later(7.0, house.hass.states.async_set, PHONE, "on")
+    yield
+    late.cancel()
     house.hass.states.async_set(PHONE, "on")
 
 

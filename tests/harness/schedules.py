@@ -38,10 +38,10 @@ from custom_components.face_lock.locking import driver as door_lock
 from custom_components.face_lock.people import people_of
 from custom_components.face_lock.recognition import feed
 
-from .checks import POLICY, Checks
+from .checks import EXCUSED, POLICY, Checks
 from .fake_home import LOCK, PHONE, TARGET, FakeHome, a_home
 from .fake_networks import portraits
-from .faults import FAULTS, Fault
+from .faults import FAULTS, STRANGER, Fault
 from .virtual_clock import StuckError, VirtualLoop
 
 SEED: Final = 20261124
@@ -51,12 +51,13 @@ MEND: Final = 60.0
 """Seconds within which the owner's own repairs must end: reloads, and what they wait for."""
 OPENS: Final = 6.0
 """Seconds within which a healthy door opens for an enrolled person."""
+AFTER_REPAIR: Final = 60.0
+"""Seconds after a repair in which a lock may still be asked again."""
 QUIET: Final = 2 * door_lock.CALL_TIMEOUT
 """Seconds within which a grant that is on its way to the lock must have come to its end."""
 LOOPS: Final = ["face_lock fetch", "face_lock recognise", "face_lock tick"]
 """Tasks of a door at which nothing happens."""
 PEOPLE: Final = {"Anna": 1, "Ben": 2}
-STRANGER: Final = 9
 SCENES: Final = ((), (1,), (1,), (1,), (2,), (STRANGER,), (1, 2), (1, STRANGER), (STRANGER, 2))
 HOUSES: Final[tuple[tuple[bool, dict[str, dict[str, Any]]], ...]] = (
     (True, {}),
@@ -147,6 +148,7 @@ class Schedule:
         self._house.errors.allowed = (*says, *fault.says, *self._house.errors.allowed)
         course = fault.course(self._house)
         self._active[fault.name] = (fault, course)
+        self._excuse(fault)
         await anext(course)
 
     async def _possible(self, fault: Fault) -> bool:
@@ -161,12 +163,18 @@ class Schedule:
 
     async def async_end(self, name: str) -> None:
         """Repair what a fault broke."""
-        _, course = self._active.pop(name, (None, None))
-        if course is None:
+        if name not in self._active:
             return
+        ended, course = self._active.pop(name)
         with suppress(StopAsyncIteration):
             await anext(course)
             raise AssertionError(f"{name} goes on")
+        self._excuse(ended)
+
+    def _excuse(self, changed: Fault) -> None:
+        broken = {place for fault, _ in self._active.values() for place in fault.places}
+        if EXCUSED & (broken | changed.places):
+            self._checks.excuse(broken, AFTER_REPAIR)
 
     async def _async_owner(self) -> None:
         """The owner operates the lock, or clears a lockout."""
@@ -175,6 +183,7 @@ class Schedule:
             return
         if self._rng.random() < 0.5:
             await house.door.controller.async_end_lockout()
+            self._checks.cleared()
         elif "lock" not in house.settings:
             await house.door.lock.async_lock()
 
@@ -236,6 +245,7 @@ class Schedule:
             self._fail(f"tasks: {self._tasks()}")
         await asyncio.sleep(POLICY.absence + 0.5)
         await house.door.controller.async_end_lockout()
+        self._checks.cleared()
 
     async def _async_opens(self) -> None:
         """The door opens for Anna, says so, and is shut again."""
@@ -318,6 +328,7 @@ async def async_run(house: FakeHome, checks: Checks, rng: random.Random, *faults
     schedule, begin = Schedule(house, checks, rng), house.loop.time()
     opened = checks.openings
     house.errors.allowed = ()
+    checks.begin()
     if faults:
         await schedule.async_of(*faults)
     else:

@@ -22,7 +22,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from ..virtual_clock import InlineLoop
+from tests.harness.virtual_clock import InlineLoop
+
 from .episodes import run_episodes
 from .table import table
 from .week import run

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..fake_home import PHONE, FakeHome
+from tests.harness.fake_home import PHONE, FakeHome
+
 from .calendar import Entry
 from .cast import PRINTED, Cast, Face, Role
 from .judge import Judge
@@ -25,6 +26,13 @@ AGAIN: Final = 12.0
 TURNS: Final = (0.02, 0.5)
 """How much of the way nearer helps, drawn anew."""
 CONTACT: Final = "binary_sensor.street_door"
+
+
+STAYING: Final = {
+    "linger": Role.PASSER_BY,
+    "visitor": Role.VISITOR,
+    "courier": Role.COURIER,
+}
 
 
 @dataclass
@@ -73,34 +81,29 @@ class Actors:
 
     async def act(self, entry: Entry, rng: random.Random) -> None:
         """Let an entry of the calendar happen."""
-        match entry.what:
-            case "pass":
-                await self.walk(rng)
-            case "linger" | "visitor" | "courier":
-                role = {"linger": Role.PASSER_BY, "visitor": Role.VISITOR}
-                await self.stay(role.get(entry.what, Role.COURIER), entry.seconds, rng)
-            case "barred":
-                await self.barred(entry.seconds, rng)
-            case "come":
-                coming = [
-                    self.come(name, rng, DOOR[0] + BESIDE * (i - (len(entry.who) - 1) / 2), i)
-                    for i, name in enumerate(entry.who)
-                ]
-                await asyncio.gather(*coming)
-            case "chat":
-                await self.chat(entry.who[0], entry.seconds, rng)
-            case "leave":
-                await self.leave(entry.who, rng)
-            case "poster up":
-                self.put_up(rng)
-            case "poster down":
-                self.take_down()
-            case "freeze":
-                await self.freeze(entry.seconds)
-            case "ask for a phone":
-                self._ask(phone=True)
-            case "ask for no phone":
-                self._ask(phone=False)
+        what, who = entry.what, entry.who
+        if what in STAYING:
+            await self.stay(STAYING[what], entry.seconds, rng)
+        elif what == "come":
+            middle = (len(who) - 1) / 2
+            coming = [
+                self.come(name, rng, DOOR[0] + BESIDE * (index - middle), index)
+                for index, name in enumerate(who)
+            ]
+            await asyncio.gather(*coming)
+        else:
+            courses: dict[str, Callable[[], Awaitable[None]]] = {
+                "pass": lambda: self.walk(rng),
+                "barred": lambda: self.barred(entry.seconds, rng),
+                "chat": lambda: self.chat(who[0], entry.seconds, rng),
+                "leave": lambda: self.leave(who, rng),
+                "poster up": lambda: self.put_up(rng),
+                "poster down": self.take_down,
+                "freeze": lambda: self.freeze(entry.seconds),
+                "ask for a phone": lambda: self.ask(phone=True),
+                "ask for no phone": lambda: self.ask(phone=False),
+            }
+            await courses[what]()
 
     # Strangers
 
@@ -174,14 +177,14 @@ class Actors:
         await asyncio.sleep(seconds)
         self.scene.leave(presence)
 
-    def put_up(self, rng: random.Random) -> None:
+    async def put_up(self, rng: random.Random) -> None:
         """Hang a poster with a face on the other side of the street."""
         x = WIDTH - 14 + rng.uniform(-2, 2)
         face = self.cast.stranger(restless=PRINTED)
         poster = Presence(face, Role.POSTER, lambda _: (x, 16.0), 0.9, size=FACE * 0.8)
         self._poster = self.scene.enter(poster)
 
-    def take_down(self) -> None:
+    async def take_down(self) -> None:
         """Take it down."""
         if self._poster is not None:
             self.scene.leave(self._poster)
@@ -236,12 +239,8 @@ class Actors:
         x = DOOR[0] + BESIDE
         await self.stay(Role.VISITOR, seconds, rng, looks=0.5, x=x)
         await self._go_in(rng, presence)
-        refused: tuple[str, ...] = ()
-        self.comings.append(
-            Coming(
-                name, presence.began, self.scene.dark(), False, self.scene.is_frozen, waited, refused
-            )
-        )
+        frozen = self.scene.is_frozen
+        self.comings.append(Coming(name, presence.began, False, False, frozen, waited))
 
     async def leave(self, names: tuple[str, ...], rng: random.Random) -> None:
         """Come out of the door, one after the other, and look back at the camera or not."""
@@ -267,9 +266,7 @@ class Actors:
         level = self.cast.visit(dark=self.scene.dark())
         return self.scene.enter(Presence(face, role, _standing(x, rng), looks, level=level))
 
-    async def _wait(
-        self, presence: Presence, patience: float, rng: random.Random
-    ) -> float | None:
+    async def _wait(self, presence: Presence, patience: float, rng: random.Random) -> float | None:
         """Wait for the lock, and step nearer now and then; return for how many seconds."""
         waited = 0.0
         while waited < patience:
@@ -309,7 +306,8 @@ class Actors:
             states = self.house.hass.states
             self.house.loop.call_later(after, states.async_set, PHONE, "on")
 
-    def _ask(self, *, phone: bool) -> None:
+    async def ask(self, *, phone: bool) -> None:
+        """Ask for the phone as a second factor from now on, or not."""
         security = {"liveness": "off"}
         if phone:
             security |= {"factor_entity": PHONE, "factor_state": "on"}

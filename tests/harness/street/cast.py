@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from custom_components.face_lock import vision
+from tests.harness.fake_networks import SIZE, crop
 
-from ..fake_networks import SIZE, crop
 from .scores import FRAME, STEADY, Scores
 
 CROWDING: Final = 0.1
@@ -64,7 +64,7 @@ class Cast:
         )
 
     def stranger(self, *, level: float | None = None, restless: float = RESTLESS) -> Face:
-        """Draw somebody whom nobody here knows; with a ``level``, a double of the first resident."""
+        """Draw somebody whom nobody knows; with a ``level``, a double of the first resident."""
         self._drawn += 1
         count = len(self.residents)
         direction = np.append(np.zeros(count), self._rng.normal(size=SIZE - count))

@@ -1,6 +1,6 @@
 """Short scenarios at the street door, each with what must come of it.
 
-    python -m tests.harness.street --episodes [NAME...]
+python -m tests.harness.street --episodes [NAME...]
 """
 
 from __future__ import annotations

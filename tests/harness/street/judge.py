@@ -14,8 +14,8 @@ from homeassistant.core import callback
 
 from custom_components.face_lock.const import EVENT_ACCESS
 from custom_components.face_lock.vision import DecisionPolicy
+from tests.harness.fake_home import PHONE, TARGET, FakeHome
 
-from ..fake_home import PHONE, TARGET, FakeHome
 from .cast import Role
 from .scene import Presence, Scene
 
@@ -178,9 +178,9 @@ class Judge:
     def _changed(self, event: Any) -> None:
         entity, new = event.data["entity_id"], event.data["new_state"]
         now = self._house.loop.time()
-        if entity == PHONE and event.data["old_state"] is not None:
-            if event.data["old_state"].state == "on":
-                self.phone_at = now
+        old = event.data["old_state"]
+        if entity == PHONE and old is not None and old.state == "on":
+            self.phone_at = now
         if entity != TARGET or new is None:
             return
         if new.state == "unlocked":
@@ -218,11 +218,15 @@ class Judge:
             return
         began = now - data["duration"]
         for presence in (*self._scene.present, *self._scene.past[-20:]):
-            if presence.role is Role.RESIDENT and presence.began <= now <= presence.ended + 5:
-                if presence.ended >= began and presence not in self.opened:
-                    text = f"{self.clock} {presence.face.name}"
-                    if text not in self.verdict.refused_for_lockout:
-                        self.verdict.refused_for_lockout.append(text)
+            text = f"{self.clock} {presence.face.name}"
+            if (
+                presence.role is Role.RESIDENT
+                and presence not in self.opened
+                and presence.began <= now
+                and presence.ended >= began
+                and text not in self.verdict.refused_for_lockout
+            ):
+                self.verdict.refused_for_lockout.append(text)
 
     def end(self) -> None:
         """Close what is still open."""

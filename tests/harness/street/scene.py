@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from custom_components.face_lock import vision
+from tests.harness.fake_networks import LANDMARKS, MAGIC, FakeNetworks
 
-from ..fake_networks import LANDMARKS, MAGIC, FakeNetworks
 from .cast import Cast, Face, Role
 
 WIDTH, HEIGHT = 160, 90
@@ -177,8 +177,7 @@ class Scene:
         chance = rng.uniform()
         if chance >= presence.looks:
             seen = (
-                presence.role is Role.POSTER
-                or chance < presence.looks + (1.0 - presence.looks) / 2
+                presence.role is Role.POSTER or chance < presence.looks + (1.0 - presence.looks) / 2
             )
             return vision.Evidence(face, quality, vision.Problem.TURNED) if seen else None
         embedding = self.cast.embed(presence.face, presence.level, rng)

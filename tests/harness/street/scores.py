@@ -52,5 +52,7 @@ class Scores:
         """The mean score of a resident's frames in one visit, for a uniform variate."""
         missed = self._missed[dark]
         if uniform < missed[0]:
-            return float(np.interp(uniform, (0.0, missed[0]), (DARKEST, self._thresholds[0]))) - LUCK
+            return (
+                float(np.interp(uniform, (0.0, missed[0]), (DARKEST, self._thresholds[0]))) - LUCK
+            )
         return float(np.interp(uniform, missed, self._thresholds)) - LUCK

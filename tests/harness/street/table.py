@@ -30,23 +30,36 @@ def table(report: Report) -> str:
     couriers = [s for s in report.stays if s.role is Role.COURIER]
     alone = [s for s in couriers if s.alone]
     told = ", ".join(f"{reason} {count}" for reason, count in sorted(verdict.told.items()))
+    standing = (
+        f"failures while a courier stood there for {_longest(couriers):.0f} s: at most "
+        f"{max((s.failures for s in couriers), default=0)}; events while {len(alone)} were alone, "
+        f"for {_longest(alone):.0f} s: at most {max((s.events for s in alone), default=0)}"
+    )
+    lockouts = (
+        f"lockouts: {len(verdict.lockouts)}, {sum(s for _, s in verdict.lockouts):.0f} s in all; "
+        f"failures at most {verdict.worst_failures}"
+    )
+    threshold = (
+        f"threshold {report.threshold} ({report.rate}), at which the table misses "
+        f"{report.missed_by_day:.0%} of visits by day and {report.missed_by_night:.0%} by night"
+    )
+    summary = (
+        f"street: {'FAILED' if report.faults else 'ok'}; {report.days:g} days, "
+        f"{report.pictures} pictures, {sum(openings.values())} openings, "
+        f"{len(verdict.wrong)} wrong, {len(verdict.mistaken)} strangers let in, "
+        f"{len(verdict.refused_for_lockout)} residents refused for a lockout; "
+        f"{report.seconds:.0f} s"
+    )
     lines += [
         f"passers-by who showed a face: {report.passed.get('looked', 0)}",
         f"events: {told}",
-        f"failures while a courier stood there for {_longest(couriers):.0f} s: at most "
-        f"{max((s.failures for s in couriers), default=0)}; events while {len(alone)} were alone, "
-        f"for {_longest(alone):.0f} s: at most {max((s.events for s in alone), default=0)}",
-        f"lockouts: {len(verdict.lockouts)}, {sum(s for _, s in verdict.lockouts):.0f} s in all; "
-        f"failures at most {verdict.worst_failures}",
+        standing,
+        lockouts,
         f"longest time unlocked: {verdict.longest_unlocked:.0f} s",
-        f"threshold {report.threshold} ({report.rate}), at which the table misses "
-        f"{report.missed_by_day:.0%} of visits by day and {report.missed_by_night:.0%} by night",
+        threshold,
         *(f"STRANGER LET IN: {text}" for text in verdict.mistaken),
         *(f"FAILED: {fault}" for fault in report.faults),
-        f"street: {'FAILED' if report.faults else 'ok'}; {report.days:g} days, "
-        f"{report.pictures} pictures, {sum(openings.values())} openings, {len(verdict.wrong)} wrong, "
-        f"{len(verdict.mistaken)} strangers let in, {len(verdict.refused_for_lockout)} residents "
-        f"refused for a lockout; {report.seconds:.0f} s",
+        summary,
     ]
     return "\n".join(lines)
 

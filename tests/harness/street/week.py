@@ -17,8 +17,8 @@ import numpy as np
 
 from custom_components.face_lock import vision
 from custom_components.face_lock.people import people_of
+from tests.harness.fake_home import DAY as WALL, PHONE, FakeHome, a_home
 
-from ..fake_home import DAY as WALL, PHONE, FakeHome, a_home
 from .actors import CONTACT, Actors, Coming, Stay
 from .calendar import BARRED, DAY, NAMES, Entry, is_dark, week
 from .cast import Cast, Role
@@ -135,7 +135,9 @@ class Report:
         ]
 
 
-async def run(folder: Path, days: float, seed: int, *, start: float, rate: str, busy: int) -> Report:
+async def run(
+    folder: Path, days: float, seed: int, *, start: float, rate: str, busy: int
+) -> Report:
     """Let ``days`` pass from ``start`` (seconds after Monday, midnight) on."""
     began = time.monotonic()
     async with a_street(folder, seed, start=start, rate=rate) as street:
