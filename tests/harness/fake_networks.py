@@ -142,9 +142,10 @@ class FakeNetworks:
         *,
         cues_from: float | None = None,
         stacker: vision.Stacker | None = None,
+        **where: object,
     ) -> vision.Sighting:
         """Say who is in a frame, as ``vision.recognise`` does."""
-        del cues_from, stacker
+        del cues_from, stacker, where
         self.before()
         serial, identities = read(frame.rgb)
         model = bundle.verifier.model

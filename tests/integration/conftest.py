@@ -109,6 +109,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     # As fast as the machine can; the decision's own times stay as they are.
     monkeypatch.setattr(feed, "IDLE_INTERVAL", 0.05)
     monkeypatch.setattr(feed, "OPEN_INTERVAL", 0.03)
+    monkeypatch.setattr(feed, "VISIT_INTERVAL", 0.03)
     monkeypatch.setattr(watcher, "TICK_INTERVAL", 0.02)
     monkeypatch.setattr(feed, "MAX_BACKOFF", 0.05)
     return clock

@@ -53,7 +53,7 @@ class Visitor:
         self.photographed = self.look
         self._random = np.random.default_rng(20261124)
 
-    def __call__(self, bundle, matcher, frame, *, cues_from, stacker):
+    def __call__(self, bundle, matcher, frame, **options):
         here, yaw, stops = self.photographed
         evidence = (self._evidence(yaw, stops),) if here else ()
         self.frames += 1

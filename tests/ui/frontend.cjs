@@ -101,18 +101,13 @@ class Frontend {
     await this.dialog.getByText(text, { exact: true }).last().click();
   }
 
-  /**
-   * Choose an entity in the dialogue's field for entities of this number, from 0. A field that takes
-   * several has one more behind each that was chosen.
-   */
-  async pick(field, name, { several = false } = {}) {
-    const pickers = this.dialog.locator("ha-entity-picker");
-    const before = await pickers.count();
-    await pickers.nth(field).click();
+  /** Choose an entity in the dialogue's field for entities of this number, from 0. */
+  async pick(field, name) {
+    const selector = this.dialog.locator("ha-selector-entity").nth(field);
+    // A field that takes several has one picker for each that was chosen, and one more.
+    await selector.locator("ha-entity-picker").last().click();
     await this.page.locator("ha-picker-combo-box").getByText(name, { exact: true }).click();
-    await pickers.nth(field).getByText(name, { exact: true }).waitFor();
-    // The next field's number counts the one more picker, which appears late.
-    if (several) await pickers.nth(before).waitFor();
+    await selector.locator("ha-entity-picker").getByText(name, { exact: true }).waitFor();
   }
 
   async upload(field, file) {

@@ -68,6 +68,22 @@ def test_rotates_as_the_camera_was_held():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_gate_s_view_is_upright_too(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.zeros((240, 400, 3), np.uint8)
+    stored[:60, :100] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(stored).save(buffer, "JPEG", exif=exif)
+    rgb, grey = decode_rgb(buffer.getvalue()), decode_grey(buffer.getvalue())
+    assert grey.shape == (96, round(96 * rgb.shape[1] / rgb.shape[0]))
+    small = np.asarray(
+        Image.fromarray(rgb).convert("L").resize(grey.shape[::-1], Image.Resampling.BOX)
+    )
+    assert np.abs(small.astype(int) - grey).mean() < 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_size_is_that_of_the_upright_picture(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation

@@ -123,3 +123,15 @@ def test_a_clock_that_stands_still_or_goes_back_breaks_nothing(door):
     door.settle()
     door.see(seconds=0.0)
     assert door.see(door.with_person(), seconds=-50.0).open
+
+
+def test_where_something_changed() -> None:
+    gate = MotionGate()
+    grey = np.full((96, 170), 100, dtype=np.uint8)
+    assert gate.update(grey, 0.0).where is None
+    changed = grey.copy()
+    changed[24:72, 85:119] = 160
+    changed[3, 3] = 255  # a pixel alone is noise
+    left, top, right, bottom = gate.update(changed, 1.0).where
+    assert (left * 170, top * 96, right * 170, bottom * 96) == pytest.approx((85, 24, 119, 72))
+    assert gate.update(grey, 2.0).where is None

@@ -31,6 +31,10 @@ IDLE_INTERVAL: Final = 1.0
 """Seconds from one request to the next while the gate is closed."""
 OPEN_INTERVAL: Final = 0.2
 """The same while the gate is open."""
+VISIT_INTERVAL: Final = 0.1
+"""The same when somebody has just come to be let in."""
+VISIT_BEGINS: Final = 2.0
+"""Seconds for which that is so: who stays longer is no resident who looks at the camera."""
 MAX_BACKOFF: Final = 10.0
 """Longest pause, in seconds, between two requests to a camera that fails."""
 
@@ -72,6 +76,10 @@ class Viewer(Protocol):
     def in_visit(self) -> bool:
         """Whether it knows of somebody who is there, so that no picture may be spared."""
 
+    @property
+    def is_deciding(self) -> bool:
+        """Whether somebody waits to be let in."""
+
     def see(self, seen: Seen, picture: Picture, now: float) -> None:
         """Take what a picture showed; ``now`` is the monotonic time after it was looked at."""
 
@@ -105,6 +113,7 @@ class Feed:
         """When the last readable picture came."""
         self.busy_since: float | None = None
         """Since when the picture is looked at that is looked at now."""
+        self._visit_since: float | None = None
         self.problem: str | None = None
         """What was wrong with the last bad picture; a translation key."""
         self._readable = True
@@ -202,9 +211,18 @@ class Feed:
         if self._wanted.is_set():
             self._mailbox = picture
             self._arrived.set()
-        interval = OPEN_INTERVAL if self._pipeline.is_open(monotonic()) else IDLE_INTERVAL
         # Even a camera slower than the interval leaves the event loop a moment for others.
-        await self._rest(max(0.01, interval - (monotonic() - began)))
+        await self._rest(max(0.01, self._interval() - (monotonic() - began)))
+
+    def _interval(self) -> float:
+        now = monotonic()
+        if not any(viewer.is_deciding for viewer in self._viewers):
+            self._visit_since = None
+        elif self._visit_since is None:
+            self._visit_since = now
+        if self._visit_since is not None and now - self._visit_since < VISIT_BEGINS:
+            return VISIT_INTERVAL
+        return OPEN_INTERVAL if self._pipeline.is_open(now) else IDLE_INTERVAL
 
     async def _rest(self, seconds: float) -> None:
         """Sleep, but not through somebody ringing the bell."""

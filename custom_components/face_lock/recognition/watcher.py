@@ -95,6 +95,11 @@ class Watcher:
         return self._decider.in_visit
 
     @property
+    def is_deciding(self) -> bool:
+        """Whether somebody waits to be let in."""
+        return self._decider.is_deciding
+
+    @property
     def is_hosting(self) -> bool:
         """Whether a person who was let in still holds the door."""
         return self._decider.is_hosting

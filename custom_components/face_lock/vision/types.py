@@ -93,6 +93,8 @@ class Motion:
 
     level: float
     open: bool
+    where: tuple[float, float, float, float] | None = None
+    """Left, top, right and bottom of what changed, 0..1 of the picture; None for all or nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

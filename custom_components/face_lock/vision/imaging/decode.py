@@ -82,7 +82,7 @@ def decode_rgb(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
 
 
 def decode_grey(data: bytes, height: int = 96) -> GreyImage:
-    """Decode to a small grey picture uint8[height, W] that keeps the aspect ratio: the gate's view.
+    """Decode to the gate's view: uint8[height, W], grey, upright, of the picture's aspect ratio.
 
     A JPEG is decoded at an eighth of its size where that is enough. A picture wider than 16 to 1 is
     squeezed to that ratio.
@@ -95,17 +95,25 @@ def decode_grey(data: bytes, height: int = 96) -> GreyImage:
 
     def draft(image: Image.Image) -> Image.Image:
         nonlocal width
-        width = min(max(1, round(image.width * height / image.height)), MAX_ASPECT * height)
+        width = _grey_width(image, height)
         if image.format == "JPEG":
             image.draft("L", (width, height))
         return image
 
-    image, _ = _open(data, draft)
+    image, turned = _open(data, draft)
     try:
-        grey = _opaque(image).convert("L").resize((width, height), Image.Resampling.BOX)
+        grey = _opaque(image).convert("L")
+        if turned in _UPRIGHT:
+            grey = grey.transpose(_UPRIGHT[turned])
+            width = _grey_width(grey, height)
+        grey = grey.resize((width, height), Image.Resampling.BOX)
     except Exception as error:  # as above
         raise PictureError(Problem.PICTURE_CORRUPT) from error
     return np.asarray(grey, dtype=np.uint8)
+
+
+def _grey_width(image: Image.Image, height: int) -> int:
+    return min(max(1, round(image.width * height / image.height)), MAX_ASPECT * height)
 
 
 def picture_size(data: bytes) -> tuple[int, int]:

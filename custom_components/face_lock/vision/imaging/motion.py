@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import exp
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..types import FloatArray, GreyImage, Motion
 
@@ -78,7 +79,8 @@ class MotionGate:
         local = difference - light
         change = np.abs(local)
         limit = np.maximum(self._settings.min_change, self._settings.noise_factor * noise)
-        level = float(np.count_nonzero(change > limit)) / change.size
+        changed = change > limit
+        level = float(np.count_nonzero(changed)) / change.size
 
         elapsed = min(max(0.0, now - self._seen_at), self._settings.hold)
         background += light * np.float32(1.0 - exp(-elapsed / self._settings.adaptation))
@@ -91,7 +93,7 @@ class MotionGate:
 
         if level >= self._settings.min_share:
             self._open_until = now + self._settings.hold
-        return Motion(level=level, open=self.is_open(now))
+        return Motion(level=level, open=self.is_open(now), where=_where(changed))
 
     def keep_open(self, now: float) -> None:
         """Hold the gate open: a face is in view, however still it stands."""
@@ -100,3 +102,21 @@ class MotionGate:
     def is_open(self, now: float) -> bool:
         """Whether frames should be recognised at the monotonic time ``now``."""
         return now < self._open_until
+
+
+def _where(changed: NDArray[np.bool_]) -> tuple[float, float, float, float] | None:
+    """Return the box around what changed, but for single pixels; None without any."""
+    height, width = changed.shape
+    if height < 2 or width < 2:
+        return None
+    # Two by two pixels: one alone is noise.
+    solid = changed[1:, 1:] & changed[:-1, 1:] & changed[1:, :-1] & changed[:-1, :-1]
+    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
+    if not rows.size:
+        return None
+    return (
+        float(columns[0]) / width,
+        float(rows[0]) / height,
+        float(columns[-1] + 2) / width,
+        float(rows[-1] + 2) / height,
+    )

@@ -60,15 +60,27 @@ class Detector:
         self._score_threshold = score_threshold
         self._overlap = overlap
 
-    def detect(self, rgb: RgbImage, max_side: int | None = None) -> list[Face]:
+    def detect(
+        self,
+        rgb: RgbImage,
+        max_side: int | None = None,
+        region: tuple[int, int, int, int] | None = None,
+    ) -> list[Face]:
         """Return the faces in uint8[H, W, 3], most certain first, in that picture's pixels.
 
         The network gets the picture shrunk to ``max_side`` pixels, never enlarged; by default to
-        half of its size, or ``DOOR_SIDE`` pixels if that is more.
+        half of its size, or ``DOOR_SIDE`` pixels if that is more. With a ``region`` (left, top,
+        right, bottom) it gets that part, shrunk as the whole would be, and a little more of the
+        picture so that the network's cells lie where they would lie in the whole.
         """
         if max_side is None:
             max_side = max(DOOR_SIDE, max(rgb.shape[:2]) // DOOR_SHRINK)
-        shrunk, scale = _shrink(rgb, max_side)
+        scale = min(1.0, max_side / max(rgb.shape[:2]))
+        left = top = 0
+        if region is not None:
+            left, top, right, bottom = _on_the_grid(region, scale)
+            rgb = rgb[top:bottom, left:right]
+        shrunk = _shrink(rgb, scale)
         height, width = shrunk.shape[:2]
         # Black below and to the right up to the stride, so that no coordinate moves.
         padded = np.zeros((1, 3, -(-height // 32) * 32, -(-width // 32) * 32), dtype=np.float32)
@@ -78,22 +90,29 @@ class Detector:
         landmarks = agreed_landmarks(found, kept)
         return [
             Face(
-                box=tuple(float(value / scale) for value in found.boxes[index]),  # type: ignore[arg-type]
-                landmarks=points / np.float32(scale),
+                box=tuple((found.boxes[index] / scale + (left, top, left, top)).tolist()),
+                landmarks=points / np.float32(scale) + np.array([left, top], dtype=np.float32),
                 score=float(found.scores[index]),
             )
             for index, points in zip(kept, landmarks, strict=True)
         ]
 
 
-def _shrink(rgb: RgbImage, max_side: int) -> tuple[RgbImage, float]:
-    height, width = rgb.shape[:2]
-    scale = min(1.0, max_side / max(height, width))
+def _on_the_grid(region: tuple[int, int, int, int], scale: float) -> tuple[int, int, int, int]:
+    """Move the edges out to those of cells of the coarsest map; the picture may end before."""
+    cell = STRIDES[-1] / scale
+    left, top = (min(value, round(int(value / cell) * cell)) for value in region[:2])
+    right, bottom = (round(-int(-value // cell) * cell) for value in region[2:])
+    return left, top, max(right, region[2]), max(bottom, region[3])
+
+
+def _shrink(rgb: RgbImage, scale: float) -> RgbImage:
     if scale == 1.0:
-        return rgb, 1.0
+        return rgb
+    height, width = rgb.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(image, dtype=np.uint8), scale
+    return np.asarray(image, dtype=np.uint8)
 
 
 def decode(maps: Mapping[str, FloatArray], score_threshold: float) -> Candidates:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
 
@@ -10,6 +10,7 @@ from ..imaging.decode import CAMERA_SIDE, decode_grey, decode_rgb
 from ..imaging.motion import GateSettings, MotionGate
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
+from ..tracking.focus import Focus
 from ..tracking.stacking import Stacker
 from ..types import Frame, GreyImage, Motion, Sighting
 from .recognition import recognise
@@ -29,6 +30,15 @@ class Seen:
     spared: bool = False
     """Something moved, and the presence network saw nobody."""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Last:
+    """The last picture: many cameras serve one again while nothing moves."""
+
+    picture: bytes
+    grey: GreyImage
+    motion: Motion
 
 
 class Pipeline:
@@ -57,6 +67,8 @@ class Pipeline:
         self._held_until = float("-inf")
         self._searched_at = float("-inf")
         self._stacker = Stacker()
+        self._focus = Focus()
+        self._last: _Last | None = None
         self._people = (matcher, cues_from)
 
     def use(
@@ -86,9 +98,8 @@ class Pipeline:
             PictureError: it cannot be read.
 
         """
-        grey = decode_grey(picture)
-        moved = self._gate.update(grey, asked_at)
-        motion = Motion(moved.level, moved.open or asked_at < self._held_until)
+        grey, moved = self._watch(picture, asked_at)
+        motion = replace(moved, open=moved.open or asked_at < self._held_until)
         if not motion.open:
             return Seen(motion)
         recently = asked_at - self._searched_at < SEARCH_INTERVAL
@@ -99,9 +110,29 @@ class Pipeline:
         frame = Frame(decode_rgb(picture, CAMERA_SIDE), asked_at)
         began = monotonic()
         sighting = recognise(
-            self._bundle, matcher, frame, cues_from=cues_from, stacker=self._stacker
+            self._bundle,
+            matcher,
+            frame,
+            cues_from=cues_from,
+            stacker=self._stacker,
+            focus=self._focus,
+            moved=moved.where,
         )
         return Seen(motion, sighting, seconds=monotonic() - began)
+
+    def _watch(self, picture: bytes, asked_at: float) -> tuple[GreyImage, Motion]:
+        """Return the gate's view of a picture, and what the gate says."""
+        last = self._last
+        if last is None or last.picture != picture:
+            grey = decode_grey(picture)
+            moved = self._gate.update(grey, asked_at)
+        elif last.motion.level > 0.0:
+            # The background goes on to adapt to what stays.
+            grey, moved = last.grey, self._gate.update(last.grey, asked_at)
+        else:
+            grey, moved = last.grey, replace(last.motion, open=self._gate.is_open(asked_at))
+        self._last = _Last(picture, grey, moved)
+        return grey, moved
 
     def _somebody(self, grey: GreyImage) -> bool:
         """Ask the small network before the large ones; without it, somebody may be there."""

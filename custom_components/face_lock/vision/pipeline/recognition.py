@@ -11,6 +11,7 @@ from ..imaging.align import CROP_SIZE
 from ..matching.gallery import Matcher
 from ..networks.bundle import Bundle
 from ..pad import measure_cues
+from ..tracking.focus import Focus, Share
 from ..tracking.stacking import Stack, Stacker
 from ..types import (
     Evidence,
@@ -35,14 +36,17 @@ def recognise(
     *,
     cues_from: float | None = None,
     stacker: Stacker | None = None,
+    focus: Focus | None = None,
+    moved: Share | None = None,
 ) -> Sighting:
     """Find the faces in ``frame``, embed those of sufficient quality, and match them.
 
     If the match of a frame or of its stack reaches the score ``cues_from``, the liveness cues are
     measured as well; ``None`` never measures them. With a ``stacker``, which has seen the earlier
-    frames, a face in poor light is also recognised by the mean of its frames.
+    frames, a face in poor light is also recognised by the mean of its frames. With a ``focus``,
+    which has seen them too, only part of the picture may be searched; ``moved`` is what changed.
     """
-    faces = bundle.detector.detect(frame.rgb)[:MAX_FACES]
+    faces = find_faces(bundle, frame, focus, moved)[:MAX_FACES]
     looked_at = [_look(bundle, frame.rgb, face) for face in faces]
     stacks: Sequence[Stack | None] = [None] * len(faces)
     if stacker is not None:
@@ -73,6 +77,25 @@ def recognise(
 def gallery_matcher(bundle: Bundle, gallery: Gallery) -> Matcher:
     """Prepare ``gallery`` for ``recognise``; templates of other models are left out."""
     return Matcher(gallery, model=bundle.verifier.model)
+
+
+def find_faces(
+    bundle: Bundle, frame: Frame, focus: Focus | None = None, moved: Share | None = None
+) -> list[Face]:
+    """Find all faces in a frame; with a ``focus`` where it chooses to look."""
+    if focus is None:
+        return bundle.detector.detect(frame.rgb)
+    size = (frame.rgb.shape[0], frame.rgb.shape[1])
+    regions = focus.choose(size, moved, frame.taken_at)
+    if regions is not None:
+        found = [f for part in regions for f in bundle.detector.detect(frame.rgb, region=part)]
+        faces = sorted(found, key=lambda face: -face.score)
+        if focus.suffices(regions, faces):
+            focus.note(size, faces, frame.taken_at, whole=False)
+            return faces
+    faces = bundle.detector.detect(frame.rgb)
+    focus.note(size, faces, frame.taken_at, whole=True)
+    return faces
 
 
 def _look(bundle: Bundle, rgb: RgbImage, face: Face) -> tuple[RgbImage, Evidence]:
