@@ -8,18 +8,12 @@ from time import monotonic
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.core import (
-    CALLBACK_TYPE,
-    Event,
-    EventStateChangedData,
-    HomeAssistant,
-    callback,
-)
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.entity import Entity
-from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from .access.controller import Controller
+from .access.door_contact import async_follow_contact
 from .access.memory import async_memory
 from .access.recorder import Recorder
 from .challenge.prompter import Prompter
@@ -32,7 +26,7 @@ from .locking.relock import Relocks
 from .people import doors_of
 from .recognition.feed import Feeds, Wish
 from .recognition.host import Decided
-from .recognition.trigger import tells_of_somebody
+from .recognition.trigger import async_follow_triggers
 from .recognition.watcher import Watcher
 from .residents import Residents
 from .settings import CONF_RECOGNIZING, MIN_SHARES, DoorSettings
@@ -93,7 +87,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         self.memory = async_memory(hass, self.id)
         self.listens_to: Final = self.would_listen_to()
         self._told: list[Callable[[Visit], None]] = []
-        self._untrack: CALLBACK_TYPE | None = None
+        self._untrack: list[CALLBACK_TYPE] = []
         self._shown: tuple[float, Visit] | None = None
         # Found out before anything is made that would have to be stopped.
         self._point = self._operating_point()
@@ -159,17 +153,21 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
         self.lock.async_resume()
         for watcher in self.watchers:
             watcher.async_start(self.config_entry.async_create_background_task)
-        triggers = {async_resolve(self.hass, reference) for reference in self.settings.triggers}
-        self._untrack = async_track_state_change_event(
-            self.hass, [entity_id for entity_id in triggers if entity_id], self._triggered
-        )
+        self._untrack = [
+            async_follow_triggers(self.hass, self.settings.triggers, self._look),
+            async_follow_contact(
+                self.hass,
+                self.settings.contact,
+                opened=self._door_opened,
+                closed=self._door_closed,
+            ),
+        ]
 
     async def async_stop(self, *_: object) -> None:
         """Stop watching; from here on nothing opens. May be called again."""
         self.controller.async_close()
-        if self._untrack is not None:
-            self._untrack()
-            self._untrack = None
+        while self._untrack:
+            self._untrack.pop()()
         for watcher in self.watchers:
             await watcher.async_stop()
         if self.prompter is not None:
@@ -180,8 +178,7 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
 
     def would_listen_to(self) -> frozenset[str]:
         """Return the ids, as they are now, of the entities whose changes the door follows."""
-        references = (self.settings.lock, *self.settings.triggers)
-        found = (async_resolve(self.hass, reference) for reference in references if reference)
+        found = (async_resolve(self.hass, reference) for reference in self.settings.followed)
         return frozenset(entity_id for entity_id in found if entity_id is not None)
 
     @callback
@@ -254,11 +251,20 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
     # From the owner's other devices
 
     @callback
-    def _triggered(self, event: Event[EventStateChangedData]) -> None:
-        """Look when a motion sensor goes on or a doorbell rings."""
-        if tells_of_somebody(event):
-            for watcher in self.watchers:
-                watcher.async_open_gate()
+    def _look(self) -> None:
+        for watcher in self.watchers:
+            watcher.async_open_gate()
+
+    @callback
+    def _door_opened(self) -> None:
+        for watcher in self.watchers:
+            watcher.door_opened(monotonic())
+
+    @callback
+    def _door_closed(self) -> None:
+        for watcher in self.watchers:
+            watcher.door_closed(monotonic())
+        self.lock.async_door_closed()
 
     # From the watchers: see ``Host``
 
@@ -283,11 +289,10 @@ class DoorCoordinator(DataUpdateCoordinator[DoorState]):
     def camera_changed(self) -> None:
         """Take note of what the cameras show."""
         before, state = self.data, self._state()
+        self.controller.async_keep_lockout()
         if state == before:
             return
         self.async_set_updated_data(state)
-        if before.locked_out and not state.locked_out:
-            self.controller.lockout_ended()
         if state.outage == before.outage:
             return
         if state.outage is None:

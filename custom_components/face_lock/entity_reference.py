@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from homeassistant.core import HomeAssistant, State, callback
+from collections.abc import Callable, Iterable
+
+from homeassistant.core import (
+    CALLBACK_TYPE,
+    Event,
+    EventStateChangedData,
+    HomeAssistant,
+    State,
+    callback,
+)
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.event import async_track_state_change_event
 
 from .const import DOMAIN
 
@@ -27,6 +37,18 @@ def async_state_of(hass: HomeAssistant, reference: str | None) -> State | None:
     """Return the state of what ``reference`` stands for; None where there is none."""
     entity_id = None if reference is None else async_resolve(hass, reference)
     return None if entity_id is None else hass.states.get(entity_id)
+
+
+@callback
+def async_follow(
+    hass: HomeAssistant,
+    references: Iterable[str],
+    changed: Callable[[Event[EventStateChangedData]], None],
+) -> CALLBACK_TYPE:
+    """Call ``changed`` with each change of some entities; return how to stop that."""
+    found = (async_resolve(hass, reference) for reference in references)
+    entity_ids = {entity_id for entity_id in found if entity_id is not None}
+    return async_track_state_change_event(hass, entity_ids, changed)
 
 
 @callback

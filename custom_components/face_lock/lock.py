@@ -86,6 +86,11 @@ class StandaloneLock(DoorLockEntity):
 
     @property
     @override
+    def is_unlocking(self) -> bool:
+        return self._lock.is_unlocking
+
+    @property
+    @override
     def changed_by(self) -> str | None:
         return self.coordinator.controller.opened_for
 

@@ -16,6 +16,7 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import STORAGE_DIR
 
 from .const import (
+    ISSUE_CONTACT_MISSING,
     ISSUE_LOCK_MISSING,
     ISSUE_PERSON_MISSING,
     ISSUE_PICTURES_MISSING,
@@ -74,7 +75,7 @@ def async_keep_up(hass: HomeAssistant, entry: FaceLockConfigEntry) -> None:
     household = entry.runtime_data
     keeper = _Keeper(hass, household)
     entry.async_on_unload(household.residents.async_subscribe(keeper.report_people))
-    entry.async_on_unload(household.async_add_for_doors(keeper.report_lock))
+    entry.async_on_unload(household.async_add_for_doors(keeper.report_entities))
     entry.async_on_unload(
         hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, keeper.registry_updated)
     )
@@ -117,13 +118,14 @@ class _Keeper:
         async_report_if(self._hass, wrong, f"{issue}{self._suffix}", issue)
 
     @callback
-    def report_lock(self, door: DoorCoordinator) -> None:
-        """Tell the owner when the target lock was removed."""
-        wrong = (
-            door.settings.lock is not None and async_resolve(self._hass, door.settings.lock) is None
-        )
-        issue = f"{ISSUE_LOCK_MISSING}_{door.id}"
-        async_report_if(self._hass, wrong, issue, ISSUE_LOCK_MISSING, door=door.title)
+    def report_entities(self, door: DoorCoordinator) -> None:
+        """Tell the owner when the door's lock or contact was removed."""
+        for issue, reference in (
+            (ISSUE_LOCK_MISSING, door.settings.lock),
+            (ISSUE_CONTACT_MISSING, door.settings.contact),
+        ):
+            wrong = reference is not None and async_resolve(self._hass, reference) is None
+            async_report_if(self._hass, wrong, f"{issue}_{door.id}", issue, door=door.title)
 
     async def async_save_again(self, _now: datetime) -> None:
         """Offer the disk what it refused."""

@@ -37,6 +37,8 @@ CONF_TRIGGERS: Final = "triggers"
 CONF_SENSITIVITY: Final = "sensitivity"
 CONF_RELOCK_AFTER: Final = "relock_after"
 CONF_HOLD: Final = "hold"
+CONF_HOLD_LONGEST: Final = "hold_longest"
+CONF_CONTACT: Final = "contact"
 CONF_OPEN_LATCH: Final = "open_latch"
 CONF_LEAVE_OPEN: Final = "leave_open"
 CONF_LIVENESS: Final = "liveness"
@@ -117,7 +119,12 @@ class DoorSettings:
     """Seconds after which the door is locked again. None is the lock's own way: a target lock is
     left to itself, a lock of ours locks after a few seconds."""
     hold: bool = True
-    """Whether locking again waits while somebody is still in view."""
+    """Whether locking again waits while whoever was let in is still in view. A lock of our own,
+    which a relay may follow, does not unless that was chosen: it opens for a moment."""
+    hold_longest: int = 120
+    """Seconds for which somebody who stays in view is waited for at most."""
+    contact: str | None = None
+    """The contact that says whether the door itself is open."""
     open_latch: bool = False
     """Whether a grant opens the target's latch instead of only unlocking it."""
     leave_open: bool = True
@@ -135,11 +142,16 @@ class DoorSettings:
     factor_after_restart: bool = False
     """Whether only the first unlock after a start needs the second factor, instead of each."""
     attempts: int = 5
-    """Failed visits in a row that lock out."""
+    """Failures that lock out; they fade."""
     keep_last_visit: bool = False
     """Whether the picture of the last visit is kept."""
     days: int = 7
     """Days for which visits, and the picture of the last one, are kept."""
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The entities whose changes the door follows."""
+        return tuple(entity for entity in (self.lock, self.contact, *self.triggers) if entity)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
@@ -164,7 +176,9 @@ class DoorSettings:
             sensitivity=Sensitivity(gate.get(CONF_SENSITIVITY, cls().sensitivity)),
             triggers=tuple(gate.get(CONF_TRIGGERS, ())),
             relock_after=int(door[CONF_RELOCK_AFTER]) if door.get(CONF_RELOCK_AFTER) else None,
-            hold=bool(door.get(CONF_HOLD, cls().hold)),
+            hold=bool(door.get(CONF_HOLD, holds(data))),
+            hold_longest=int(door.get(CONF_HOLD_LONGEST, cls().hold_longest)),
+            contact=door.get(CONF_CONTACT),
             open_latch=bool(door.get(CONF_OPEN_LATCH, cls().open_latch)),
             leave_open=bool(door.get(CONF_LEAVE_OPEN, cls().leave_open)),
             liveness=liveness,
@@ -180,6 +194,11 @@ class DoorSettings:
             keep_last_visit=bool(privacy.get(CONF_KEEP_LAST_VISIT, cls().keep_last_visit)),
             days=int(privacy.get(CONF_DAYS, cls().days)),
         )
+
+
+def holds(door: Mapping[str, Any]) -> bool:
+    """Whether a door waits for who is in view where nothing was chosen: only with a real lock."""
+    return door.get(CONF_LOCK) is not None
 
 
 @dataclass(frozen=True, slots=True)

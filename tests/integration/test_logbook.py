@@ -92,7 +92,7 @@ async def test_a_visit_is_told_with_the_persons_name(hass, set_up, camera) -> No
             "locked_out",
             None,
             "locked_out",
-            "A face was refused: too many failed visits before",
+            "A face was refused: too many failures before",
         ),
     ],
 )

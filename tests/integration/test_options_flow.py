@@ -18,6 +18,7 @@ from .conftest import LOCK, TARGET
 PORCH = "binary_sensor.porch"
 LAMP = "light.porch"
 MODE = "input_select.mode"
+CONTACT = "binary_sensor.contact"
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,17 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
     before, household = door.door, door.household
     await change(hass, door, "recognition", false_positive_rate="one_in_1000000")
     await change(hass, door, "gate", triggers=[PORCH], sensitivity="high")
-    await change(hass, door, "door", relock_after=0, hold=False, open_latch=True)
+    hass.states.async_set(CONTACT, "off")
+    await change(
+        hass,
+        door,
+        "door",
+        relock_after=0,
+        hold=False,
+        hold_longest=60,
+        contact=CONTACT,
+        open_latch=True,
+    )
     await change(
         hass,
         door,
@@ -96,6 +107,8 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
         triggers=(PORCH,),
         relock_after=None,
         hold=False,
+        hold_longest=60,
+        contact=CONTACT,
         open_latch=True,
         liveness="strict",
         factor_entity=MODE,
@@ -120,6 +133,8 @@ async def test_every_option_takes_effect(hass, camera, target, set_up) -> None:
     assert shown["door"] == {
         "relock_after": 0,
         "hold": False,
+        "hold_longest": 60,
+        "contact": CONTACT,
         "open_latch": True,
         "leave_open": True,
     }
@@ -268,13 +283,47 @@ async def test_the_latch_is_only_offered_where_the_lock_has_one(
 async def test_an_own_lock_locks_again(hass, camera, set_up) -> None:
     door = await set_up({})
     flow = await begin(hass, door, "door")
-    assert set(schema(flow)) == {"relock_after", "hold"}
+    assert set(schema(flow)) == {"relock_after", "hold", "hold_longest", "contact"}
     assert schema(flow)["relock_after"].config["min"] == 1
     for seconds in (0, 601):
         with pytest.raises(InvalidData):
             await submit(hass, flow, relock_after=seconds)
     await submit(hass, flow, relock_after=30)
     assert door.door.settings.relock_after == 30
+    # A relay may follow it, which opens for a moment, whoever is in view.
+    assert not door.door.settings.hold
+    await change(hass, door, "door", hold=True)
+    assert door.door.settings.hold
+
+
+@pytest.mark.parametrize("seconds", [9, 601])
+async def test_the_longest_hold_has_bounds(hass, camera, target, set_up, seconds) -> None:
+    door = await set_up({}, lock=TARGET)
+    with pytest.raises(InvalidData):
+        await change(hass, door, "door", hold_longest=seconds)
+
+
+async def test_a_door_contact_is_offered_by_class_and_must_exist(
+    hass, camera, target, set_up
+) -> None:
+    registry = er.async_get(hass)
+    known = registry.async_get_or_create("binary_sensor", "test", "porch", original_name="Porch")
+    hass.states.async_set(known.entity_id, "off")
+    door = await set_up({}, lock=TARGET)
+    offered = schema(await begin(hass, door, "door"))["contact"].config
+    assert set(offered["device_class"]) == {"door", "garage_door", "opening", "window"}
+    assert "binary_sensor.front_door_motion" in offered["exclude_entities"]
+    result = await change(hass, door, "door", contact="binary_sensor.none")
+    assert result["errors"] == {"contact": "contact_not_found"}
+    # It is kept by a name that survives renaming, shown as it is called now, and can be taken out.
+    await change(hass, door, "door", contact=known.entity_id)
+    assert door.subentry.data["door"]["contact"] == known.id
+    registry.async_update_entity(known.entity_id, new_entity_id="binary_sensor.gate")
+    hass.states.async_set("binary_sensor.gate", "off")
+    await hass.async_block_till_done()
+    assert suggested(await begin(hass, door, "door"))["contact"] == "binary_sensor.gate"
+    await change(hass, door, "door")
+    assert door.door.settings.contact is None
 
 
 async def test_a_lock_that_was_removed_leaves_the_other_options(

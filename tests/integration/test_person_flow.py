@@ -222,7 +222,6 @@ REFUSED = {
     "picture_too_large": lambda: bytes(vision.imaging.decode.MAX_BYTES + 1),
     "picture_unsupported": lambda: b"GIF89a" + bytes(100),
     "picture_corrupt": lambda: raw("obama")[:4000],
-    "picture_heic": lambda: b"\x00\x00\x00\x18ftypheic" + bytes(300),
     "picture_animated": lambda: animated("obama", "obama2"),
 }
 

@@ -28,6 +28,7 @@ from custom_components.face_lock.format import percent
 from custom_components.face_lock.recognition import models as runtime
 from custom_components.face_lock.services import ACTIONS
 from custom_components.face_lock.storage.feedback import Verdict
+from custom_components.face_lock.vision.imaging import heic
 from custom_components.face_lock.visit import OUTCOMES
 
 from .conftest import ROOT
@@ -136,7 +137,7 @@ def test_the_door_forms_errors_have_a_text() -> None:
     wanted = CAMERA_ERRORS | PICTURE_PROBLEMS | shortcomings | fields | rates
     assert set(TEXTS["config"]["error"]) == wanted
     own = literals("flows/door_options.py") & set(DOOR["error"])
-    code = {"code_length", "code_removed", "trigger_not_found"}
+    code = {"code_length", "code_removed", "trigger_not_found", "contact_not_found"}
     challenge = {"challenge_missing", "announce_invalid", "flash_light_not_found"}
     assert own == code | challenge | {"factor_not_found", "factor_state", "factor_missing"}
     # Another door may be added to a household with models of its owner's.
@@ -320,7 +321,7 @@ def test_manifest() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", MANIFEST["version"])
     # The runtime is chosen where it runs: no requirement can be had everywhere.
     assert MANIFEST["requirements"] == []
-    for requirement in runtime.REQUIREMENTS:
+    for requirement in (*runtime.REQUIREMENTS, heic.REQUIREMENT):
         assert requirement in (ROOT / "requirements" / "ha.txt").read_text().split()
 
 

@@ -520,7 +520,7 @@ async def test_grant_that_is_too_old(hass, set_up, camera, target) -> None:
 
 
 def decided(attempt: vision.AccessAttempt) -> Decided:
-    return Decided(attempt, CAMERA, None, lambda outcome: None)
+    return Decided(attempt, CAMERA, None, lambda outcome, **_: None)
 
 
 def granted(door: Door, who: str) -> vision.AccessAttempt:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -84,9 +85,13 @@ class Controller:
         self.is_closed = False
         """Whether the door is being stopped: then no grant is carried out any more."""
         self.policy = replace(
-            POLICY, attempts=max(1, settings.attempts), factor_wait=self._factor.wait
+            POLICY,
+            attempts=max(1, settings.attempts),
+            factor_wait=self._factor.wait,
+            hold_longest=settings.hold_longest,
         )
         self.lockout = lockouts.restore(self.policy, monotonic())
+        self._kept = (self.lockout.failures, self.is_locked_out)
         self.passes = memory.passes
         self.opened_for: str | None = None
         """The name of whom the lock was last worked for, None once somebody else worked it."""
@@ -110,11 +115,11 @@ class Controller:
 
     @property
     def is_locked_out(self) -> bool:
-        """Whether nothing opens after too many failed visits."""
+        """Whether nothing opens after too many failures."""
         return self.lockout.locked(monotonic())
 
     async def async_end_lockout(self) -> int:
-        """Forget the failed visits, for the owner; return how many there were in a row."""
+        """Forget the failures, for the owner; return how many there were."""
         failures = self.lockout.failures
         self.lockout.clear()
         await self._async_save()
@@ -122,10 +127,18 @@ class Controller:
         return failures
 
     @callback
-    def lockout_ended(self) -> None:
-        """Write down that a lockout is over: a power cut later on must not begin it again."""
-        save = self._async_save()
-        self._entry.async_create_background_task(self._hass, save, "face_lock lockout")
+    def async_keep_lockout(self) -> None:
+        """Write the lockout down when it has changed by itself, to be called now and then.
+
+        A power cut must bring back neither failures that have faded nor a lockout that is over, and
+        must not undo failures of a visit that nobody was told about.
+        """
+        locked_out = self.is_locked_out  # lets failures fade
+        now = (self.lockout.failures, locked_out)
+        if now != self._kept and not self.is_closed:
+            self._kept = now
+            save = self._async_save()
+            self._entry.async_create_background_task(self._hass, save, "face_lock lockout")
 
     async def async_offer_code(self, code: str, *, trusted: bool = False) -> bool:
         """Take the second factor; a right code ends a lockout, a wrong one counts as a failure.
@@ -178,10 +191,13 @@ class Controller:
         if outcome.granted:
             outcome = await self._async_open(outcome)
             self._let_end()
-            opened_at = monotonic() if outcome.granted else None
             decided.conclude(outcome)
+            if outcome.granted:
+                opened_at = monotonic()
+                moment = partial(decided.conclude, outcome, momentary=True)
+                self._lock.async_if_momentary(moment)
         elif not self._lockouts.is_saved(self.lockout):
-            # A restart must not undo that a failed visit counts once it was reported.
+            # A restart must not undo that a failure counts once it was reported.
             await self._async_save()
         visit = await self._recorder.async_record(decided, outcome, opened_at)
         self._tell(visit)

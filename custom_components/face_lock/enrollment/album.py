@@ -94,14 +94,12 @@ def examine_upload(standard: Standard, data: bytes, album: tuple[Portrait, ...])
     """Make a portrait of a picture; blocks.
 
     Raises:
-        RefusedError: it cannot be used.
+        PictureError: it cannot be read, or shows no face that can be used.
+        RefusedError: it is there already, or is too much like somebody else's.
 
     """
-    try:
-        rgb = decode_rgb(data)
-        return _portrait(standard, rgb, find_face(standard.bundle, rgb), album)
-    except PictureError as error:
-        raise RefusedError(error.problem.value) from error
+    rgb = decode_rgb(data)
+    return _portrait(standard, rgb, find_face(standard.bundle, rgb), album)
 
 
 def look(

@@ -6,6 +6,7 @@ What is enrolled may change meanwhile, so the name and the face are checked once
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 from uuid import uuid4
 
@@ -18,7 +19,8 @@ from ..const import CONF_ENROLLED_AT
 from ..household import Household
 from ..names import name_objection
 from ..people import find_person, people_of
-from ..vision import HeadPose, Portrait
+from ..recognition.heic import async_read
+from ..vision import HeadPose, PictureError, Portrait
 from .album import (
     MAX_PICTURES,
     Album,
@@ -99,8 +101,11 @@ class Enrollment:
         if not self.album.room:
             self.album.refused.append((label, "too_many_pictures"))
             return
+        examine = partial(self._async_run, examine_upload, data, tuple(self.album.portraits))
         try:
-            portrait = await self._async_run(examine_upload, data, tuple(self.album.portraits))
+            portrait = await async_read(self.household.hass, examine)
+        except PictureError as error:
+            self.album.refused.append((label, error.problem.value))
         except RefusedError as error:
             self.album.refused.append((label, error.key))
         else:

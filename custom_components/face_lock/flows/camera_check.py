@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from math import floor
 from time import monotonic
 from typing import Final
 
@@ -13,7 +14,7 @@ from homeassistant.exceptions import HomeAssistantError
 from ..localize import async_sentences
 from ..recognition.models import async_load_bundle
 from ..recognition.snapshot import CameraError, async_take_picture
-from ..vision import Bundle, PictureError, Survey, survey
+from ..vision import Bundle, PictureError, Shortcoming, Survey, survey
 from .markdown import live_picture, picture, plain
 
 _LOGGER = logging.getLogger(__name__)
@@ -85,14 +86,30 @@ async def _async_models(hass: HomeAssistant) -> Bundle | None:
 async def async_describe(hass: HomeAssistant, entity_id: str, found: Survey) -> dict[str, str]:
     """Return the placeholders of the check's description."""
     sentences = await async_sentences(hass, "config.error", found.shortcomings)
+    (verdict,) = await async_sentences(hass, "common", (_verdict(found),))
     state = hass.states.get(entity_id)
     return {
         "camera": plain(entity_id if state is None else state.name),
         "resolution": f"{found.width} x {found.height}",
         "brightness": f"{100 * found.brightness / 255:.0f} %",
         "rate": "-" if found.rate is None else f"{found.rate:.1f}",
-        "face": "-" if found.face_px is None else f"{found.face_px:.0f} px",
+        # Rounded down: what is shown as wide enough is.
+        "face": _pixels(found.face_px),
+        "least": _pixels(found.least_face_px),
+        "verdict": verdict,
         "problems": "\n".join(f"- {sentence}" for sentence in sentences),
         "picture": await hass.async_add_executor_job(picture, found.preview),
         "live": live_picture(hass, entity_id),
     }
+
+
+def _verdict(found: Survey) -> str:
+    """Return the translation key of what the numbers come to."""
+    if not found.shortcomings:
+        return "check_verdict_good"
+    nobody = found.shortcomings == (Shortcoming.NO_FACE,)
+    return "check_verdict_nobody" if nobody else "check_verdict_change"
+
+
+def _pixels(width: float | None) -> str:
+    return "-" if width is None else f"{floor(width)} px"

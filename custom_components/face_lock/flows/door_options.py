@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import probatio
+from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.components.lock.const import LockEntityFeature
 from homeassistant.const import (
     ATTR_SUPPORTED_FEATURES,
@@ -36,6 +37,7 @@ from ..settings import (
     CONF_ANNOUNCE,
     CONF_ATTEMPTS,
     CONF_CODE,
+    CONF_CONTACT,
     CONF_DAYS,
     CONF_FACTOR_AFTER_RESTART,
     CONF_FACTOR_ENTITY,
@@ -43,6 +45,7 @@ from ..settings import (
     CONF_FALSE_POSITIVE_RATE,
     CONF_FLASH_LIGHT,
     CONF_HOLD,
+    CONF_HOLD_LONGEST,
     CONF_KEEP_LAST_VISIT,
     CONF_LEAVE_OPEN,
     CONF_LIVENESS,
@@ -58,6 +61,7 @@ from ..settings import (
     SECTION_SECURITY,
     DoorSettings,
     Sensitivity,
+    holds,
 )
 from ..vision import LivenessLevel
 from .fields import (
@@ -77,8 +81,14 @@ from .fields import (
 CONF_REMOVE_CODE: Final = "remove_code"
 """Only in the form: a code that is kept is never shown, so that it cannot be emptied either."""
 CODE_LENGTHS: Final = range(4, 13)
-ENTITIES: Final = (CONF_FACTOR_ENTITY, CONF_FLASH_LIGHT)
-NUMBERS: Final = (CONF_RELOCK_AFTER, CONF_ATTEMPTS, CONF_DAYS)
+ENTITIES: Final = (CONF_CONTACT, CONF_FACTOR_ENTITY, CONF_FLASH_LIGHT)
+NUMBERS: Final = (CONF_RELOCK_AFTER, CONF_HOLD_LONGEST, CONF_ATTEMPTS, CONF_DAYS)
+CONTACTS: Final = (
+    BinarySensorDeviceClass.DOOR,
+    BinarySensorDeviceClass.GARAGE_DOOR,
+    BinarySensorDeviceClass.OPENING,
+    BinarySensorDeviceClass.WINDOW,
+)
 ON_OFF_DOMAINS: Final = ("binary_sensor", "calendar", "input_boolean", "schedule", "switch")
 FACTOR_DOMAINS: Final = (
     *ON_OFF_DOMAINS,
@@ -141,6 +151,10 @@ class DoorOptions:
         if section == SECTION_GATE:
             known = all(exists(self._hass, trigger) for trigger in values.get(CONF_TRIGGERS, ()))
             return {} if known else {CONF_TRIGGERS: "trigger_not_found"}
+        if section == SECTION_DOOR:
+            contact = values.get(CONF_CONTACT)
+            known = contact is None or exists(self._hass, contact)
+            return {} if known else {CONF_CONTACT: "contact_not_found"}
         if section == SECTION_SECURITY:
             return await self._async_challenge_problems(values) | self._factor_problems(values)
         return {}
@@ -151,6 +165,9 @@ class DoorOptions:
         before = self._data.get(section, {})
         kept = {key: value for key, value in before.items() if key not in asked}
         kept |= {key: int(v) if key in NUMBERS else v for key, v in values.items()}
+        for key in ENTITIES:
+            if entity_id := values.get(key):
+                kept[key] = async_entity_reference(self._hass, entity_id)
         if section == SECTION_GATE:
             kept[CONF_TRIGGERS] = references(self._hass, kept.get(CONF_TRIGGERS, ()))
         if section == SECTION_SECURITY:
@@ -158,9 +175,6 @@ class DoorOptions:
         return kept
 
     async def _async_keep_security(self, kept: dict[str, Any], before: Values) -> None:
-        for key in ENTITIES:
-            if entity_id := kept.get(key):
-                kept[key] = async_entity_reference(self._hass, entity_id)
         kept[CONF_FACTOR_STATE] = kept[CONF_FACTOR_STATE].strip()
         stored = before.get(CONF_CODE)
         if code := kept.pop(CONF_CODE, None):
@@ -223,7 +237,11 @@ class DoorOptions:
             probatio.Required(CONF_RELOCK_AFTER, default=usual): _number(
                 least, 600, UnitOfTime.SECONDS
             ),
-            required(CONF_HOLD, DEFAULTS): BooleanSelector(),
+            probatio.Required(CONF_HOLD, default=holds(self._data)): BooleanSelector(),
+            required(CONF_HOLD_LONGEST, DEFAULTS): _number(10, 600, UnitOfTime.SECONDS),
+            probatio.Optional(CONF_CONTACT): entities(
+                self._hass, [Platform.BINARY_SENSOR], device_classes=CONTACTS
+            ),
         }
         if reference is not None:
             fields[required(CONF_LEAVE_OPEN, DEFAULTS)] = BooleanSelector()

@@ -48,14 +48,19 @@ def own_entities(hass: HomeAssistant) -> list[str]:
 
 @callback
 def entities(
-    hass: HomeAssistant, domains: Iterable[str], *, multiple: bool = False
+    hass: HomeAssistant,
+    domains: Iterable[str],
+    *,
+    device_classes: Iterable[str] = (),
+    multiple: bool = False,
 ) -> EntitySelector:
-    """Offer the entities of some domains, but none of ours."""
-    return EntitySelector(
-        EntitySelectorConfig(
-            domain=list(domains), exclude_entities=own_entities(hass), multiple=multiple
-        )
+    """Offer the entities of some domains (and classes, where some are named), but none of ours."""
+    config = EntitySelectorConfig(
+        domain=list(domains), exclude_entities=own_entities(hass), multiple=multiple
     )
+    if classes := [str(name) for name in device_classes]:
+        config["device_class"] = classes
+    return EntitySelector(config)
 
 
 @callback

@@ -72,6 +72,7 @@ class Answer:
         self._entity_id = entity_id
         self.before: Final = async_lock_state(hass, entity_id)
         self._moved = False
+        self._opened = False
         self._changed = asyncio.Event()
         self._untrack = async_track_state_change_event(
             hass, {entity_id, *async_bolts(hass, entity_id)}, self._note
@@ -99,13 +100,14 @@ class Answer:
         return self._moved and self.state is LockState.JAMMED
 
     async def async_open(self, *, moves: bool) -> bool:
-        """Wait until the lock is open, or has jammed; return whether it is open.
+        """Wait until the lock has opened, or has jammed; return whether it opened.
 
-        With ``moves`` it must have moved for that, as a latch does; else a bolt that was drawn
-        before the command and still is will do.
+        One that is closed again by then, as a strike is, has opened too. With ``moves`` it must
+        have moved for that, as a latch does; else a bolt that was drawn before the command and
+        still is will do.
         """
         while not self.jammed:
-            if self.state in OPEN_STATES and (self._moved or not moves):
+            if self._opened or (self.state in OPEN_STATES and not moves):
                 return True
             self._changed.clear()
             await self._changed.wait()
@@ -116,4 +118,5 @@ class Answer:
         state = self.state
         if state is not None and state is not self.before:
             self._moved = True
+        self._opened |= self._moved and state in OPEN_STATES
         self._changed.set()

@@ -50,6 +50,8 @@ class AutoLock:
         self._on_pending = on_pending
         self._retries = 0
         self._due = 0.0
+        self._is_held_up = False
+        """Whether it waits for somebody who holds the door."""
         self._cancel: CALLBACK_TYPE | None = None
         self.is_pending = False
         """Whether the lock was opened and not locked again yet."""
@@ -65,6 +67,16 @@ class AutoLock:
             self._wait(seconds)
 
     @callback
+    def async_door_closed(self, seconds: float) -> None:
+        """Lock in ``seconds`` what waited for the door to be left, or for another try.
+
+        A time that is running already is not made longer by a door that is closed again and again.
+        """
+        late = self._is_held_up or self._due > self._hass.loop.time() + seconds
+        if self.is_pending and self._cancel is not None and seconds > 0 and late:
+            self._wait(seconds)
+
+    @callback
     def async_cancel(self) -> None:
         """Wait no more: the lock was locked."""
         self._stop_waiting()
@@ -77,8 +89,9 @@ class AutoLock:
             await self._async_lock(again=False)
 
     @callback
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, *, held: bool = False) -> None:
         self._stop_waiting()
+        self._is_held_up = held
         self._due = self._hass.loop.time() + seconds
         self._cancel = async_call_later(self._hass, seconds, self._async_when_due)
 
@@ -97,7 +110,7 @@ class AutoLock:
     async def _async_when_due(self, _now: datetime) -> None:
         self._cancel = None
         if self._held():
-            self._wait(HELD_INTERVAL)
+            self._wait(HELD_INTERVAL, held=True)
             return
         await self._async_lock(again=True)
 

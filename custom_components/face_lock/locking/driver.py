@@ -31,6 +31,7 @@ from ..settings import DoorSettings
 from ..vision import Problem
 from .answer import OPEN_STATES, Answer
 from .auto_lock import AutoLock, OutOfReachError
+from .moment import Moment
 from .relock import Opener, Relock, Relocks
 
 CALL_TIMEOUT: Final = 15.0
@@ -73,6 +74,7 @@ class TargetLock:
         self._leave_open = leave_open
         self._relock_after = relock_after
         self._relock = relock
+        self._moment = Moment(hass)
         self._opener = Opener(held, self._async_relock, on_relock)
         relock.async_join(self._opener)
 
@@ -126,14 +128,27 @@ class TargetLock:
 
     async def async_lock(self, context: Context | None = None, code: str | None = None) -> None:
         """Lock the target."""
+        self._moment.async_stop()
         await self._async_call(SERVICE_LOCK, context, code)
 
     async def async_open(self, context: Context | None = None, code: str | None = None) -> None:
         """Open the target's latch."""
         await self._async_call(SERVICE_OPEN, context, code)
 
+    @callback
+    def async_if_momentary(self, then: Callable[[], None]) -> None:
+        """Call ``then`` if it turns out that the last grant opened for a moment only."""
+        if (entity_id := self.entity_id) is not None:
+            self._moment.async_watch(entity_id, then)
+
+    @callback
+    def async_door_closed(self) -> None:
+        """Lock soon, if it is to be locked: the door itself is closed."""
+        self._relock.async_door_closed(self._relock_after)
+
     async def async_stop(self) -> None:
         """Lock what is still to be locked: nobody would do it later."""
+        self._moment.async_stop()
         await self._relock.async_leave(self._opener)
 
     @property
@@ -189,14 +204,21 @@ class OwnLock:
         hass: HomeAssistant,
         *,
         relock_after: float,
+        holds: bool,
         held: Callable[[], bool],
         on_change: Callable[[], None],
     ) -> None:
-        """Lock again ``relock_after`` seconds after each unlocking; report each change."""
+        """Lock again ``relock_after`` seconds after each unlocking; report each change.
+
+        Unless it ``holds`` for whoever is there, nobody is known to have come in by it.
+        """
         self._relock_after = relock_after
+        self._holds = holds
         self._relocker = AutoLock(hass, held, self.async_lock)
         self._on_change = on_change
         self.is_locked = True
+        self.is_unlocking = False
+        """For an instant, where it opens again before it has locked."""
 
     @callback
     def async_resume(self) -> None:
@@ -205,6 +227,11 @@ class OwnLock:
     async def async_grant(self, context: Context, commanding: Callable[[], None]) -> None:
         """Let somebody in; ``commanding`` is called right before."""
         commanding()
+        if not self.is_locked:
+            # So that a relay that follows is pulsed for a second person too.
+            self.is_unlocking = True
+            self._on_change()
+            self.is_unlocking = False
         await self.async_unlock(context)
 
     async def async_unlock(self, context: Context | None = None, code: str | None = None) -> None:
@@ -218,6 +245,17 @@ class OwnLock:
         del context, code
         self._relocker.async_cancel()
         self._change(is_locked=True)
+
+    @callback
+    def async_if_momentary(self, then: Callable[[], None]) -> None:
+        """Call ``then`` if grants open for a moment only."""
+        if not self._holds:
+            then()
+
+    @callback
+    def async_door_closed(self) -> None:
+        """Lock soon: the door itself is closed."""
+        self._relocker.async_door_closed(self._relock_after)
 
     async def async_stop(self) -> None:
         """Lock: nobody would do it later."""
@@ -241,7 +279,13 @@ def make_lock(
     """Make what a door's grants open."""
     if settings.lock is None:
         relock_after = settings.relock_after or OWN_RELOCK_AFTER
-        return OwnLock(hass, relock_after=relock_after, held=held, on_change=on_change)
+        return OwnLock(
+            hass,
+            relock_after=relock_after,
+            holds=settings.hold,
+            held=held,
+            on_change=on_change,
+        )
     return TargetLock(
         hass,
         settings.lock,

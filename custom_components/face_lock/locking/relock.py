@@ -80,6 +80,11 @@ class Relock:
         self._timer.async_start(seconds)
 
     @callback
+    def async_door_closed(self, seconds: float) -> None:
+        """Lock in ``seconds`` what is still open because somebody held it."""
+        self._timer.async_door_closed(seconds)
+
+    @callback
     def async_resume(self) -> None:
         """Lock soon what was to be locked when Home Assistant ended."""
         if self._duties.includes(self._reference):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +21,13 @@ class CameraState:
     performance: Performance | None = None
 
 
+class Conclude(Protocol):
+    """As ``Decider.conclude``."""
+
+    def __call__(self, outcome: AccessAttempt, *, momentary: bool = False) -> None:
+        """Tell the decision what became of a grant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """How a visit before one camera was decided.
@@ -32,8 +38,8 @@ class Decided:
     attempt: AccessAttempt
     camera: str
     picture: bytes | None
-    conclude: Callable[[AccessAttempt], None]
-    """To be told once what became of a grant."""
+    conclude: Conclude
+    """To be told what became of a grant."""
 
 
 class Host(Protocol):

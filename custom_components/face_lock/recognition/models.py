@@ -130,7 +130,10 @@ async def _async_with_runtime(hass: HomeAssistant, load: Callable[[], Bundle]) -
         failure = error
     for requirement in requirements():
         _LOGGER.debug("No inference runtime yet: %s", failure)
-        if await _async_install(hass, requirement):
+        # Core remembers a failed installation until the next restart; without a network at
+        # start-up, the door would then stay without its eyes.
+        async_clear_install_history(hass)
+        if await async_install(hass, requirement):
             try:
                 return await hass.async_add_executor_job(load)
             except RuntimeUnavailableError as error:
@@ -138,10 +141,8 @@ async def _async_with_runtime(hass: HomeAssistant, load: Callable[[], Bundle]) -
     raise failure
 
 
-async def _async_install(hass: HomeAssistant, requirement: str) -> bool:
-    # Core remembers a failed installation until the next restart; without a network at start-up,
-    # the door would then stay without its eyes.
-    async_clear_install_history(hass)
+async def async_install(hass: HomeAssistant, requirement: str) -> bool:
+    """Install what only some machines need; return whether it is installed now."""
     try:
         await async_process_requirements(hass, DOMAIN, [requirement], is_built_in=False)
     except RequirementsNotFound as error:

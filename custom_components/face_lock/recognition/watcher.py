@@ -104,6 +104,16 @@ class Watcher:
         """Whether a person who was let in still holds the door."""
         return self._decider.is_hosting
 
+    @callback
+    def door_opened(self, now: float) -> None:
+        """Note that the door itself opened."""
+        self._decider.door_opened(now)
+
+    @callback
+    def door_closed(self, now: float) -> None:
+        """Note that the door itself closed: nobody holds it any more."""
+        self._decider.door_closed(now)
+
     @property
     def counters(self) -> Counters:
         """What became of the camera's pictures, for diagnostics."""

@@ -46,5 +46,5 @@ async def async_present_code(call: ServiceCall) -> ServiceResponse:
 
 
 async def async_clear_lockout(call: ServiceCall) -> ServiceResponse:
-    """Forget a door's failed visits."""
+    """Forget a door's failures."""
     return {"failures": await async_door(call).controller.async_end_lockout()}

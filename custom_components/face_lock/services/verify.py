@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import probatio
@@ -13,6 +14,7 @@ from homeassistant.helpers import config_validation as cv
 from ..access.rules import objection
 from ..const import DOMAIN
 from ..format import percent
+from ..recognition.heic import async_read
 from ..recognition.snapshot import CameraError, async_take_picture
 from ..vision import (
     Bundle,
@@ -57,13 +59,15 @@ async def async_verify(call: ServiceCall) -> ServiceResponse:
                 translation_domain=DOMAIN, translation_key=error.key
             ) from error
     try:
-        found = await async_household(call).worker.async_run(
+        identify = partial(
+            async_household(call).worker.async_run,
             _identify,
             door.bundle,
             door.residents.matcher,
             door.settings.false_positive_rate,
             data,
         )
+        found = await async_read(call.hass, identify)
     except PictureError as error:
         raise refusal(error.problem.value) from error
     person, confidence, problem, faces = found

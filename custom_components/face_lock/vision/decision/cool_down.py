@@ -23,9 +23,12 @@ class CoolDown:
     def __init__(self) -> None:
         self._guests: dict[str, _Guest] = {}
         self._last_face_at = NEVER
+        self.granted_at = NEVER
+        """When a grant was made that no closing door has used up."""
 
     def begin(self, person: str, now: float) -> None:
         """Note that a person was let in."""
+        self.granted_at = now
         self._guests[person] = _Guest(now, now, now)
 
     def hold(self, person: str, now: float) -> None:
@@ -59,6 +62,7 @@ class CoolDown:
     def start_again(self, now: float) -> None:
         """Count from ``now``, to which the clock stepped back."""
         self._last_face_at = now
+        self.granted_at = NEVER
         for guest in self._guests.values():
             guest.let_in_at, guest.seen_at, guest.held_at = now, now, NEVER
 

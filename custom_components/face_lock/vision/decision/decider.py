@@ -97,8 +97,6 @@ class Decider:
         self._holds: dict[str, Hold] = {}
         """Person -> how they hold the door."""
         self._cool_down = CoolDown() if cool_down is None else cool_down
-        self._granted_at = NEVER
-        """When a grant was made that no closing door has used up."""
         self._from_inside = False
         """Whether the door stands open, and was opened from inside."""
         self._leaving_until = NEVER
@@ -234,13 +232,13 @@ class Decider:
         if person is None or self._cool_down.let_in_at(person) != outcome.decided_at:
             return
         if not outcome.granted:
-            self._granted_at = NEVER
+            self._cool_down.granted_at = NEVER
         if (not outcome.granted or momentary) and person in self._holds:
             self._release(person)
 
     def door_opened(self, now: float) -> None:
         """Note that the door itself opened: from inside, unless somebody was let in before."""
-        if not 0.0 <= now - self._granted_at < self._policy.hold_longest:
+        if not 0.0 <= now - self._cool_down.granted_at < self._policy.hold_longest:
             self._from_inside = True
             # A contact that says so for ever must not keep everybody out.
             self._leaving_until = now + self._policy.hold_longest if isfinite(now) else inf
@@ -254,7 +252,7 @@ class Decider:
             return
         for person in list(self._holds):
             self._let_go(person, now)
-        self._granted_at = NEVER
+        self._cool_down.granted_at = NEVER
         if self._from_inside:
             self._leaving_until = now + self._policy.cool_down
         self._from_inside = False
@@ -265,7 +263,6 @@ class Decider:
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
         self._cool_down.start_again(now)
-        self._granted_at = NEVER
         if self._leaving_until > now:
             self._leaving_until = now + self._policy.cool_down
         return None if visit is None else self._tell(visit, visit.started_at, Problem.STALE_FRAMES)
@@ -412,7 +409,6 @@ class Decider:
         self.lockout.clear()
         for stay in self._stays.values():
             stay.forget()
-        self._granted_at = now
         self._cool_down.begin(person, now)
         attempt = visit.attempt(self._thresholds, now, None, votes)
         visit.votes = [vote for vote in visit.votes if vote.person == person]

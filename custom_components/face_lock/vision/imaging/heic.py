@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..types import PictureError, Problem
 
-REQUIREMENT: Final = "pillow-heif"
+REQUIREMENT: Final = "pillow-heif==1.8.1"
 """What the shell may install; it has wheels for glibc and musl."""
 MAX_PIXELS: Final = 25_000_000
 """A phone's 24 megapixels pass; unlike a JPEG, it cannot be shrunk while it is decoded."""

@@ -58,8 +58,9 @@ class Survey:
 
     ``brightness`` is the mean luma of the last picture, 0..255; ``rate`` is the number of different
     pictures per second, None if they came all at once; ``face_px`` is the width of the widest face
-    in the camera's own pixels, None without a face; ``preview`` is the last picture, shrunk, with a
-    box around each face.
+    in the camera's own pixels, None without a face; ``least_face_px`` is the width that it needs,
+    None where no faces were looked for; ``preview`` is the last picture, shrunk, with a box around
+    each face.
     """
 
     width: int
@@ -67,6 +68,7 @@ class Survey:
     brightness: float
     rate: float | None
     face_px: float | None
+    least_face_px: float | None
     shortcomings: tuple[Shortcoming, ...]
     preview: RgbImage
 
@@ -104,6 +106,7 @@ def survey(bundle: Bundle | None, pictures: Sequence[bytes], seconds: float) -> 
         brightness,
         rate,
         faces[0].width if faces else None,
+        None if bundle is None else bundle.quality.min_face_px,
         tuple(found),
         with_boxes(rgb, faces),
     )
