@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -96,6 +97,23 @@ def read(rgb: np.ndarray) -> tuple[int, list[int]]:
     return int.from_bytes(bytes(code[1:5]), "big"), code[6 : 6 + code[5]]
 
 
+def visitors(
+    frame: vision.Frame,
+    evidence: Sequence[vision.Evidence],
+    model: str,
+    where: Mapping[str, Any],
+) -> list[vision.Evidence]:
+    """Leave out what the camera's scene, among ``where`` to look, knows to hang in view."""
+    scene = where.get("scene")
+    if scene is None:
+        return list(evidence)
+    still = scene.still(frame, [each.face for each in evidence], model)
+    rest = [each for each, hangs in zip(evidence, still, strict=True) if not hangs]
+    faces, embeddings = [each.face for each in rest], [each.embedding for each in rest]
+    known = scene.known(faces, embeddings, model, idle=bool(where.get("idle")))
+    return [each for each, hangs in zip(rest, known, strict=True) if not hangs]
+
+
 class Verifier:
     """Embeds enrolled pictures."""
 
@@ -142,10 +160,10 @@ class FakeNetworks:
         *,
         cues_from: float | None = None,
         stacker: vision.Stacker | None = None,
-        **where: object,
+        **where: Any,
     ) -> vision.Sighting:
         """Say who is in a frame, as ``vision.recognise`` does."""
-        del cues_from, stacker, where
+        del cues_from, stacker
         self.before()
         serial, identities = read(frame.rgb)
         model = bundle.verifier.model
@@ -164,7 +182,8 @@ class FakeNetworks:
             evidence.append(
                 vision.Evidence(face, GOOD, embedding=embedding, match=matcher.match(embedding))
             )
-        return vision.Sighting(frame.digest, frame.taken_at, tuple(evidence))
+        seen = visitors(frame, evidence, model, where)
+        return vision.Sighting(frame.digest, frame.taken_at, tuple(seen))
 
 
 @cache

@@ -1,7 +1,7 @@
 """Let a street door run for a simulated week, and judge what it did.
 
     python -m tests.harness.street [--days 7] [--from HOUR] [--seed S] [--rate one_in_10000]
-        [--passers-by 300] [--json FILE]
+        [--passers-by 200] [--json FILE]
     python -m tests.harness.street --episodes [NAME...]
 
 A real Home Assistant core with a real household of five people, one of whom may not come in any
@@ -38,7 +38,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=20261126)
     parser.add_argument("--rate", default="one_in_10000")
-    parser.add_argument("--passers-by", type=int, default=300, help="each day")
+    parser.add_argument("--passers-by", type=int, default=200, help="each day")
     parser.add_argument("--json", type=Path, help="also write everything that was seen")
     parser.add_argument("--episodes", nargs="*", metavar="NAME", help="the short scenarios instead")
     arguments = parser.parse_args()

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from custom_components.face_lock import vision
-from tests.harness.fake_networks import LANDMARKS, MAGIC, FakeNetworks
+from tests.harness.fake_networks import LANDMARKS, MAGIC, FakeNetworks, visitors
 
 from .cast import Cast, Face, Role
 
@@ -26,10 +26,10 @@ QUIET_AFTER: Final = 12.0
 QUIET: Final = 9.0
 """Seconds that the camera takes for a picture of a quiet scene. A week has 600,000 seconds."""
 QUIET_POSTER: Final = 1.8
-"""The same while a poster hangs there."""
+"""The same while a poster hangs there that the door looks at."""
 FROZEN: Final = 1.0
 """The same while the camera is frozen."""
-TAKES: Final = 0.3
+TAKES: Final = 0.4
 """The same while somebody is there."""
 KEPT: Final = 64
 """Pictures that can still be read."""
@@ -76,6 +76,10 @@ class Scene:
     dark: Callable[[], bool] = field(default=lambda: False)
     taken: int = 0
     on_shot: Callable[[], None] = field(default=lambda: None)
+    on_quiet: Callable[[bool], None] = field(default=lambda _: None)
+    """Told whether nothing goes on."""
+    is_watched: Callable[[], bool] = field(default=lambda: False)
+    """Whether the door looks for faces."""
     _faces: OrderedDict[int, tuple[vision.Evidence, ...]] = field(default_factory=OrderedDict)
     _frozen: bytes | None = None
     _frozen_faces: tuple[int, tuple[vision.Evidence, ...]] | None = None
@@ -124,8 +128,11 @@ class Scene:
             await asyncio.sleep(TAKES)
             return self._last
         with suppress(TimeoutError):
-            async with asyncio.timeout(QUIET_POSTER if self.present else QUIET):
+            seconds = QUIET_POSTER if self.is_watched() else QUIET
+            self.on_quiet(True)
+            async with asyncio.timeout(seconds):
                 await self._changed.wait()
+        self.on_quiet(False)
         return self._last
 
     def faces(self, serial: int) -> tuple[vision.Evidence, ...]:
@@ -169,7 +176,8 @@ class Scene:
     def _look(self, presence: Presence, x: float, y: float, now: float) -> vision.Evidence | None:
         """See a face, unless it is turned too far away to be found at all."""
         rng, half = self.rng, presence.size / 2
-        x, y = x + rng.normal(0, 0.3), y + rng.normal(0, 0.3)
+        wavers = 0.05 if presence.role is Role.POSTER else 0.3
+        x, y = x + rng.normal(0, wavers), y + rng.normal(0, wavers)
         box = (x - half, y - half, x + half, y + half)
         landmarks = (LANDMARKS - (24, 38)) * np.float32(presence.size / 45) + np.float32((x, y))
         face = vision.Face(box, landmarks.astype(np.float32), 0.9)
@@ -205,12 +213,14 @@ class StreetNetworks(FakeNetworks):
         *,
         cues_from: float | None = None,
         stacker: vision.Stacker | None = None,
+        **where: Any,
     ) -> vision.Sighting:
         """Say who is in a frame, as ``vision.recognise`` does."""
-        del bundle, cues_from, stacker
+        del cues_from, stacker
         code = [int(value) for value in frame.rgb[0, :5, 0]]
         assert code[0] == MAGIC
-        faces = self.scene.faces(int.from_bytes(bytes(code[1:]), "big"))
+        found = self.scene.faces(int.from_bytes(bytes(code[1:]), "big"))
+        faces = visitors(frame, found, bundle.verifier.model, where)
         matched = tuple(
             face if face.embedding is None else _matched(face, matcher) for face in faces
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ import numpy as np
 
 from custom_components.face_lock import vision
 from custom_components.face_lock.people import people_of
+from custom_components.face_lock.recognition import watcher
 from tests.harness.fake_home import DAY as WALL, PHONE, FakeHome, a_home
 
 from .actors import CONTACT, Actors, Coming, Stay
@@ -26,6 +28,9 @@ from .judge import RELOCK, Judge, Verdict
 from .scene import Scene, StreetNetworks
 from .scores import Scores
 
+TICK: Final = watcher.TICK_INTERVAL
+QUIET_TICK: Final = 2.0
+"""Seconds between ticks while nothing goes on: most of a week, and of what it costs."""
 MONDAY: Final = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -43,6 +48,17 @@ class Street:
     def monday(self) -> float:
         """Seconds since Monday, midnight, by the wall clock."""
         return (self.house.utcnow() - MONDAY).total_seconds()
+
+    def so_far(self) -> str:
+        """Describe what happened so far, for whoever waits for the end."""
+        verdict = self.judge.verdict
+        return (
+            f"{self.judge.clock}: {self.scene.taken} pictures, {verdict.openings}, "
+            f"{len(verdict.lockouts)} lockouts, failures at most {verdict.worst_failures}, "
+            f"wrong {verdict.wrong}, strangers {verdict.mistaken}, refused for a lockout "
+            f"{verdict.refused_for_lockout}, residents {len(self.actors.comings)}, of whom "
+            f"{sum(c.waited is not None for c in self.actors.comings)} were let in"
+        )
 
 
 def has_contact() -> bool:
@@ -92,8 +108,19 @@ async def a_street(
         house.household.residents.async_set_allowed(BARRED.lower(), allowed=False)
         assert BARRED.lower() in people_of(house.entry)
         await house.hass.async_block_till_done()
+
+        def quiet(quiet: bool) -> None:
+            # Nobody is there whose visit could end.
+            watcher.TICK_INTERVAL = QUIET_TICK if quiet else TICK
+
+        def is_watched() -> bool:
+            feed = house.watcher.feed if house.runs else None
+            return feed is not None and feed.gate_open(loop.time())
+
+        scene.on_quiet, scene.is_watched = quiet, is_watched
         yield Street(house, scene, cast, judge, Actors(house, scene, cast, judge, contact))
         judge.end()
+        quiet(False)
         await house.async_move_out()
 
 
@@ -178,7 +205,11 @@ async def run(
 async def _act_all(street: Street, entries: list[Entry], seed: int) -> None:
     """Begin everything in its time, and wait until all of it is over."""
     running: set[asyncio.Task[None]] = set()
+    day = street.monday // DAY
     for number, entry in enumerate(entries):
+        if entry.at // DAY > day:
+            day = entry.at // DAY
+            print(street.so_far(), file=sys.stderr, flush=True)
         await asyncio.sleep(max(0.0, entry.at - street.monday))
         rng = random.Random(f"{seed}/{number}/{entry.what}")  # noqa: S311 - a course of events
         task = asyncio.get_running_loop().create_task(street.actors.act(entry, rng))
