@@ -13,7 +13,7 @@ from custom_components.face_lock.locking import driver
 from custom_components.face_lock.people import people_of
 from custom_components.face_lock.vision import DecisionPolicy
 
-from .fake_home import LOCK, PHONE, FakeHome
+from .fake_home import CONTACT, LOCK, PHONE, FakeHome
 
 POLICY: Final = DecisionPolicy()
 HELD: Final = max(POLICY.hold_unseen, POLICY.absence) + POLICY.max_age
@@ -44,6 +44,8 @@ class Checks:
         self._let_in: tuple[frozenset[int], float] | None = None
         """Whom the door was last opened for, and when, while it is to be locked again."""
         self._excused_until = float("-inf")
+        self._closed_at = float("-inf")
+        """When the door itself was last closed: from then on the lock has its time once more."""
         self._cleared_at = house.loop.time()
         """When all failures were last forgotten."""
 
@@ -80,7 +82,7 @@ class Checks:
         last = max([at, *shown])
         if now <= self._excused_until:
             self._let_in = None
-        elif now > max(at + self._relock, last + HELD) + LATE:
+        elif now > max(at + self._relock, last + HELD, self._closed_at + self._relock) + LATE:
             self._house.violations.append(f"not locked again at {now:.2f}, opened at {at:.2f}")
             self._let_in = None
 
@@ -112,6 +114,8 @@ class Checks:
         old, new = event.data["old_state"], event.data["new_state"]
         if event.data["entity_id"] == PHONE and old is not None and old.state == "on":
             self._factor_at = self._house.loop.time()
+        if event.data["entity_id"] == CONTACT and new is not None and new.state == "off":
+            self._closed_at = self._house.loop.time()
         if event.data["entity_id"] == LOCK and (new is None or new.state == LockState.LOCKED):
             # Late, it is a violation; then there is nothing left to judge.
             self._judge_hold(self._house.loop.time())
@@ -141,12 +145,14 @@ class Checks:
         """Say why the door must not open for a person now."""
         house, now = self._house, self._house.loop.time()
         asks = "factor_entity" in house.settings.get("security", {})
+        knows = "contact" in house.settings.get("door", {})
         if not house.runs:
             return f"the door does not run, the entry is {house.entry.state}"
         subentry = people_of(house.entry).get(name.lower())
         objections = {
             f"{name} was not in the last pictures": not self._was_seen(identity, now),
             f"{name} may not come in": subentry is None or subentry.data.get("allowed") is False,
+            f"{name} came out, or stayed outside": knows and identity in house.left,
             "recognition is off": now - self._watched_at > POLICY.max_age,
             "locked out": house.door.controller.is_locked_out,
             "no second factor": asks and now - self._factor_at > POLICY.max_age,

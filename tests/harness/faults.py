@@ -31,6 +31,11 @@ from .fake_networks import POSTER
 STRANGER: Final = 9
 """Somebody who is not enrolled."""
 
+LONG: Final = frozenset(
+    {"frozen_while_hosted", "stranger_in_place", "stays_outside", "courier_stays", "crowd_passes"}
+)
+"""Faults in which somebody stands in one place for longer than not."""
+
 Course = Callable[[FakeHome], AsyncIterator[None]]
 
 
@@ -56,6 +61,18 @@ def fault(*places: str, says: tuple[str, ...] = ()) -> Callable[[Course], Course
         return course
 
     return register
+
+
+def _hosts(house: FakeHome) -> bool:
+    with suppress(AttributeError):
+        return bool(house.watcher.is_hosting)
+    return False
+
+
+async def _hosted(house: FakeHome) -> None:
+    """Let Anna be let in, if the door is able to."""
+    house.present, house.companion = (1,), None
+    await house.until(lambda: _hosts(house), 6)
 
 
 # The camera
@@ -182,18 +199,6 @@ _served("picture_of_other_kind", lambda _: lambda: b"GIF89a" + bytes(400))
 _served("picture_no_bytes", lambda _: lambda: "not bytes")
 
 
-def _hosts(house: FakeHome) -> bool:
-    with suppress(AttributeError):
-        return bool(house.watcher.is_hosting)
-    return False
-
-
-async def _hosted(house: FakeHome) -> None:
-    """Let Anna be let in, if the door is able to."""
-    house.present, house.companion = (1,), None
-    await house.until(lambda: _hosts(house), 6)
-
-
 @fault("pictures", "scene")
 async def frozen_while_hosted(house: FakeHome) -> AsyncIterator[None]:
     """The camera freezes on the person whom the door was opened for."""
@@ -213,6 +218,64 @@ async def stranger_in_place(house: FakeHome) -> AsyncIterator[None]:
     await asyncio.sleep(9)
     yield
     house.present = ()
+
+
+# Whoever is there, and the door itself
+
+
+@fault("contact")
+async def contact_opens(house: FakeHome) -> AsyncIterator[None]:
+    """The door stands open."""
+    house.contact("on")
+    yield
+    house.contact("off")
+
+
+@fault("contact")
+async def contact_unavailable(house: FakeHome) -> AsyncIterator[None]:
+    """The contact's battery is flat."""
+    house.contact("unavailable")
+    yield
+    house.contact("off")
+
+
+SEEN: Final = (
+    *("contact", "scene", "entry", "camera", "camera's name", "pictures", "networks", "executor"),
+    *("switch", "storage", "people", "monotonic clock"),
+)
+"""What a door needs to know that somebody has not left."""
+
+
+@fault(*SEEN)
+async def comes_out(house: FakeHome) -> AsyncIterator[None]:
+    """Anna opens the door from inside, comes out, and looks back at the camera."""
+    house.present, house.companion = (), None
+    await asyncio.sleep(4)
+    house.contact("on")
+    await asyncio.sleep(1)
+    house.present, house.left = (1,), {1}
+    await asyncio.sleep(2)
+    house.contact("off")
+    await asyncio.sleep(6)
+    house.present = ()
+    await asyncio.sleep(4)
+    house.left = set()
+    yield
+
+
+@fault(*SEEN)
+async def stays_outside(house: FakeHome) -> AsyncIterator[None]:
+    """The door is opened for Anna and closed again; she stays where she is."""
+    await _hosted(house)
+    house.contact("on")
+    await asyncio.sleep(1)
+    house.contact("off")
+    house.left = {1}
+    await asyncio.sleep(14)
+    house.present = ()
+    await asyncio.sleep(4)
+    house.left = set()
+    yield
 
 
 # Recognition
@@ -510,9 +573,9 @@ async def crowd_passes(house: FakeHome) -> AsyncIterator[None]:
     before, others = _failures(house), bool(house.present)
     for identity in range(20, 30):
         house.companion = identity
-        await asyncio.sleep(2)
+        await asyncio.sleep(1.2)
         house.companion = None
-        await asyncio.sleep(1)
+        await asyncio.sleep(1.8)
     if not others and _failures(house) > max(1, before):
         house.violations.append(f"passers-by made {_failures(house) - before} failures")
     yield

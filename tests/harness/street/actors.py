@@ -25,7 +25,6 @@ AGAIN: Final = 12.0
 """Seconds after which a resident who was not recognised steps nearer."""
 TURNS: Final = (0.02, 0.5)
 """How much of the way nearer helps, drawn anew."""
-CONTACT: Final = "binary_sensor.street_door"
 
 
 STAYING: Final = {
@@ -199,10 +198,12 @@ class Actors:
         x: float = DOOR[0],
         behind: int = 0,
         level: float | None = None,
+        phone_after: float | None = None,
     ) -> Coming:
         """Come home, wait to be let in, and go in; or take the key.
 
-        ``behind`` others, with a ``level`` (the mean score) that is otherwise left to chance.
+        ``behind`` others, with a ``level`` (the mean score), and with a phone that is seen so many
+        seconds later where it is asked for: both are left to chance otherwise.
         """
         await asyncio.sleep(behind * rng.uniform(0.2, 1.5))
         presence = self._resident(name, Role.RESIDENT, x, rng, rng.uniform(0.6, 0.95))
@@ -212,7 +213,7 @@ class Actors:
         began, told = presence.began, len(self.judge.events)
         frozen = self.scene.is_frozen
         if asked:
-            self._phone(rng.uniform(-5.0, 55.0))
+            self._phone(rng.uniform(-5.0, 55.0) if phone_after is None else phone_after)
         patience = rng.uniform(70, 110) if asked else rng.uniform(*PATIENCE)
         waited = await self._wait(presence, patience, rng)
         if waited is None and self._others_went_in(presence):
@@ -231,9 +232,13 @@ class Actors:
             self.comings.append(coming)
         return coming
 
-    async def chat(self, name: str, seconds: float, rng: random.Random) -> None:
+    async def chat(
+        self, name: str, seconds: float, rng: random.Random, level: float | None = None
+    ) -> None:
         """Be let in, and stay at the door with somebody from next door."""
         presence = self._resident(name, Role.RESIDENT, DOOR[0], rng, 0.9)
+        if level is not None:
+            presence.level = level
         waited = await self._wait(presence, 40.0, rng)
         presence.looks = 0.5
         x = DOOR[0] + BESIDE
@@ -295,8 +300,7 @@ class Actors:
 
     def _door(self, *, is_open: bool) -> None:
         if self.contact:
-            state = "on" if is_open else "off"
-            self.house.hass.states.async_set(CONTACT, state, {"device_class": "door"})
+            self.house.contact("on" if is_open else "off")
 
     def _phone(self, after: float) -> None:
         """A resident's phone is seen, often long after the face."""

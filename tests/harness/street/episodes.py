@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.common import MockUser
 
 from custom_components.face_lock.access.codes import hash_code
 from custom_components.face_lock.const import DOMAIN
+from tests.harness.fake_home import PHONE, TARGET
 
 from .actors import DOOR
 from .cast import PRINTED, Role
@@ -49,11 +50,11 @@ Course = Callable[[Street, Episode, random.Random], Awaitable[None]]
 EPISODES: Final[dict[str, tuple[Course, dict[str, Any]]]] = {}
 
 
-def episode(**security: Any) -> Callable[[Course], Course]:
-    """Put a course of events into ``EPISODES``, with the door's options."""
+def episode(**options: Any) -> Callable[[Course], Course]:
+    """Put a course of events into ``EPISODES``, with the options of ``a_street``."""
 
     def register(course: Course) -> Course:
-        EPISODES[course.__name__] = (course, security)
+        EPISODES[course.__name__] = (course, options)
         return course
 
     return register
@@ -116,7 +117,7 @@ async def near_misses(street: Street, told: Episode, rng: random.Random) -> None
     told.expect("twelve visits that nearly opened cause no lockout", holds=tries < 12)
 
 
-@episode(code=hash_code(CODE))
+@episode(security={"code": hash_code(CODE)})
 async def code(street: Street, told: Episode, rng: random.Random) -> None:
     """Wrong codes lock out; the owner's right code ends that, and lets in with the face."""
     services, hass = street.house.hass.services, street.house.hass
@@ -137,11 +138,33 @@ async def code(street: Street, told: Episode, rng: random.Random) -> None:
     await _let_in(street, told, rng)
 
 
+@episode(contact=False)
+async def chat(street: Street, told: Episode, rng: random.Random) -> None:
+    """A resident is let in, and talks to somebody at the door for five minutes."""
+    await street.actors.chat("Ben", 300.0, rng, level=SURE)
+    await asyncio.sleep(20)
+    told.seen["unlocked"] = round(street.judge.verdict.longest_unlocked)
+    opened = street.judge.verdict.openings
+    told.expect("Ben was not let in", holds=bool(opened))
+    told.expect("the lock is open", holds=street.house.state(TARGET) == "locked")
+
+
+@episode(security={"factor_entity": PHONE, "factor_state": "on"})
+async def late_phone(street: Street, told: Episode, rng: random.Random) -> None:
+    """A resident's phone is seen fifty seconds after the face; a courier's never."""
+    street.judge.asks_phone = True
+    await street.actors.stay(Role.COURIER, 60.0, rng, looks=0.8)
+    coming = await street.actors.come("Anna", rng, level=SURE, phone_after=50.0)
+    told.seen["anna waited"] = coming.waited
+    waited = coming.waited is not None and coming.waited < 55
+    told.expect(f"Anna was not let in: {coming.refused}", holds=waited)
+
+
 async def run_episode(name: str, folder: Path, seed: int) -> Episode:
     """Run one."""
-    course, security = EPISODES[name]
+    course, options = EPISODES[name]
     told = Episode(name)
-    async with a_street(folder, seed, start=NOON, security=security) as street:
+    async with a_street(folder, seed, start=NOON, **options) as street:
         await asyncio.sleep(20)
         await course(street, told, random.Random(f"{seed}/{name}"))  # noqa: S311
         street.judge.note()

@@ -14,7 +14,7 @@ from homeassistant.core import callback
 
 from custom_components.face_lock.const import EVENT_ACCESS
 from custom_components.face_lock.vision import DecisionPolicy
-from tests.harness.fake_home import PHONE, TARGET, FakeHome
+from tests.harness.fake_home import CONTACT, PHONE, TARGET, FakeHome
 
 from .cast import Role
 from .scene import Presence, Scene
@@ -33,6 +33,8 @@ class Verdict:
 
     openings: dict[str, int] = field(default_factory=dict)
     """For whom, by what they wanted."""
+    again: int = 0
+    """How many of them were for somebody who had been let in and had not gone."""
     wrong: list[str] = field(default_factory=list)
     """Whatever must never happen."""
     mistaken: list[str] = field(default_factory=list)
@@ -68,6 +70,7 @@ class Judge:
         """Of each event: when it was told, how long it had taken, its reason and its person."""
         self._locked_out_since: float | None = None
         self._unlocked_since: float | None = None
+        self._closed_at = float("-inf")
         self._let_in: list[Presence] = []
         house.on_command = self.commanded
         scene.on_shot = self.note
@@ -117,10 +120,12 @@ class Judge:
         if not proven:
             self._opened_for_nobody(seen, now)
             return
+        again = any(presence in self.opened for presence in proven)
         for presence in proven:
             self.opened.setdefault(presence, []).append(now)
         self._let_in = proven
         who = proven[0]
+        self.verdict.again += again
         if who.role is Role.LEAVING and self._contact:
             self._fault(f"{who.face.name}, who came out, was let in for looking back")
         _count(self.verdict.openings, who.role)
@@ -181,6 +186,8 @@ class Judge:
         old = event.data["old_state"]
         if entity == PHONE and old is not None and old.state == "on":
             self.phone_at = now
+        if entity == CONTACT and new is not None and new.state == "off":
+            self._closed_at = now  # from here on the lock has its time once more
         if entity != TARGET or new is None:
             return
         if new.state == "unlocked":
@@ -201,7 +208,7 @@ class Judge:
         shown = [shot.at for shot in self._scene.shots if shot.presence in self._let_in]
         proven = max([last, *(at for at in shown if at <= now)])
         limit = max(POLICY.hold_unseen, POLICY.absence) + SLACK
-        if now > max(last + RELOCK, proven + limit) + SLACK:
+        if now > max(last + RELOCK, proven + limit, self._closed_at + RELOCK) + SLACK:
             self._once("the lock stays open with nobody there who was let in", last)
         if now > last + POLICY.hold_longest + RELOCK + 2 * SLACK:
             self._once("the lock stays open for longer than anybody holds it", last)

@@ -55,6 +55,7 @@ def table(report: Report) -> str:
         f"events: {told}",
         standing,
         lockouts,
+        f"openings for residents who had been let in and looked again: {verdict.again}",
         f"longest time unlocked: {verdict.longest_unlocked:.0f} s",
         threshold,
         *(f"STRANGER LET IN: {text}" for text in verdict.mistaken),

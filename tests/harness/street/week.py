@@ -19,9 +19,9 @@ import numpy as np
 from custom_components.face_lock import vision
 from custom_components.face_lock.people import people_of
 from custom_components.face_lock.recognition import watcher
-from tests.harness.fake_home import DAY as WALL, PHONE, FakeHome, a_home
+from tests.harness.fake_home import CONTACT, DAY as WALL, PHONE, FakeHome, a_home
 
-from .actors import CONTACT, Actors, Coming, Stay
+from .actors import Actors, Coming, Stay
 from .calendar import BARRED, DAY, NAMES, Entry, is_dark, week
 from .cast import Cast, Role
 from .judge import RELOCK, Judge, Verdict
@@ -61,13 +61,6 @@ class Street:
         )
 
 
-def has_contact() -> bool:
-    """Whether a door can be told by a contact that it is open."""
-    from custom_components.face_lock import settings
-
-    return hasattr(settings, "CONF_CONTACT")
-
-
 @asynccontextmanager
 async def a_street(
     folder: Path,
@@ -76,6 +69,7 @@ async def a_street(
     start: float = 0.0,
     rate: str = "one_in_10000",
     security: dict[str, Any] | None = None,
+    contact: bool = True,
 ) -> AsyncIterator[Street]:
     """Let the household move in, ``start`` seconds after Monday, midnight."""
     networks = StreetNetworks()
@@ -89,11 +83,7 @@ async def a_street(
         scene.dark = lambda: is_dark((house.utcnow() - MONDAY).total_seconds())
         networks.scene = scene
         house.serve = scene.picture
-        contact = has_contact()
-        door: dict[str, Any] = {"relock_after": RELOCK}
-        if contact:
-            house.hass.states.async_set(CONTACT, "off", {"device_class": "door"})
-            door["contact"] = CONTACT
+        door = {"relock_after": RELOCK, "contact": CONTACT} if contact else {"relock_after": RELOCK}
         house.hass.states.async_set(PHONE, "off")
         await house.async_move_in(
             {name: number for number, name in enumerate(NAMES)},
@@ -206,12 +196,12 @@ async def _act_all(street: Street, entries: list[Entry], seed: int) -> None:
     """Begin everything in its time, and wait until all of it is over."""
     running: set[asyncio.Task[None]] = set()
     day = street.monday // DAY
-    for number, entry in enumerate(entries):
+    for entry in entries:
         if entry.at // DAY > day:
             day = entry.at // DAY
             print(street.so_far(), file=sys.stderr, flush=True)
         await asyncio.sleep(max(0.0, entry.at - street.monday))
-        rng = random.Random(f"{seed}/{number}/{entry.what}")  # noqa: S311 - a course of events
+        rng = random.Random(f"{seed}/{entry.at}/{entry.what}")  # noqa: S311 - a course of events
         task = asyncio.get_running_loop().create_task(street.actors.act(entry, rng))
         running.add(task)
         task.add_done_callback(running.discard)
