@@ -1,5 +1,6 @@
 """Sets the demo's door up, step by step as a person would do in Home Assistant's frontend."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ TARGET_LOCK = "lock.front_door_bolt"
 CAMERA = "camera.front_door"
 FIRST = "Front door"
 SECOND = "Garden gate"
+
+_TRIES, _PAUSE = 100, 0.2  # a dialogue ends before the entities that it makes are added
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ async def enrol(client: Client, flow_id: str, name: str, pictures: Sequence[Path
 
 
 async def find_door(client: Client, entry_id: str, title: str) -> Door:
-    """Look a door's entities up in the registry; they are there soon after it was added."""
+    """Look a door's entities up in the registry, where they are soon after it was added."""
     subentries = await client.command("config_entries/subentries/list", entry_id=entry_id)
     (door,) = (each["subentry_id"] for each in subentries if each["title"] == title)
     lock = await _one_entity(client, entry_id, "lock", door)
@@ -111,13 +114,13 @@ async def find_door(client: Client, entry_id: str, title: str) -> Door:
 async def _one_entity(
     client: Client, entry_id: str, domain: str, subentry: str | None = None
 ) -> Json:
-    entities = [
-        entity
-        for entity in await client.command("config/entity_registry/list")
-        if entity["config_entry_id"] == entry_id
-        and entity["entity_id"].startswith(f"{domain}.")
-        and entity["config_subentry_id"] == subentry
-    ]
-    if not entities:
-        raise ApiError(f"entry {entry_id} has no {domain} entity")
-    return dict(entities[0])
+    for _ in range(_TRIES):
+        for entity in await client.command("config/entity_registry/list"):
+            if (
+                entity["config_entry_id"] == entry_id
+                and entity["entity_id"].startswith(f"{domain}.")
+                and entity["config_subentry_id"] == subentry
+            ):
+                return dict(entity)
+        await asyncio.sleep(_PAUSE)
+    raise ApiError(f"entry {entry_id} has no {domain} entity")

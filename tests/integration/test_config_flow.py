@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import io
 from unittest.mock import patch
 
 import numpy as np
@@ -12,6 +13,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
+from PIL import Image
 
 from custom_components.face_lock import vision
 from custom_components.face_lock.const import DOMAIN
@@ -19,6 +21,7 @@ from custom_components.face_lock.flows import camera_check as check, fields, set
 from custom_components.face_lock.people import doors_of
 from custom_components.face_lock.recognition import models as runtime, snapshot as source
 from custom_components.face_lock.settings import FALSE_POSITIVE_RATES
+from tests.harness.devices import jpeg
 
 from .conftest import CAMERA, LOCK, MOTION, TARGET, front_door
 
@@ -482,6 +485,8 @@ async def test_a_good_camera_with_somebody_before_it(hass, camera) -> None:
     assert float(shown["rate"]) > 1
     assert shown["brightness"].endswith(" %")
     assert 60 < int(shown["face"].removesuffix(" px")) < 160
+    assert shown["least"] == "40 px"
+    assert shown["verdict"] == "Good: whoever stands like this can be recognised."
     assert shown["problems"] == ""
     preview = base64.b64decode(shown["picture"].removesuffix(")").partition("base64,")[2])
     assert vision.decode_rgb(preview).shape == (360, 480, 3)
@@ -499,6 +504,7 @@ async def test_what_is_not_good_enough_is_said_and_can_be_looked_at_again(hass, 
     assert "same picture again and again" in lines[2]
     assert "No face was found" in lines[3]
     assert (shown["rate"], shown["face"]) == ("0.0", "-")
+    assert shown["verdict"] == "What to change:"
 
     camera.show("obama")
     result = await dialogue.choose("look")
@@ -511,6 +517,34 @@ async def test_what_is_not_good_enough_is_said_and_can_be_looked_at_again(hass, 
     assert result["step_id"] == "user"
     assert result["errors"] == {"cameras": "camera_failed"}
     assert suggested(result) == {"cameras": [CAMERA], "false_positive_rate": RATE}
+
+
+async def test_a_face_is_measured_in_the_cameras_own_pixels(hass, camera) -> None:
+    """However large the picture: at the door it is not shrunk either."""
+    scene = Image.open(io.BytesIO(camera.scene.picture("obama", height=200)))
+
+    def far(scale: float) -> bytes:
+        canvas = Image.new("RGB", (3840, 2160), (120, 120, 120))
+        canvas.paste(scene.resize((round(640 * scale), round(480 * scale))), (1600, 800))
+        return jpeg(canvas)
+
+    camera.freeze(far(1.2))
+    dialogue = await look(hass)
+    shown = dialogue.result["description_placeholders"]
+    assert shown["resolution"] == "3840 x 2160"
+    assert 40 <= int(shown["face"].removesuffix(" px")) < 80
+    assert "too small" not in shown["problems"]
+    camera.freeze(far(0.6))
+    shown = (await dialogue.choose("look"))["description_placeholders"]
+    assert int(shown["face"].removesuffix(" px")) < 40
+    assert "The face is too small" in shown["problems"]
+    assert shown["verdict"] == "What to change:"
+
+
+async def test_without_anybody_there_is_no_verdict(hass, camera) -> None:
+    shown = (await looked(hass))["description_placeholders"]
+    assert shown["verdict"] == "No verdict yet:"
+    assert shown["problems"].startswith("- No face was found.")
 
 
 async def test_going_back_keeps_what_was_entered(hass, camera, target) -> None:
@@ -584,6 +618,7 @@ async def test_models_that_take_too_long_are_not_waited_for(hass, camera, monkey
     monkeypatch.setattr(check, "async_load_bundle", download)
     shown = (await looked(hass))["description_placeholders"]
     assert "Faces could not be looked for" in shown["problems"]
+    assert (shown["least"], shown["verdict"]) == ("-", "What to change:")
 
 
 async def test_a_look_that_breaks_is_an_error_of_the_form(hass, camera, monkeypatch) -> None:

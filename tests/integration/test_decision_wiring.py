@@ -106,6 +106,52 @@ async def test_a_power_cut_does_not_begin_a_lockout_that_has_ended(
     assert not door.door.controller.is_locked_out
 
 
+async def test_a_power_cut_brings_back_no_failure_that_has_faded(
+    hass, set_up, camera, hass_storage
+) -> None:
+    door = await set_up(BARACK, settings={"security": {"code": codes.hash_code("2468")}})
+    fades = entrance.POLICY.failure_fades
+
+    async def stored(failures: int) -> dict:
+        file = file_of(door)
+        await door.until(
+            lambda: file in hass_storage and hass_storage[file]["data"]["failures"] == failures
+        )
+        return hass_storage[file]
+
+    for _ in range(3):
+        await door.door.controller.async_offer_code("0000")
+    await stored(3)
+    door.clock.jump(fades - 60)
+    await door.frames(camera, 3)
+    await stored(3)
+    door.clock.jump(60)
+    left = await stored(2)
+
+    await hass.config_entries.async_unload(door.entry.entry_id)
+    hass_storage[file_of(door)] = left
+    await hass.config_entries.async_setup(door.entry.entry_id)
+    assert lockout(door).failures == 2
+    # Nor is any forgotten: each takes its time again.
+    door.clock.jump(fades - 60)
+    await door.frames(camera, 3)
+    assert lockout(door).failures == 2
+    door.clock.jump(60)
+    await stored(1)
+
+
+async def test_a_failure_that_nobody_is_told_of_is_written(
+    hass, set_up, camera, hass_storage
+) -> None:
+    """A face that stays is told about once, and may fail more often."""
+    door = await set_up(BARACK)
+    await door.frames(camera)
+    lockout(door).fail(door.clock())
+    await door.until(lambda: file_of(door) in hass_storage)
+    assert hass_storage[file_of(door)]["data"]["failures"] == 1
+    assert door.accesses == []
+
+
 async def test_the_owner_ends_a_lockout(hass, set_up, camera, hass_storage) -> None:
     door = await set_up(BARACK)
     for _ in range(5):

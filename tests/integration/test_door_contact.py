@@ -93,6 +93,25 @@ async def test_a_running_time_is_not_made_longer_by_the_door(hass, set_up, camer
     assert names(target) == ["unlock", "lock"]
 
 
+async def test_a_lock_that_cannot_lock_an_open_door_is_asked_again_when_it_closes(
+    hass, set_up, camera, target
+) -> None:
+    contact(hass, "off")
+    door = await set_up(BARACK, lock=TARGET, settings=watched())
+    await let_in(door, camera)
+    contact(hass, "on")
+    await door.leave(camera)
+    target.error = RuntimeError("the bolt is blocked")
+    await until(hass, 6)
+    assert names(target) == ["unlock", "lock"]
+    target.error = None
+    contact(hass, "off")
+    # Not half a minute later, as without a contact.
+    await until(hass, 12)
+    assert names(target) == ["unlock", "lock", "lock"]
+    assert hass.states.get(TARGET).state == "locked"
+
+
 async def test_a_lock_of_its_own_is_locked_when_the_door_closes(hass, set_up, camera) -> None:
     contact(hass, "off")
     door = await set_up(BARACK, settings=watched())

@@ -96,6 +96,18 @@ async def test_a_lock_of_its_own_may_stay_open_for_who_is_in_view(
     assert await pulsed(hass, pulses) == 1
 
 
+async def test_a_lock_of_its_own_that_somebody_locks_is_not_opened_again(
+    hass, set_up, camera
+) -> None:
+    door = await set_up(TWO)
+    await let_in(door, camera)
+    await hass.services.async_call("lock", "lock", {"entity_id": LOCK}, blocking=True)
+    await locks_again(hass)
+    await stay(door, COOL_DOWN + 4)
+    assert len(door.accesses) == 1
+    assert door.state(LOCK) == "locked"
+
+
 # A strike: a lock of the owner's that locks by itself
 
 

@@ -292,7 +292,7 @@ def test_no_stack_counts_that_a_frame_which_is_none_is_in(see):
     opened, spoilt = shown_before(door, see)
     assert opened is not None
     # Ten frames after it, it has left the stacks.
-    votes = [vote.taken_at for vote in door.decider._holds["anna"].visit.votes]
+    votes = [vote.taken_at for vote in door.decider._guests._holds["anna"].visit.votes]
     assert min(votes) >= spoilt + 10 * EVERY
 
 
@@ -317,7 +317,7 @@ def test_no_stack_reaches_back_to_the_visit_before(night):
     begun = night.decider._visit
     assert begun is None or begun.started_at >= refused.decided_at
     night.frames_to_open()
-    votes = [vote.taken_at for vote in night.decider._holds["anna"].visit.votes]
+    votes = [vote.taken_at for vote in night.decider._guests._holds["anna"].visit.votes]
     assert len(votes) >= POLICY.quorum
     first = next(
         at for at in night.times[100.0]
@@ -419,5 +419,5 @@ def test_the_stacks_of_two_faces_are_told_apart_by_their_tracks(night):
 def test_times_of_a_quorum_rise(night):
     night.dark(FEWEST - 1)
     night.frames_to_open()
-    votes = [vote.taken_at for vote in night.decider._holds["anna"].visit.votes]
+    votes = [vote.taken_at for vote in night.decider._guests._holds["anna"].visit.votes]
     assert all(before < after for before, after in pairwise(votes))

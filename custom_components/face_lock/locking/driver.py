@@ -214,7 +214,8 @@ class OwnLock:
         """
         self._relock_after = relock_after
         self._holds = holds
-        self._relocker = AutoLock(hass, held, self.async_lock)
+        self._relocker = AutoLock(hass, held, self._async_relock)
+        self._moments: list[Callable[[], None]] = []
         self._on_change = on_change
         self.is_locked = True
         self.is_unlocking = False
@@ -243,19 +244,26 @@ class OwnLock:
     async def async_lock(self, context: Context | None = None, code: str | None = None) -> None:
         """Lock now."""
         del context, code
+        self._moments = []
         self._relocker.async_cancel()
         self._change(is_locked=True)
 
     @callback
     def async_if_momentary(self, then: Callable[[], None]) -> None:
-        """Call ``then`` if grants open for a moment only."""
+        """Call ``then`` once the moment for which the last grant opened is over."""
         if not self._holds:
-            then()
+            self._moments.append(then)
 
     @callback
     def async_door_closed(self) -> None:
         """Lock soon: the door itself is closed."""
         self._relocker.async_door_closed(self._relock_after)
+
+    async def _async_relock(self) -> None:
+        moments = self._moments
+        await self.async_lock()
+        for moment in moments:
+            moment()
 
     async def async_stop(self) -> None:
         """Lock: nobody would do it later."""

@@ -9,52 +9,27 @@ replayed frame, and two people who each contribute a part.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from math import inf, isfinite
-from typing import Final
+from math import isfinite
 
 from ..matching.thresholds import OperatingPoint, Thresholds
-from ..pad import ChallengeState
 from ..tracking.seen_frames import SeenFrames
 from ..tracking.tracker import Tracker
-from ..types import AccessAttempt, Evidence, Face, FloatArray, Match, Problem, Sighting
+from ..types import AccessAttempt, Evidence, Problem, Sighting
 from .challenge import Ask, Asking
 from .cool_down import NEVER, CoolDown
-from .crowd import Shown
-from .hold import Hold
+from .guests import Guests
 from .lockout import Lockout
 from .policy import CLEAR, Circumstances, DecisionPolicy, Judge
-from .stay import Stay
+from .stays import Stays
 from .visit import Visit, Vote
 from .voting import Shot, Voting
-
-FAILED_AT_ONCE: Final = (
-    Problem.NOT_LIVE,
-    Problem.CHALLENGE_FAILED,
-    Problem.CHALLENGE_UNAVAILABLE,
-    Problem.SECOND_FACTOR_MISSING,
-)
-"""Denials of a complete quorum that count as failures. Denials of people who may not come in now do
-not: they are known, gain nothing by trying, and could lock the household out."""
-
-
-REPEATED: Final = (Problem.NOT_LIVE, Problem.CHALLENGE_FAILED, Problem.CHALLENGE_UNAVAILABLE)
-"""Denials that are one more attempt each time; the others are told of a face once."""
 
 
 class Decider:
     """Turns the sightings of one camera into access attempts.
 
-    Failures, which lead to a lockout, are what an attacker does and repeats. One is: a face that
-    showed as many distinct usable frames as a quorum takes, two of them or more taken for somebody
-    enrolled, and that did not open (a near miss); a quorum that was judged not live, or that lacked
-    an answer or the second factor. A face that stays is one near miss a minute at most, and lacks
-    the second factor once. Strangers are none: those who stay for a whole visit are one failure all
-    together, which locks nothing out; but too many different faces in a short time lock out. No
-    failures are: visits that the shell stopped, people who may not come in now, a lock that does
-    not obey, and visits refused because of a lockout.
-
     A person who was let in holds the door for as long as they are seen, see ``Hold``; everybody
-    else in view has a visit of their own.
+    else in view has a visit of their own. ``Stays`` says what counts as a failure.
     """
 
     def __init__(
@@ -92,15 +67,8 @@ class Decider:
         self._frames = SeenFrames() if frames is None else frames
         self._now = NEVER
         self._last_face_at = NEVER
-        self._stays: dict[int, Stay] = {}
-        """Track -> what it did since it came into view."""
-        self._holds: dict[str, Hold] = {}
-        """Person -> how they hold the door."""
-        self._cool_down = CoolDown() if cool_down is None else cool_down
-        self._from_inside = False
-        """Whether the door stands open, and was opened from inside."""
-        self._leaving_until = NEVER
-        """Time until which whoever comes into view is taken for one who came out of the door."""
+        self._stays = Stays(policy, self.lockout)
+        self._guests = Guests(policy, CoolDown() if cool_down is None else cool_down)
 
     def use(self, operating_point: OperatingPoint) -> None:
         """Open only for this similarity from now on: the people enrolled are more, or fewer."""
@@ -120,7 +88,7 @@ class Decider:
     @property
     def is_hosting(self) -> bool:
         """Whether a person who was let in holds the door; ``tick`` lets it end."""
-        return bool(self._holds)
+        return self._guests.hold
 
     @property
     def asking(self) -> Asking | None:
@@ -146,21 +114,24 @@ class Decider:
         if not sighting.evidence or stepped_back or not isfinite(now):
             return ended
         self._last_face_at = now
-        self._cool_down.face(now)
+        self._guests.face(now)
         fresh = 0.0 <= now - sighting.taken_at <= self._policy.max_age
         shot = Shot(sighting.taken_at, fresh, repeated=self._frames.known(sighting.digest))
-        tracks = self._tracker.assign([e.face for e in sighting.evidence], sighting.taken_at)
-        self._follow(tracks, sighting.evidence, now)
+        faces = [evidence.face for evidence in sighting.evidence]
+        tracks = self._tracker.assign(faces, sighting.taken_at)
+        self._stays.end([t for t in self._stays if not self._tracker.follows(t)], now)
+        self._stays.begin(tracks, faces, leaving=self._guests.come_out(now))
         others = {
             track: evidence
             for track, evidence in zip(tracks, sighting.evidence, strict=True)
-            if not self._is_guest(shot, track, evidence, now)
+            if not self._guests.include(
+                self._voting, shot, track, evidence, now, leaving=self._stays[track].leaving
+            )
         }
         asks = self._asks(shot, others.values(), now)
         if asks:
             # A denied visitor is asked when everybody else would be.
-            for stay in self._stays.values():
-                stay.denied_until = NEVER
+            self._stays.let_try_again()
         seen = {
             track: evidence
             for track, evidence in others.items()
@@ -197,15 +168,14 @@ class Decider:
         if now < self._now:
             return self._reset(now)
         self._now = now
-        self._end_holds(now)
-        self._cool_down.tick(now, self._policy.absence)
+        self._guests.tick(now)
         if now - self._last_face_at >= self._policy.absence:
             self._asked_at = NEVER
         visit = self._visit
         if visit is None:
             return None
         gone = now - visit.last_face_at >= self._policy.absence
-        if not gone and not self._overdue(visit, now):
+        if not gone and not visit.is_overdue(now, self._policy):
             return None
         self._visit = None
         return self._refuse(visit, now, stayed=not gone)
@@ -213,13 +183,12 @@ class Decider:
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
         """End a running visit because nothing more will come, and drop all evidence."""
         visit, self._visit, self._asking = self._visit, None, None
-        for person in list(self._holds):
-            self._release(person)
+        self._guests.stop()
         if visit is None:
             return None
         if problem is Problem.CAMERA_LOST and isfinite(now):
             # Otherwise whoever can disturb the camera has tried nothing.
-            self._count(visit.stays.values(), now)
+            self._stays.count(visit.stays.values(), now)
         return self._tell(visit, max(visit.started_at, now), problem)
 
     def conclude(self, outcome: AccessAttempt, *, momentary: bool = False) -> None:
@@ -228,94 +197,27 @@ class Decider:
         A person whose lock did not open, or opened only for a moment without saying so
         (``momentary``, such as a relay), is looked at again after the cool-down if they stay.
         """
-        person = outcome.person
-        if person is None or self._cool_down.let_in_at(person) != outcome.decided_at:
-            return
-        if not outcome.granted:
-            self._cool_down.granted_at = NEVER
-        if (not outcome.granted or momentary) and person in self._holds:
-            self._release(person)
+        self._guests.conclude(outcome, momentary=momentary)
 
     def door_opened(self, now: float) -> None:
         """Note that the door itself opened: from inside, unless somebody was let in before."""
-        if not 0.0 <= now - self._cool_down.granted_at < self._policy.hold_longest:
-            self._from_inside = True
-            # A contact that says so for ever must not keep everybody out.
-            self._leaving_until = now + self._policy.hold_longest if isfinite(now) else inf
+        self._guests.door_opened(now)
 
     def door_closed(self, now: float) -> None:
         """Note that the door closed: nobody holds it any more, and who is outside stays outside.
 
         Whoever came out, and looks back at the camera, is not let in again before they have left.
         """
-        if not isfinite(now):
-            return
-        for person in list(self._holds):
-            self._let_go(person, now)
-        self._cool_down.granted_at = NEVER
-        if self._from_inside:
-            self._leaving_until = now + self._policy.cool_down
-        self._from_inside = False
+        if isfinite(now):
+            self._guests.door_closed(now)
 
     def _reset(self, now: float) -> AccessAttempt | None:
         visit, self._visit, self._asking = self._visit, None, None
-        self._stays, self._holds = {}, {}
+        self._stays.clear()
+        self._guests.reset(now)
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
-        self._cool_down.start_again(now)
-        if self._leaving_until > now:
-            self._leaving_until = now + self._policy.cool_down
         return None if visit is None else self._tell(visit, visit.started_at, Problem.STALE_FRAMES)
-
-    def _overdue(self, visit: Visit, now: float) -> bool:
-        if visit.waiting_since is not None:
-            return now - visit.waiting_since >= self._policy.factor_wait
-        if visit.asking is not None and visit.asking.is_open(now):
-            return False
-        return now - visit.started_at >= self._policy.max_duration
-
-    def _follow(self, tracks: list[int], seen: Iterable[Evidence], now: float) -> None:
-        """Begin and end the stays of a frame's faces."""
-        gone = [track for track in self._stays if not self._tracker.follows(track)]
-        self._count((self._stays.pop(track) for track in gone), now)
-        for track, evidence in zip(tracks, seen, strict=True):
-            if track not in self._stays:
-                self._stays[track] = Stay(Shown(evidence.face), now < self._leaving_until)
-
-    def _is_guest(self, shot: Shot, track: int, evidence: Evidence, now: float) -> bool:
-        """Whether a face is no visitor: it holds the door, was let in just now, or came out."""
-        holds = self._holds.values()
-        if any([hold.claims(self._voting, shot, track, evidence, now) for hold in holds]):  # noqa: C419 - each has to see it
-            for hold in holds:
-                self._cool_down.hold(hold.person, hold.proven_at)
-            return True
-        looks = (evidence.match, None if evidence.look is None else evidence.look.match)
-        known = [match for match in looks if match is not None and self._voting.accepts(match)]
-        if self._stays[track].leaving:
-            for match in known:
-                self._cool_down.settle(match.person, now)
-        policy = self._policy
-        waits = [
-            self._cool_down.meet(match.person, now, policy.cool_down, policy.absence)
-            for match in known
-        ]
-        return any(waits)
-
-    def _end_holds(self, now: float) -> None:
-        for person, hold in list(self._holds.items()):
-            if hold.is_too_long(now, self._policy):
-                self._let_go(person, now)
-            elif hold.is_over(now, self._policy):
-                self._release(person)
-
-    def _let_go(self, person: str, now: float) -> None:
-        """End a hold for good: the person has to leave before they are let in again."""
-        self._release(person)
-        self._cool_down.settle(person, now)
-
-    def _release(self, person: str) -> None:
-        del self._holds[person]
-        self._cool_down.release(person)
 
     def _asks(self, shot: Shot, seen: Iterable[Evidence], now: float) -> bool:
         """Whether to ask now: at any first usable face, and not again for a while."""
@@ -342,7 +244,9 @@ class Decider:
                 if problem is None:
                     problem = self._voting.cast(visit, shot, track, match, embedding)
                     if shot.distinct:
-                        self._look(visit.stays[track], evidence.face, match, embedding)
+                        self._stays.look(
+                            track, evidence.face, match, embedding, self._voting, self._now
+                        )
             if problem is None:
                 voted.append(track)
                 visit.evidence.append((shot.taken_at, track, evidence))
@@ -353,14 +257,6 @@ class Decider:
             if visit.asking is not None and shot.distinct:
                 visit.asking.observe(track, evidence, shot.taken_at)
         return voted
-
-    def _look(self, stay: Stay, face: Face, match: Match, embedding: FloatArray) -> None:
-        """Count a frame that might have been part of a quorum."""
-        stay.looks += 1
-        stay.near += self._voting.accepts(match)
-        alike = self._voting.alike
-        if stay.shown.look(face, embedding, self._policy.quorum, alike):
-            self.lockout.meet(embedding, self._now, stay.shown.weight, alike)
 
     def _decide(
         self, visit: Visit, track: int, now: float, circumstances: Circumstances
@@ -379,7 +275,9 @@ class Decider:
             or self.lockout.locked(now)
         ):
             return None
-        objection, waits = self._standing(visit, track, person, now, circumstances)
+        objection, waits = visit.standing(
+            track, person, now, circumstances, self._policy, asks=self._ask is not None
+        )
         # Judging every frame would cost too much; what is shown meanwhile is judged at the grant.
         judged_lately = now - visit.judged.get(track, NEVER) < self._policy.window / 2
         if waits and judged_lately:
@@ -393,68 +291,28 @@ class Decider:
             return self._admit(visit, track, votes, now)
         # No second try in this visit, nor immediately in the next.
         self._visit = None
-        stay = visit.stays[track]
-        stay.denied_until = now + self._policy.max_duration
-        if problem in stay.told and problem not in REPEATED:
+        if not self._stays.deny(visit.stays[track], problem, now):
             return None
-        stay.told.add(problem)
-        if problem in FAILED_AT_ONCE:
-            stay.count(now)
-            self.lockout.fail(now)
         return visit.attempt(self._thresholds, now, problem, votes)
 
     def _admit(self, visit: Visit, track: int, votes: list[Vote], now: float) -> AccessAttempt:
         """Let a person in; the others in view begin a visit of their own."""
         person = votes[-1].person
         self.lockout.clear()
-        for stay in self._stays.values():
-            stay.forget()
-        self._cool_down.begin(person, now)
+        self._stays.forget()
         attempt = visit.attempt(self._thresholds, now, None, votes)
-        visit.votes = [vote for vote in visit.votes if vote.person == person]
-        self._holds[person] = Hold(person, track, visit, now, now, now)
+        self._guests.admit(person, track, visit, now)
         self._visit = self._asking = None
         return attempt
-
-    def _standing(
-        self, visit: Visit, track: int, person: str, now: float, circumstances: Circumstances
-    ) -> tuple[Problem | None, bool]:
-        """Say what a proven face lacks, and whether it may still be supplied in this visit."""
-        answer = self._answer(visit, track, person, now)
-        visit.unanswered = answer is not ChallengeState.PASSED
-        if visit.unanswered:
-            return visit.shortcoming, answer is ChallengeState.WAITING
-        # Barred people learn it only now: until then their pictures are treated like a stranger's.
-        if person in circumstances.barred:
-            return circumstances.barred[person], False
-        if not circumstances.factor_missing:
-            return None, False
-        if visit.waiting_since is None:
-            visit.waiting_since = now
-        return Problem.SECOND_FACTOR_MISSING, not self._overdue(visit, now)
-
-    def _answer(self, visit: Visit, track: int, person: str, now: float) -> ChallengeState:
-        if self._ask is None:
-            return ChallengeState.PASSED
-        if visit.asking is None:
-            return ChallengeState.WAITING
-        return visit.asking.state(track, person, now)
 
     def _refuse(self, visit: Visit, now: float, *, stayed: bool) -> AccessAttempt | None:
         """Refuse a visit whose time is up, or whose faces have gone."""
         if self.lockout.locked(now):
             return self._tell(visit, now, Problem.LOCKED_OUT)
-        self._count(visit.stays.values(), now)
+        self._stays.count(visit.stays.values(), now)
         if stayed and any(s.looks >= self._policy.quorum for s in visit.stays.values()):
             self.lockout.loiter(now)
         return self._tell(visit, now, visit.reason())
-
-    def _count(self, stays: Iterable[Stay], now: float) -> None:
-        """Count those who nearly opened as failures."""
-        for stay in stays:
-            if stay.is_near_miss(self._policy.quorum, now):
-                stay.count(now)
-                self.lockout.fail(now)
 
     def _tell(self, visit: Visit, now: float, problem: Problem) -> AccessAttempt | None:
         """Say why a visit is refused, unless it was said of everybody in it."""

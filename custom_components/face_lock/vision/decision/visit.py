@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from ..matching.similarity import MIN_SCORE
 from ..matching.thresholds import Thresholds
+from ..pad import ChallengeState
 from ..types import AccessAttempt, Evidence, FloatArray, Problem
 from .challenge import Asking
+from .policy import Circumstances, DecisionPolicy
 from .stay import Stay
 
 
@@ -87,6 +89,46 @@ class Visit:
     def shortcoming(self) -> Problem:
         """The problem of a face that did not answer."""
         return Problem.CHALLENGE_FAILED if self.asking is None else self.asking.shortcoming
+
+    def is_overdue(self, now: float, policy: DecisionPolicy) -> bool:
+        """Whether its time is up though somebody is there."""
+        if self.waiting_since is not None:
+            return now - self.waiting_since >= policy.factor_wait
+        if self.asking is not None and self.asking.is_open(now):
+            return False
+        return now - self.started_at >= policy.max_duration
+
+    def standing(
+        self,
+        track: int,
+        person: str,
+        now: float,
+        circumstances: Circumstances,
+        policy: DecisionPolicy,
+        *,
+        asks: bool,
+    ) -> tuple[Problem | None, bool]:
+        """Say what a proven face lacks, and whether it may still be supplied in this visit.
+
+        With ``asks`` everybody has to answer a question.
+        """
+        answer = self._answer(track, person, now) if asks else ChallengeState.PASSED
+        self.unanswered = answer is not ChallengeState.PASSED
+        if self.unanswered:
+            return self.shortcoming, answer is ChallengeState.WAITING
+        # Barred people learn it only now: until then their pictures are treated like a stranger's.
+        if person in circumstances.barred:
+            return circumstances.barred[person], False
+        if not circumstances.factor_missing:
+            return None, False
+        if self.waiting_since is None:
+            self.waiting_since = now
+        return Problem.SECOND_FACTOR_MISSING, not self.is_overdue(now, policy)
+
+    def _answer(self, track: int, person: str, now: float) -> ChallengeState:
+        if self.asking is None:
+            return ChallengeState.WAITING
+        return self.asking.state(track, person, now)
 
     def reason(self) -> Problem:
         """Return, of everything that kept the visit from opening, what was nearest to opening."""
