@@ -225,10 +225,11 @@ async def stranger_in_place(house: FakeHome) -> AsyncIterator[None]:
 
 @fault("contact")
 async def contact_opens(house: FakeHome) -> AsyncIterator[None]:
-    """The door stands open."""
+    """The door stands open, and is shut; for a moment everybody there may have come out of it."""
     house.contact("on")
     yield
     house.contact("off")
+    await asyncio.sleep(11)
 
 
 @fault("contact")
@@ -250,7 +251,9 @@ SEEN: Final = (
 async def comes_out(house: FakeHome) -> AsyncIterator[None]:
     """Anna opens the door from inside, comes out, and looks back at the camera."""
     house.present, house.companion = (), None
-    await asyncio.sleep(4)
+    for state, seconds in (("on", 1), ("off", 12)):  # whoever was let in before goes in
+        house.contact(state)
+        await asyncio.sleep(seconds)
     house.contact("on")
     await asyncio.sleep(1)
     house.present, house.left = (1,), {1}
