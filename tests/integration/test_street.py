@@ -41,7 +41,7 @@ def test_nothing_wrong_opens_and_nobody_is_locked_out_in_a_day_at_a_street_door(
     report = json.loads(file.read_text())
     assert report["verdict"]["openings"]["resident"] >= 2
     assert set(report["verdict"]["openings"]) == {"resident"}
-    assert report["passed"]["looked"] > 10
+    assert report["passed"]["looked"] >= 5
     assert any(coming["frozen"] for coming in report["comings"])
 
 

@@ -233,14 +233,19 @@ class Actors:
         return coming
 
     async def chat(
-        self, name: str, seconds: float, rng: random.Random, level: float | None = None
+        self,
+        name: str,
+        seconds: float,
+        rng: random.Random,
+        level: float | None = None,
+        looks: float = 0.5,
     ) -> None:
-        """Be let in, and stay at the door with somebody from next door."""
+        """Be let in, and stay at the door with somebody from next door, turned to them or not."""
         presence = self._resident(name, Role.RESIDENT, DOOR[0], rng, 0.9)
         if level is not None:
             presence.level = level
         waited = await self._wait(presence, 40.0, rng)
-        presence.looks = 0.5
+        presence.looks = looks
         x = DOOR[0] + BESIDE
         await self.stay(Role.VISITOR, seconds, rng, looks=0.5, x=x)
         await self._go_in(rng, presence)

@@ -140,12 +140,12 @@ async def code(street: Street, told: Episode, rng: random.Random) -> None:
 
 @episode(contact=False)
 async def chat(street: Street, told: Episode, rng: random.Random) -> None:
-    """A resident is let in, and talks to somebody at the door for five minutes."""
-    await street.actors.chat("Ben", 300.0, rng, level=SURE)
+    """A resident is let in, and stays before the camera with somebody else for four minutes."""
+    await street.actors.chat("Ben", 240.0, rng, level=SURE, looks=0.95)
     await asyncio.sleep(20)
     told.seen["unlocked"] = round(street.judge.verdict.longest_unlocked)
     opened = street.judge.verdict.openings
-    told.expect("Ben was not let in", holds=bool(opened))
+    told.expect(f"the door was not opened once: {opened}", holds=sum(opened.values()) == 1)
     told.expect("the lock is open", holds=street.house.state(TARGET) == "locked")
 
 
