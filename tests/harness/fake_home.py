@@ -44,7 +44,7 @@ from custom_components.face_lock.vision import Portrait
 from custom_components.face_lock.vision.pipeline import camera as camera_pipeline
 
 from .devices import Deadbolt, DoorCamera
-from .fake_networks import FakeNetworks, Painter, portraits
+from .fake_networks import FakeNetworks, Painter
 from .virtual_clock import VirtualLoop
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -55,6 +55,7 @@ EVENT: Final = "event.front_door_access"
 FRONT: Final = "front"
 """The door's id."""
 PHONE: Final = "input_boolean.phone"
+CONTACT: Final = "binary_sensor.contact"
 DAY: Final = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 """What the wall clock says when the loop's clock says 0."""
 
@@ -106,6 +107,8 @@ class FakeHome:
         """Identities of the people at the door."""
         self.companion: int | None = None
         """The person who stands beside them."""
+        self.left: set[int] = set()
+        """Those of them who came out of the door, or stayed outside when it closed."""
         self.serve: Callable[[], Any] = self.paint
         """What the camera answers."""
         self.shots: deque[Shot] = deque(maxlen=400)
@@ -137,6 +140,10 @@ class FakeHome:
         self.shots.append(Shot(self.loop.time(), identities))
         self.last.append(picture)
         return picture
+
+    def contact(self, state: str) -> None:
+        """Let the door's contact say ``on`` for open, or anything else."""
+        self.hass.states.async_set(CONTACT, state, {"device_class": "door"})
 
     def another_camera(self) -> DoorCamera:
         """Make a new camera entity."""
@@ -178,6 +185,7 @@ class FakeHome:
         await self.hass.data["camera"].async_add_entities([self.camera])
         await self.hass.data["lock"].async_add_entities([self.deadbolt])
         self.hass.states.async_set(PHONE, "on")
+        self.contact("off")
         await self.hass.async_block_till_done()
 
     async def async_move_in(
@@ -221,7 +229,7 @@ class FakeHome:
         """Take new pictures of a person, for enrolling them."""
         self.people[name] = identity
         self.pictures[name] = (self.pictures.get(name, -2) + 2) % 200
-        return portraits(identity, self.networks.model, self.pictures[name])
+        return self.networks.portraits(identity, self.pictures[name])
 
     async def async_records(self) -> HouseholdRecords:
         """Read what the storage holds."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,6 +26,8 @@ FACE = 48
 SIZE = 128
 """Length of a direction."""
 CROWDING = 0.25
+POSTER = 99
+"""An identity on paper: it looks the same in every picture, but for what the light does."""
 MAGIC = 201
 LANDMARKS = np.array([[14, 28], [34, 28], [24, 38], [16, 48], [32, 48]], np.float32)
 GOOD = vision.FaceQuality(120, 130, 300)
@@ -70,8 +73,9 @@ class Painter:
         """Draw who is there, side by side, as PNG; ``size`` times as large, or infrared."""
         self._serial += 1
         pixels = self.wall + self._rng.integers(0, 3, self.wall.shape, dtype=np.uint8)
-        for index, _ in enumerate(identities):
-            pixels[12:60, 2 + 47 * index : 47 + 47 * index] = self._rng.integers(
+        for index, identity in enumerate(identities):
+            rng = np.random.default_rng(POSTER) if identity == POSTER else self._rng
+            pixels[12:60, 2 + 47 * index : 47 + 47 * index] = rng.integers(
                 0, 255, (48, 45, 3), dtype=np.uint8
             )
         if grey:
@@ -91,6 +95,23 @@ def read(rgb: np.ndarray) -> tuple[int, list[int]]:
     code = [int(v) for v in rgb[0, ::size, 0]]
     assert code[0] == MAGIC
     return int.from_bytes(bytes(code[1:5]), "big"), code[6 : 6 + code[5]]
+
+
+def visitors(
+    frame: vision.Frame,
+    evidence: Sequence[vision.Evidence],
+    model: str,
+    where: Mapping[str, Any],
+) -> list[vision.Evidence]:
+    """Leave out what the camera's scene, among ``where`` to look, knows to hang in view."""
+    scene = where.get("scene")
+    if scene is None:
+        return list(evidence)
+    still = scene.still(frame, [each.face for each in evidence], model)
+    rest = [each for each, hangs in zip(evidence, still, strict=True) if not hangs]
+    faces, embeddings = [each.face for each in rest], [each.embedding for each in rest]
+    known = scene.known(faces, embeddings, model, idle=bool(where.get("idle")))
+    return [each for each, hangs in zip(rest, known, strict=True) if not hangs]
 
 
 class Verifier:
@@ -127,6 +148,10 @@ class FakeNetworks:
             verifier=Verifier(self.model),
         )
 
+    def portraits(self, identity: int, first: int) -> list[vision.Portrait]:
+        """What is stored of a person enrolled with the pictures from this number on."""
+        return portraits(identity, self.model, first)
+
     def recognise(
         self,
         bundle: vision.Bundle,
@@ -135,17 +160,18 @@ class FakeNetworks:
         *,
         cues_from: float | None = None,
         stacker: vision.Stacker | None = None,
-        **where: object,
+        **where: Any,
     ) -> vision.Sighting:
         """Say who is in a frame, as ``vision.recognise`` does."""
-        del cues_from, stacker, where
+        del cues_from, stacker
         self.before()
         serial, identities = read(frame.rgb)
         model = bundle.verifier.model
         evidence = []
         for index, identity in enumerate(identities):
             # As similar to its templates as another picture of the same person.
-            vector = direction(f"{model}/{identity}") + 0.35 * direction(f"{serial}/{index}")
+            differs = 0.1 if identity == POSTER else 0.35
+            vector = direction(f"{model}/{identity}") + differs * direction(f"{serial}/{index}")
             embedding = embedding_of(vector)
             left = 2.0 + 47 * index
             face = vision.Face(
@@ -156,7 +182,8 @@ class FakeNetworks:
             evidence.append(
                 vision.Evidence(face, GOOD, embedding=embedding, match=matcher.match(embedding))
             )
-        return vision.Sighting(frame.digest, frame.taken_at, tuple(evidence))
+        seen = visitors(frame, evidence, model, where)
+        return vision.Sighting(frame.digest, frame.taken_at, tuple(seen))
 
 
 @cache

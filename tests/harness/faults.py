@@ -26,6 +26,15 @@ from custom_components.face_lock.access.memory import async_forget
 from custom_components.face_lock.people import people_of
 
 from .fake_home import CAMERA, FRONT, PHONE, TARGET, FakeHome
+from .fake_networks import POSTER
+
+STRANGER: Final = 9
+"""Somebody who is not enrolled."""
+
+LONG: Final = frozenset(
+    {"frozen_while_hosted", "stranger_in_place", "stays_outside", "courier_stays", "crowd_passes"}
+)
+"""Faults in which somebody stands in one place for longer than not."""
 
 Course = Callable[[FakeHome], AsyncIterator[None]]
 
@@ -52,6 +61,18 @@ def fault(*places: str, says: tuple[str, ...] = ()) -> Callable[[Course], Course
         return course
 
     return register
+
+
+def _hosts(house: FakeHome) -> bool:
+    with suppress(AttributeError):
+        return bool(house.watcher.is_hosting)
+    return False
+
+
+async def _hosted(house: FakeHome) -> None:
+    """Let Anna be let in, if the door is able to."""
+    house.present, house.companion = (1,), None
+    await house.until(lambda: _hosts(house), 6)
 
 
 # The camera
@@ -176,6 +197,88 @@ _served("picture_missing", lambda _: lambda: None)
 _served("picture_huge", lambda _: lambda: BOMB)
 _served("picture_of_other_kind", lambda _: lambda: b"GIF89a" + bytes(400))
 _served("picture_no_bytes", lambda _: lambda: "not bytes")
+
+
+@fault("pictures", "scene")
+async def frozen_while_hosted(house: FakeHome) -> AsyncIterator[None]:
+    """The camera freezes on the person whom the door was opened for."""
+    await _hosted(house)
+    picture = house.paint()
+    house.serve = lambda: picture
+    await asyncio.sleep(9)
+    yield
+    house.serve = house.paint
+
+
+@fault("scene")
+async def stranger_in_place(house: FakeHome) -> AsyncIterator[None]:
+    """A stranger stands where the person stood whom the door was opened for."""
+    await _hosted(house)
+    house.present = (STRANGER,)
+    await asyncio.sleep(9)
+    yield
+    house.present = ()
+
+
+# Whoever is there, and the door itself
+
+
+@fault("contact")
+async def contact_opens(house: FakeHome) -> AsyncIterator[None]:
+    """The door stands open, and is shut; for a moment everybody there may have come out of it."""
+    house.contact("on")
+    yield
+    house.contact("off")
+    await asyncio.sleep(11)
+
+
+@fault("contact")
+async def contact_unavailable(house: FakeHome) -> AsyncIterator[None]:
+    """The contact's battery is flat."""
+    house.contact("unavailable")
+    yield
+    house.contact("off")
+
+
+SEEN: Final = (
+    *("contact", "scene", "entry", "camera", "camera's name", "pictures", "networks", "executor"),
+    *("switch", "storage", "people", "monotonic clock"),
+)
+"""What a door needs to know that somebody has not left."""
+
+
+@fault(*SEEN)
+async def comes_out(house: FakeHome) -> AsyncIterator[None]:
+    """Anna opens the door from inside, comes out, and looks back at the camera."""
+    house.present, house.companion = (), None
+    for state, seconds in (("on", 1), ("off", 12)):  # whoever was let in before goes in
+        house.contact(state)
+        await asyncio.sleep(seconds)
+    house.contact("on")
+    await asyncio.sleep(1)
+    house.present, house.left = (1,), {1}
+    await asyncio.sleep(2)
+    house.contact("off")
+    await asyncio.sleep(6)
+    house.present = ()
+    await asyncio.sleep(4)
+    house.left = set()
+    yield
+
+
+@fault(*SEEN)
+async def stays_outside(house: FakeHome) -> AsyncIterator[None]:
+    """The door is opened for Anna and closed again; she stays where she is."""
+    await _hosted(house)
+    house.contact("on")
+    await asyncio.sleep(1)
+    house.contact("off")
+    house.left = {1}
+    await asyncio.sleep(14)
+    house.present = ()
+    await asyncio.sleep(4)
+    house.left = set()
+    yield
 
 
 # Recognition
@@ -439,9 +542,53 @@ async def disk_full(house: FakeHome) -> AsyncIterator[None]:
 @fault("scene")
 async def second_face(house: FakeHome) -> AsyncIterator[None]:
     """A stranger steps beside the people who are there."""
-    house.companion = 9
+    house.companion = STRANGER
     yield
     house.companion = None
+
+
+@fault("scene")
+async def poster_in_view(house: FakeHome) -> AsyncIterator[None]:
+    """A picture of a face hangs there, for hours for all that the door knows."""
+    house.companion = POSTER
+    await asyncio.sleep(25)
+    yield
+    house.companion = None
+
+
+@fault("scene")
+async def courier_stays(house: FakeHome) -> AsyncIterator[None]:
+    """A courier waits, and looks at the camera: one failure at most."""
+    house.companion = STRANGER
+    before = _failures(house)
+    others = bool(house.present)
+    await asyncio.sleep(35)
+    # Whoever else is there may fail for reasons of their own.
+    if not others and _failures(house) > max(1, before):
+        house.violations.append(f"a courier made {_failures(house) - before} failures")
+    yield
+    house.companion = None
+
+
+@fault("scene")
+async def crowd_passes(house: FakeHome) -> AsyncIterator[None]:
+    """Ten different people pass within half a minute, and all of them look at the camera."""
+    before, others = _failures(house), bool(house.present)
+    for identity in range(20, 30):
+        house.companion = identity
+        await asyncio.sleep(1.2)
+        house.companion = None
+        await asyncio.sleep(1.8)
+    if not others and _failures(house) > max(1, before):
+        house.violations.append(f"passers-by made {_failures(house) - before} failures")
+    yield
+    house.companion = None
+
+
+def _failures(house: FakeHome) -> int:
+    with suppress(AttributeError):
+        return int(house.door.controller.lockout.failures)
+    return 0
 
 
 @fault("people", "storage")
@@ -500,6 +647,16 @@ async def factor_gone(house: FakeHome) -> AsyncIterator[None]:
     """The phone leaves the house."""
     house.hass.states.async_set(PHONE, "off")
     yield
+    house.hass.states.async_set(PHONE, "on")
+
+
+@fault("factor")
+async def factor_late(house: FakeHome) -> AsyncIterator[None]:
+    """The phone is seen some seconds after its owner's face."""
+    house.hass.states.async_set(PHONE, "off")
+    late = house.loop.call_later(7.0, house.hass.states.async_set, PHONE, "on")
+    yield
+    late.cancel()
     house.hass.states.async_set(PHONE, "on")
 
 

@@ -69,6 +69,7 @@ JOBS: Final = (
         ("-m", "tests.harness.schedules", "--schedules", "{n}", "--seed", "{seed}"),
         10_000,
     ),
+    Job("street", ("-m", "tests.harness.street", "--days", "{n}", "--seed", "{seed}"), 7),
     Job("soak", ("-m", "tests.harness.soak", "--hours", "{n}", "--seed", "{seed}"), 24),
     Job(
         "decision",
@@ -92,6 +93,10 @@ JOBS: Final = (
 )
 
 
+LASTING: Final = ("soak", "street")
+"""Jobs whose size is a time, which may be a fraction."""
+
+
 @dataclass(frozen=True)
 class Result:
     """How a job went."""
@@ -105,7 +110,7 @@ class Result:
 def run(job: Job, scale: float, seed: int, logs: Path) -> Result:
     """Run one job to its end; its output also goes to a file."""
     count = job.count * scale
-    number = f"{count:.3f}" if job.name == "soak" else str(max(1, round(count)))
+    number = f"{count:.3f}" if job.name in LASTING else str(max(1, round(count)))
     few = max(1, round(count / 250))
     parts = (part.format(n=number, few=few, seed=seed) for part in job.command)
     command = [sys.executable, *parts]

@@ -21,8 +21,8 @@ from homeassistant.helpers.storage import Store
 from custom_components.face_lock.access import second_factor as factor
 from custom_components.face_lock.recognition import feed
 from custom_components.face_lock.storage import checked_store as disk, records
-from custom_components.face_lock.vision import SeenFrames
-from custom_components.face_lock.vision.decision import visit, voting
+from custom_components.face_lock.vision import Decider, SeenFrames
+from custom_components.face_lock.vision.decision import hold, lockout, visit, voting
 
 from .schedules import PER_HOUSE, SEED, Case, run_cases
 
@@ -32,6 +32,12 @@ Defect = tuple[tuple[str, ...], list[tuple[Any, str, Any]]]
 
 def _constant(value: Any) -> Callable[..., Any]:
     return lambda *_, **__: value
+
+
+def _claims_all(self: hold.Hold, voting: Any, shot: Any, track: int, face: Any, now: float) -> bool:
+    if track == self.track:
+        self.seen_at = now
+    return track == self.track
 
 
 def _broken(*_: Any, **__: Any) -> None:
@@ -45,6 +51,25 @@ DEFECTS: Final[dict[str, Defect]] = {
             (SeenFrames, "known", _constant(False)),
             (voting.Voting, "seen_before", _constant(False)),
         ],
+    ),
+    "whoever stands there holds the door": (
+        ("stranger_in_place",),
+        [
+            (hold.Hold, "is_over", lambda self, now, policy: now - self.seen_at < policy.absence),
+            (hold.Hold, "claims", _claims_all),
+        ],
+    ),
+    "a frozen picture holds the door": (
+        ("frozen_while_hosted",),
+        [(hold.Hold, "is_over", _constant(False))],
+    ),
+    "each stranger is a failure": (
+        ("crowd_passes",),
+        [(lockout.Lockout, "meet", lambda self, face, now, weight, alike: self.fail(now))],
+    ),
+    "a door contact says nothing": (
+        ("comes_out",),
+        [(Decider, "door_opened", _constant(None)), (Decider, "door_closed", _constant(None))],
     ),
     "pictures of before a reload count again": (
         ("camera_replays", "entry_reloaded"),
