@@ -382,7 +382,7 @@ async def test_a_defect_of_one_door_keeps_no_other_shut(
 ) -> None:
     door = await one_camera()
 
-    def defect(*_: object) -> None:
+    async def defect(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(door.watcher, "see", defect)
