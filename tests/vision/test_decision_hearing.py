@@ -136,3 +136,19 @@ def test_of_two_faces_each_has_a_hearing():
     second = door.decider.hearing
     assert second is not first
     assert heard(door, second) is None
+
+
+def test_a_face_that_is_refused_again_without_a_word_keeps_no_other_waiting():
+    door = Door(judge=lambda _: None)
+    door.circumstances = BARRED
+    while (attempt := door.see(evidence("anna"))) is None:
+        pass
+    assert attempt.problem is Problem.SUSPENDED
+    again = door.now + POLICY.max_duration
+    while door.now + 0.4 < again:
+        assert door.see(evidence("anna")) is None
+    # Both are proven by the same frame, the suspended one first, of whom nothing is told again.
+    for _ in range(POLICY.quorum - 1):
+        assert door.see(evidence("anna"), evidence("ben", x=400)) is None
+    attempt = door.see(evidence("anna"), evidence("ben", x=400))
+    assert (attempt.person, attempt.granted) == ("ben", True)

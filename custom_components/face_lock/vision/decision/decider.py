@@ -66,8 +66,7 @@ class Decider:
         self._tracker = Tracker(max_gap=policy.absence)
         self._visit: Visit | None = None
         self._frames = SeenFrames() if frames is None else frames
-        self._now = NEVER
-        self._last_face_at = NEVER
+        self._now = self._last_face_at = NEVER
         self._hearings = Hearings(judge, policy)
         self._stays = Stays(policy, self.lockout)
         self._guests = Guests(policy, CoolDown() if cool_down is None else cool_down)
@@ -126,7 +125,7 @@ class Decider:
         """
         stepped_back = now < self._now
         ended = self.tick(now)
-        called = self._hearings.end(hearing) and self._visit is hearing.visit
+        called = self._hearings.end(hearing)
         if ended is not None or not called or stepped_back or not isfinite(now):
             return ended
         ruling = Ruling(hearing, problem)
@@ -222,6 +221,7 @@ class Decider:
         if not gone and not visit.is_overdue(now, self._policy):
             return None
         self._visit = None
+        self._hearings.clear()
         return self._refuse(visit, now, stayed=not gone)
 
     def stop(self, problem: Problem, now: float) -> AccessAttempt | None:
@@ -263,15 +263,14 @@ class Decider:
         self._guests.reset(now)
         self._now = self._last_face_at = now
         self._asked_at = min(self._asked_at, now)
-        why = Problem.STALE_FRAMES
-        return None if visit is None else visit.tell(self._thresholds, visit.started_at, why)
+        stale = Problem.STALE_FRAMES
+        return None if visit is None else visit.tell(self._thresholds, visit.started_at, stale)
 
     def _asks(self, shot: Shot, seen: Iterable[Evidence], now: float) -> bool:
         """Whether to ask now: at any first usable face, and not again for a while."""
-        visit = self._visit
         return (
             self._ask is not None
-            and (visit is None or visit.asking is None)
+            and (self._visit is None or self._visit.asking is None)
             and shot.distinct
             and any(e.problem is None and e.embedding is not None for e in seen)
             and not self.lockout.locked(now)
@@ -327,17 +326,18 @@ class Decider:
             # Another camera may have let the person in while the judge was heard.
             if waits or self._guests.is_let_in(person, now):
                 return None
-            # The others in view begin a visit of their own.
             self.lockout.clear()
             self._stays.forget()
             attempt = visit.attempt(self._thresholds, now, None, votes)
             self._guests.admit(person, track, visit, now)
             self._visit = self._asking = None
+            self._hearings.clear()
             return attempt
         # No second try in this visit, nor immediately in the next.
         self._visit = None
         if not self._stays.deny(visit.stays[track], problem, now):
-            return None
+            return None  # nothing is told: another face in the same frame may still be decided on
+        self._hearings.clear()
         return visit.attempt(self._thresholds, now, problem, votes)
 
     def _refuse(self, visit: Visit, now: float, *, stayed: bool) -> AccessAttempt | None:
