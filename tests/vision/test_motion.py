@@ -135,3 +135,21 @@ def test_where_something_changed() -> None:
     left, top, right, bottom = gate.update(changed, 1.0).where
     assert (left * 170, top * 96, right * 170, bottom * 96) == pytest.approx((85, 24, 119, 72))
     assert gate.update(grey, 2.0).where is None
+
+
+def test_whoever_comes_after_a_crowd_is_noticed() -> None:
+    gate = MotionGate()
+    rng = np.random.default_rng(3)
+    empty = np.full((96, 170), 100, dtype=np.uint8)
+    gate.update(empty, 0.0)
+    for second in range(1, 601):
+        crowd = empty.copy()
+        for left in rng.integers(0, 130, 6):
+            crowd[20:, left : left + 40] = rng.integers(20, 240)
+        gate.update(crowd, float(second))
+    for second in range(601, 631):
+        quiet = gate.update(empty, float(second))
+    assert not quiet.open
+    somebody = empty.copy()
+    somebody[30:, 70:100] = 160
+    assert gate.update(somebody, 631.0).open

@@ -29,6 +29,9 @@ class GateSettings:
     6 medians are 4 standard deviations of Gaussian noise."""
     noise_rate: float = 0.2
     """Grey levels per second by which the estimate of a pixel's noise may change."""
+    max_noise: float = 7.0
+    """Most noise, in grey levels, that a pixel is credited with: the median of a very grainy night
+    picture. Beyond, something passes all the time, and must not hide who stands there next."""
     background_rate: float = 1.0
     """Grey levels per second by which a pixel of the background follows a lasting change."""
     hold: float = 5.0
@@ -88,7 +91,7 @@ class MotionGate:
         step = np.float32(self._settings.background_rate * elapsed)
         background += np.clip(local, -step, step)
         noise += np.float32(self._settings.noise_rate * elapsed) * np.sign(change - noise)
-        np.maximum(noise, 0.0, out=noise)
+        np.clip(noise, 0.0, self._settings.max_noise, out=noise)
         self._seen_at = now
 
         if level >= self._settings.min_share:
