@@ -241,7 +241,7 @@ class Oracle:
         if self.faces_of_visit:
             self.visit_face_at = now
             self.in_visit |= {s: self.stays[s] for s in self.faces_of_visit}
-        self._look(now)
+        self._look(now, circumstances.barred)
         silent = self._check_decisions(attempt, before, now, circumstances)
         after = self._undecided()
         if attempt is not None:
@@ -470,14 +470,19 @@ class Oracle:
                 guest = self.guests.setdefault(match.person, Guest(NEVER, now))
                 guest.seen_at, guest.settled = now, True
         for match in known:
-            guest = self.guests.get(match.person)
-            if guest is not None:
-                guest.seen_at = now
-                recent = now - guest.let_in_at < self.policy.cool_down
-                host = self.hosts.get(match.person)
-                holds = host is not None and now - host.proven_at < self.policy.absence
-                found = found or guest.settled or recent or holds
+            found = self._is_let_in(match.person, now) or found
         return found
+
+    def _is_let_in(self, person, now: float) -> bool:
+        """Whether a person who is seen now must not be let in, or not once more."""
+        guest = self.guests.get(person)
+        if guest is None:
+            return False
+        guest.seen_at = now
+        recent = now - guest.let_in_at < self.policy.cool_down
+        host = self.hosts.get(person)
+        holds = host is not None and now - host.proven_at < self.policy.absence
+        return guest.settled or recent or holds
 
     def _holds(self, host: Host, face: Shown, now: float, distinct: bool) -> bool:
         evidence = face.evidence
@@ -510,7 +515,7 @@ class Oracle:
     def _begin(self):
         self.visit_began, self.judged, self.in_visit = self.events, {}, {}
 
-    def _look(self, now: float):
+    def _look(self, now: float, barred):
         """Count the faces of this frame, one after the other: each may cause a lockout."""
         self.shown = [face for face in self.shown if face.event >= self.visit_began]
         for index, face in enumerate(self.faces):
@@ -520,7 +525,8 @@ class Oracle:
                 continue
             stay = self.stays[face.segment]
             stay.looks += 1
-            stay.near += accepted(self._said(face))
+            said = self._said(face)
+            stay.near += accepted(said) and said.person not in barred
             if self._shows_a_new_face(stay, face):
                 self._meet(face.evidence.embedding, 0.5 if stay.crosses else 1.0, now)
 
@@ -802,6 +808,9 @@ class Oracle:
             person = self._said(votes[0]).person
             verdict = self._verdict(segment, person, before, circumstances)
             if verdict == WAITS:
+                continue
+            # Another face in this very frame may be the same person, who has just come out.
+            if verdict is None and self._is_let_in(person, now):
                 continue
             stay = self.stays[segment]
             if verdict is not None:

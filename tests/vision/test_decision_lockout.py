@@ -147,6 +147,18 @@ def test_a_near_miss_is_a_failure(door):
     assert failures(door) == 1
 
 
+def test_whoever_may_not_come_in_locks_nobody_out_by_standing_there(door):
+    door.circumstances = Circumstances({"anna": Problem.SUSPENDED})
+    shown = nearly()
+    for _ in range(600):
+        door.see(shown())
+    assert door.decider.lockout.failures <= 1  # as a stranger who stays
+    for _ in range(3):
+        door.wait(5)
+        assert door.visit(evidence, frames=6).problem is Problem.SUSPENDED
+    assert door.decider.lockout.failures <= 1
+
+
 def test_one_frame_taken_for_somebody_is_no_near_miss(door):
     similarity = itertools.chain((0.8,), itertools.repeat(0.1))
     door.visit(lambda: evidence(similarity=next(similarity)), frames=8)

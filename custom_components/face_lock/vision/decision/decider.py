@@ -188,7 +188,7 @@ class Decider:
         visit.join({track: self._stays[track] for track in seen}, now)
         visit.last_face_at = now
         visit.frames += 1
-        visit.factor_missing = circumstances.factor_missing
+        visit.circumstances = circumstances
         if asks and self._ask is not None:
             self._asked_at = now
             visit.asking = self._asking = Asking(self._ask(), now, self._policy.put_within)
@@ -291,7 +291,7 @@ class Decider:
                     problem = self._voting.cast(visit, shot, track, match, embedding)
                     if shot.distinct:
                         self._stays.look(
-                            track, evidence.face, match, embedding, self._voting, self._now
+                            visit, track, evidence.face, match, embedding, self._voting, self._now
                         )
             if problem is None:
                 voted.append(track)

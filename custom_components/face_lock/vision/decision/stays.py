@@ -11,6 +11,7 @@ from .crowd import Shown
 from .lockout import Lockout
 from .policy import DecisionPolicy
 from .stay import Stay
+from .visit import Visit
 from .voting import Voting
 
 FAILED_AT_ONCE: Final = (
@@ -32,10 +33,10 @@ class Stays(dict[int, Stay]):
 
     Failures, which lead to a lockout, are what an attacker does and repeats. One is: a face that
     showed as many distinct usable frames as a quorum takes, two of them or more taken for somebody
-    enrolled, and that did not open (a near miss); a quorum that was judged not live, or that lacked
-    an answer or the second factor. A face that stays is one near miss a minute at most, and lacks
-    the second factor once. Strangers are none: those who stay for a whole visit are one failure all
-    together, which locks nothing out; but too many different faces in a short time lock out. No
+    who may come in, and that did not open (a near miss); a quorum that was judged not live, or that
+    lacked an answer or the second factor. A face that stays is one near miss a minute at most, and
+    lacks the second factor once. Strangers are none: those who stay for a whole visit are one
+    failure all together, which locks nothing out; but too many different faces in a short time lock out. No
     failures are: visits that the shell stopped, people who may not come in now, a lock that does
     not obey, and visits refused because of a lockout.
     """
@@ -57,6 +58,7 @@ class Stays(dict[int, Stay]):
 
     def look(
         self,
+        visit: Visit,
         track: int,
         face: Face,
         match: Match,
@@ -67,7 +69,8 @@ class Stays(dict[int, Stay]):
         """Count a frame that might have been part of a quorum."""
         stay = self[track]
         stay.looks += 1
-        stay.near += voting.accepts(match)
+        # Whoever may not come in now is known, and gains nothing by coming near.
+        stay.near += voting.accepts(match) and match.person not in visit.circumstances.barred
         if stay.shown.look(face, embedding, self._policy.quorum, voting.alike):
             self._lockout.meet(embedding, now, stay.shown.weight, voting.alike)
 

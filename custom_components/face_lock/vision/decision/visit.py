@@ -11,7 +11,7 @@ from ..matching.thresholds import Thresholds
 from ..pad import ChallengeState
 from ..types import AccessAttempt, Evidence, FloatArray, Match, Problem
 from .challenge import Asking
-from .policy import Circumstances, DecisionPolicy
+from .policy import CLEAR, Circumstances, DecisionPolicy
 from .stay import Stay
 
 
@@ -54,7 +54,8 @@ class Visit:
         """Whether a face lacks only its answer, and whatever comes after that."""
         self.judged: dict[int, float] = {}
         """Track -> when the liveness judge was last asked about it."""
-        self.factor_missing = False
+        self.circumstances = CLEAR
+        """What held at the door with the last frame."""
         """Whether the second factor was missing when a face was last seen."""
 
     @property
@@ -173,7 +174,7 @@ class Visit:
 
     def reason(self) -> Problem:
         """Return, of everything that kept the visit from opening, what was nearest to opening."""
-        if self.waiting_since is not None and self.factor_missing:
+        if self.waiting_since is not None and self.circumstances.factor_missing:
             return Problem.SECOND_FACTOR_MISSING
         if self.unanswered:
             return self.shortcoming
