@@ -36,9 +36,9 @@ class Stays(dict[int, Stay]):
     who may come in, and that did not open (a near miss); a quorum that was judged not live, or that
     lacked an answer or the second factor. A face that stays is one near miss a minute at most, and
     lacks the second factor once. Strangers are none: those who stay for a whole visit are one
-    failure all together, which locks nothing out; but too many different faces in a short time lock out. No
-    failures are: visits that the shell stopped, people who may not come in now, a lock that does
-    not obey, and visits refused because of a lockout.
+    failure all together, which locks nothing out; but too many different faces in a short time lock
+    out. No failures are: visits that the shell stopped, people who may not come in now, a lock that
+    does not obey, and visits refused because of a lockout.
     """
 
     def __init__(self, policy: DecisionPolicy, lockout: Lockout) -> None:
