@@ -57,7 +57,7 @@ async def test_what_was_seen_is_as_old_as_its_picture(set_up, camera, monkeypatc
     async def note(*seen: object) -> None:
         shown.append(seen)
 
-    monkeypatch.setattr(door.watcher, "async_see", note)
+    monkeypatch.setattr(door.watcher, "see", note)
     look = camera_pipeline.recognise
 
     def slow(*args, **options):

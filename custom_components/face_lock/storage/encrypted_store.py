@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -68,10 +68,11 @@ class _File(CheckedStore[Sealed]):
     async def _async_migrate_func(
         self, old_major_version: int, old_minor_version: int, old_data: Any
     ) -> Sealed:
-        """Refuse what an older version wrote: what was not encrypted is anybody's to write."""
-        if old_major_version != self.version:
-            raise DamagedError
-        return cast("Sealed", old_data)  # minor versions can read each other
+        """Refuse every other version: what was not encrypted is anybody's to write.
+
+        There are no minor versions, and core would write the file anew before it was decrypted.
+        """
+        raise DamagedError
 
 
 def _seal(vault: Vault, content: Any, name: str) -> Sealed:
