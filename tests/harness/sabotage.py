@@ -34,12 +34,6 @@ def _constant(value: Any) -> Callable[..., Any]:
     return lambda *_, **__: value
 
 
-def _claims_all(self: hold.Hold, voting: Any, shot: Any, track: int, face: Any, now: float) -> bool:
-    if track == self.track:
-        self.seen_at = now
-    return track == self.track
-
-
 def _broken(*_: Any, **__: Any) -> None:
     raise RuntimeError("sabotage")
 
@@ -50,13 +44,6 @@ DEFECTS: Final[dict[str, Defect]] = {
         [
             (SeenFrames, "known", _constant(False)),
             (voting.Voting, "seen_before", _constant(False)),
-        ],
-    ),
-    "whoever stands there holds the door": (
-        ("stranger_in_place",),
-        [
-            (hold.Hold, "is_over", lambda self, now, policy: now - self.seen_at < policy.absence),
-            (hold.Hold, "claims", _claims_all),
         ],
     ),
     "a frozen picture holds the door": (

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -60,19 +60,27 @@ class EncryptedStore:
 
 
 class _File(CheckedStore[Sealed]):
+    _migrated: Sealed | None = None
+
     def __init__(self, hass: HomeAssistant, version: int, name: str) -> None:
         super().__init__(
             hass, version, name, private=True, atomic_writes=True, serialize_in_event_loop=False
         )
 
+    async def async_save(self, data: Sealed) -> None:
+        """Save; but leave another minor version alone, which core saves before it is decrypted."""
+        if data is not self._migrated:
+            await super().async_save(data)
+        self._migrated = None
+
     async def _async_migrate_func(
         self, old_major_version: int, old_minor_version: int, old_data: Any
     ) -> Sealed:
-        """Refuse every other version: what was not encrypted is anybody's to write.
-
-        There are no minor versions, and core would write the file anew before it was decrypted.
-        """
-        raise DamagedError
+        """Refuse what an older version wrote: what was not encrypted is anybody's to write."""
+        if old_major_version != self.version:
+            raise DamagedError
+        self._migrated = cast("Sealed", old_data)  # minor versions can read each other
+        return self._migrated
 
 
 def _seal(vault: Vault, content: Any, name: str) -> Sealed:
