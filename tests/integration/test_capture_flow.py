@@ -137,6 +137,22 @@ async def test_each_pose_is_asked_for_and_kept(hass, set_up, camera, clock) -> N
     assert max(pairs) < 0.95
 
 
+async def test_it_ends_with_the_last_pose_that_there_is_room_for(
+    hass, set_up, camera, clock, monkeypatch
+) -> None:
+    monkeypatch.setattr(album, "MAX_PICTURES", 3)
+    door = await set_up({})
+    steps = await begin(hass, door)
+
+    def react(said: str) -> None:
+        name, mirror = POSES[said]
+        scene(camera, name, mirror=mirror)
+
+    assert shown(await steps.run(react)) == (3, "")
+    assert (steps.said, steps.missed) == (["straight", "left", "right"], [])
+    assert (await steps._flow.finish())["type"] is FlowResultType.CREATE_ENTRY
+
+
 async def test_standing_there_for_pictures_is_no_visit(hass, set_up, camera, clock) -> None:
     """Neither events nor failures: not even of somebody else who looks in."""
     door = await set_up({"Grace": ("hopper",)})

@@ -383,6 +383,20 @@ async def test_another_door_with_the_same_camera(hass, camera, set_up, target) -
     assert hass.states.get("event.garage_access").attributes["person"] == "Barack"
 
 
+async def test_another_door_with_a_rate_that_refuses_nearly_everybody_must_be_meant(
+    hass, camera, set_up
+) -> None:
+    door = await set_up({"Barack": ("obama",)})
+    dialogue = await add_door(hass, door.entry, name="Garage", false_positive_rate="one_in_1000000")
+    assert dialogue.result["step_id"] == "strict"
+    await dialogue.choose("anyway")
+    assert dialogue.result["step_id"] == "check"
+    assert (await dialogue.choose("finish"))["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    rates = [one.settings.false_positive_rate for one in door.household.doors.values()]
+    assert rates == [1e-4, 1e-6]
+
+
 async def test_a_name_that_was_taken_meanwhile(hass, camera, set_up) -> None:
     door = await set_up({})
     first = await add_door(hass, door.entry, name="Garage")

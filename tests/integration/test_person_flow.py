@@ -781,6 +781,15 @@ async def test_a_door_that_does_not_run_enrols_nobody(hass, set_up) -> None:
     assert result["reason"] == "not_loaded"
 
 
+async def test_a_household_whose_doors_cannot_run_enrols_nobody(hass, set_up, camera) -> None:
+    door = await set_up({}, settings={"gate": {"sensitivity": "psychic"}})
+    assert door.household.doors == {}
+    result = await hass.config_entries.subentries.async_init(
+        (door.entry.entry_id, "person"), context={"source": SOURCE_USER}
+    )
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "not_loaded")
+
+
 async def test_unloaded_in_mid_flow(hass, set_up, upload) -> None:
     door = await set_up({})
     flow = Flow(hass, door.entry, upload)
