@@ -27,7 +27,7 @@ _DECISION: Final = tuple(
     f"decision{name}"
     for name in (
         *("", "_challenge", "_circumstances", "_lockout", "_look", "_unlock"),
-        *("_tracker", "_machine"),
+        *("_hold", "_hearing", "_tracker", "_machine"),
     )
 )
 _RELOCK: Final = (
@@ -49,9 +49,13 @@ SUITES: Final = {
                 for module in (
                     *("decision/decider", "decision/challenge", "decision/visit"),
                     *("decision/voting", "decision/policy", "decision/lockout"),
+                    *("decision/hold", "decision/hearing", "decision/guests", "decision/stays"),
+                    *("decision/stay", "decision/crowd", "decision/cool_down"),
                     *("decision/unlock", "tracking/tracker", "tracking/seen_frames"),
                 )
             },
+            "vision/tracking/focus": ("focus",),
+            "vision/tracking/scene": ("scene",),
             "vision/tracking/stacking": ("stacking", *_DECISION),
             "vision/matching/similarity": ("similarity", *_DECISION),
         },
