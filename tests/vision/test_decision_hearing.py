@@ -133,8 +133,17 @@ def test_of_two_faces_each_has_a_hearing():
     first = door.decider.hearing
     assert heard(door, first, Problem.NOT_LIVE).problem is Problem.NOT_LIVE
     # The visit was told of; the other face is looked at in the next one.
-    second = door.decider.hearing
-    assert second is not first
+    assert door.decider.hearing is None
+    assert heard(door, first) is None
+
+
+@pytest.mark.parametrize("problem", [None, Problem.NOT_LIVE])
+def test_what_was_to_be_heard_after_a_decision_is_heard_no_more(problem):
+    door = Door(judge=never)
+    for _ in range(3):
+        look(door, evidence(), evidence("ben", x=400.0))
+    first, second = door.decider._hearings._called
+    assert heard(door, first, problem) is not None
     assert heard(door, second) is None
 
 
