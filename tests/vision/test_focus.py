@@ -9,7 +9,7 @@ from vision import Face, Frame, GateSettings, MotionGate, Pipeline, gallery_matc
 from vision.networks.detector import Detector
 from vision.pipeline import camera as camera_pipeline
 from vision.pipeline.recognition import find_faces
-from vision.tracking.focus import WHOLE_INTERVAL, Focus, Region
+from vision.tracking.focus import FOLLOWED, WHOLE_INTERVAL, Focus, Region
 
 SIZE = (720, 1280)
 
@@ -57,6 +57,44 @@ def test_a_face_s_neighbourhood_and_what_moved_elsewhere() -> None:
     both = focus.choose(SIZE, (0.1, 0.4, 0.75, 1.0), 10.2)
     assert covers(both, 900, 400)
     assert covers(both, 250, 360)
+
+
+def test_a_region_lies_in_its_picture() -> None:
+    assert Region.within((100, 200), -5, -7, 250.5, 150.5) == (0, 0, 200, 100)
+    assert Region.within((100, 200), 5.9, 6.9, 20.1, 30.9) == (5, 6, 21, 31)
+    assert Region(5, 6, 21, 31).area == 16 * 25
+    assert Region(9, 9, 5, 20).area == 0
+
+
+@pytest.mark.parametrize(
+    ("other", "meet"),
+    [
+        ((15, 15, 30, 30), True),
+        ((20, 10, 30, 20), False),  # beside it, sharing an edge
+        ((0, 10, 10, 20), False),
+        ((10, 20, 20, 30), False),
+        ((10, 0, 20, 10), False),
+        ((12, 12, 14, 14), True),
+        ((0, 0, 40, 40), True),
+        ((15, 30, 18, 40), False),  # below it
+        ((30, 12, 40, 18), False),  # to its right
+    ],
+)
+def test_regions_that_share_pixels_are_one(other, meet) -> None:
+    one, two = Region(10, 10, 20, 20), Region(*other)
+    assert one.meets(two) is two.meets(one) is meet
+
+
+def test_beyond_what_moved_something_is_looked_at_on_every_side() -> None:
+    (region,) = followed().choose(SIZE, (0.4, 0.5, 0.6, 0.75), 10.2)
+    by = 0.04 * 1280
+    assert region == (int(512 - by), int(360 - by), int(768 + by) + 1, int(540 + by) + 1)
+
+
+def test_a_face_that_was_found_long_ago_is_not_followed() -> None:
+    focus = followed(face(200))
+    assert focus.choose(SIZE, None, 10.0 + FOLLOWED / 2) is not None
+    assert focus.choose(SIZE, None, 10.0 + FOLLOWED) is None
 
 
 def test_between_two_people_is_looked_at_too() -> None:

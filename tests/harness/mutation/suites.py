@@ -54,10 +54,20 @@ SUITES: Final = {
                     *("decision/unlock", "tracking/tracker", "tracking/seen_frames"),
                 )
             },
-            "vision/tracking/focus": ("focus",),
-            "vision/tracking/scene": ("scene",),
             "vision/tracking/stacking": ("stacking", *_DECISION),
             "vision/matching/similarity": ("similarity", *_DECISION),
+        },
+    ),
+    "seeing": Suite(
+        folder="vision",
+        plugins=False,
+        first=(),
+        # What is looked at and what is left out can open nothing by itself.
+        at_least=60.0,
+        tests={
+            "vision/tracking/focus": ("focus",),
+            "vision/tracking/scene": ("scene",),
+            "vision/tracking/place": ("scene",),
         },
     ),
     "shell": Suite(
