@@ -63,7 +63,7 @@ SUITES: Final = {
         plugins=False,
         first=(),
         # What is looked at and what is left out can open nothing by itself.
-        at_least=60.0,
+        at_least=50.0,
         tests={
             "vision/tracking/focus": ("focus",),
             "vision/tracking/scene": ("scene",),
