@@ -101,16 +101,16 @@ def visitors(
     frame: vision.Frame,
     evidence: Sequence[vision.Evidence],
     model: str,
-    where: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> list[vision.Evidence]:
-    """Leave out what the camera's scene, among ``where`` to look, knows to hang in view."""
-    scene = where.get("scene")
+    """Leave out what the camera's scene, one of the ``options``, knows to hang in view."""
+    scene = options.get("scene")
     if scene is None:
         return list(evidence)
     still = scene.still(frame, [each.face for each in evidence], model)
     rest = [each for each, hangs in zip(evidence, still, strict=True) if not hangs]
     faces, embeddings = [each.face for each in rest], [each.embedding for each in rest]
-    known = scene.known(faces, embeddings, model, idle=bool(where.get("idle")))
+    known = scene.known(faces, embeddings, model, idle=bool(options.get("idle")))
     return [each for each, hangs in zip(rest, known, strict=True) if not hangs]
 
 
@@ -157,13 +157,9 @@ class FakeNetworks:
         bundle: vision.Bundle,
         matcher: vision.Matcher,
         frame: vision.Frame,
-        *,
-        cues_from: float | None = None,
-        stacker: vision.Stacker | None = None,
-        **where: Any,
+        **options: Any,
     ) -> vision.Sighting:
         """Say who is in a frame, as ``vision.recognise`` does."""
-        del cues_from, stacker
         self.before()
         serial, identities = read(frame.rgb)
         model = bundle.verifier.model
@@ -182,7 +178,7 @@ class FakeNetworks:
             evidence.append(
                 vision.Evidence(face, GOOD, embedding=embedding, match=matcher.match(embedding))
             )
-        seen = visitors(frame, evidence, model, where)
+        seen = visitors(frame, evidence, model, options)
         return vision.Sighting(frame.digest, frame.taken_at, tuple(seen))
 
 

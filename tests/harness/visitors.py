@@ -62,20 +62,9 @@ class RealNetworks(FakeNetworks):
         self.runtime = bundle.info.runtime
         return bundle
 
-    def recognise(
-        self,
-        bundle: vision.Bundle,
-        matcher: vision.Matcher,
-        frame: vision.Frame,
-        *,
-        cues_from: float | None = None,
-        stacker: vision.Stacker | None = None,
-        **where: Any,
-    ) -> vision.Sighting:
+    def recognise(self, *seen: Any, **options: Any) -> vision.Sighting:
         """Look at a frame."""
-        sighting = vision.recognise(
-            bundle, matcher, frame, cues_from=cues_from, stacker=stacker, **where
-        )
+        sighting = vision.recognise(*seen, **options)
         self.frames += 1
         self.faces += len(sighting.evidence)
         return sighting

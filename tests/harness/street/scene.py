@@ -210,17 +210,13 @@ class StreetNetworks(FakeNetworks):
         bundle: vision.Bundle,
         matcher: vision.Matcher,
         frame: vision.Frame,
-        *,
-        cues_from: float | None = None,
-        stacker: vision.Stacker | None = None,
-        **where: Any,
+        **options: Any,
     ) -> vision.Sighting:
         """Say who is in a frame, as ``vision.recognise`` does."""
-        del cues_from, stacker
         code = [int(value) for value in frame.rgb[0, :5, 0]]
         assert code[0] == MAGIC
         found = self.scene.faces(int.from_bytes(bytes(code[1:]), "big"))
-        faces = visitors(frame, found, bundle.verifier.model, where)
+        faces = visitors(frame, found, bundle.verifier.model, options)
         matched = tuple(
             face if face.embedding is None else _matched(face, matcher) for face in faces
         )

@@ -69,12 +69,8 @@ class Guests:
         if leaving:
             for match in known:
                 self._cool_down.settle(match.person, now)
-        policy = self._policy
-        waits = [
-            self._cool_down.meet(match.person, now, policy.cool_down, policy.absence)
-            for match in known
-        ]
-        return any(waits)
+        # A list, because each of them is to be known as seen.
+        return any([self.is_let_in(match.person, now) for match in known])  # noqa: C419
 
     def tick(self, now: float) -> None:
         """Let time pass: end the holds that are over."""

@@ -69,15 +69,13 @@ class Pipeline:
         ``cues_from`` is the similarity from which liveness is measured, None for never; ``scene``
         what is known to hang in view, which goes on learning. Without one, any face is a visitor's.
         """
-        gate = gate or GateSettings()
+        self._settings = gate or GateSettings()
         self._bundle = bundle
-        self._gate = MotionGate(gate)
-        self._hold = gate.hold
+        self._gate = MotionGate(self._settings)
         self._held_until = float("-inf")
         self._searched_at = float("-inf")
         self._stacker = Stacker()
         self._scene = scene
-        self._min_share = gate.min_share
         self._focus = Focus()
         self._last: _Last | None = None
         self._health = PictureHealth()
@@ -90,12 +88,11 @@ class Pipeline:
         self._people = (matcher, cues_from)
         if gate is not None:
             self._gate.use(gate)
-            self._hold = gate.hold
-            self._min_share = gate.min_share
+            self._settings = gate
 
     def keep_open(self, now: float) -> None:
         """Hold the gate open for a while: somebody is in view, or may be."""
-        self._held_until = max(self._held_until, now + self._hold)
+        self._held_until = max(self._held_until, now + self._settings.hold)
 
     def report(self, now: float) -> None:
         """Note that somebody was reported at the door, and hold the gate open."""
@@ -122,7 +119,7 @@ class Pipeline:
         motion = replace(moved, open=moved.open or asked_at < self._held_until)
         scene, searched = self._scene, asked_at - self._searched_at
         # A first picture, or one that changed all over, tells of nobody.
-        if scene is not None and self._min_share <= moved.level < 1.0:
+        if scene is not None and self._settings.min_share <= moved.level < 1.0:
             scene.moved(asked_at)
         if not motion.open and (scene is None or 0.0 <= searched < SCENE_INTERVAL):
             return Seen(motion, ailment=ailment)
